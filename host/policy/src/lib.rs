@@ -1,1 +1,39 @@
+//! Policy: who may do what, decided from stored grants.
+//!
+//! The room is pure: no I/O, no clock, no wasmtime. It owns three invariants.
+//!
+//! 1. **Deny by default.** [`decide`], [`decide_credential`] and [`vet`] allow what a [`PluginGrant`] says and nothing
+//!    else; whatever cannot be understood is refused.
+//! 2. **A ceiling only narrows.** What [`Ceiling::narrow`] leaves of a grant allows no request that the grant would
+//!    not.
+//! 3. **A denial explains itself.** It names the plugin, what it tried, and the exact grant that would allow it.
+//!
+//! The way of a request: [`Request::parse`] makes it canonical, [`decide`] finds the rule, the caller resolves the
+//! name, [`vet`] judges the addresses, and what was vetted is dialled. Headers pass [`check_header`].
 
+mod address;
+mod ceiling;
+mod denial;
+mod diff;
+mod grant;
+mod header;
+mod host;
+mod path;
+mod request;
+mod role;
+mod rule;
+
+pub use address::{AddressClass, classify, vet};
+pub use ceiling::{Ceiling, CeilingRule};
+pub use denial::{Denial, Reason};
+pub use diff::{Change, Diff, Direction, diff};
+pub use grant::{
+    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide,
+    decide_credential, decide_process,
+};
+pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
+pub use host::{Host, HostPattern};
+pub use path::PathPrefix;
+pub use request::{InvalidRequest, Request};
+pub use role::{Permission, Role, UnknownRole};
+pub use rule::{HttpRule, InvalidRule, Method, Scheme};

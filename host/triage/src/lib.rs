@@ -1,1 +1,29 @@
+//! The use cases: what responders, operators and security engineers do, each as one function.
+//!
+//! Invariants: every use case begins with [`App::require`]; what leaves passes [`masking`] and then the record in
+//! [`call`]; nothing here speaks HTTP or SQL. `web` and the binary call this crate and nothing below it.
 
+mod app;
+pub mod audit;
+mod call;
+pub mod conversation;
+pub mod document;
+mod error;
+pub mod incidents;
+pub mod intake;
+pub mod masking;
+pub mod people;
+pub mod plugins;
+mod prompt;
+pub mod publish;
+pub mod sent;
+pub mod settings;
+pub mod tools;
+pub mod viewer;
+pub mod whys;
+
+pub use app::{App, AppConfig, Progress};
+pub use error::TriageError;
+pub use fumehood_policy::{Permission, Role};
+pub use fumehood_store as store;
+pub use fumehood_store::{Actor, Scope};

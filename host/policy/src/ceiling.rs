@@ -1,0 +1,285 @@
+//! The organisation's ceiling: what no grant goes beyond.
+//!
+//! Invariant: narrowing never widens. A request that the narrowed grant allows is allowed by the grant, and is under
+//! the ceiling. What a ceiling says nothing about it leaves alone; a list that is there and empty leaves nothing.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::address::names_metadata;
+use crate::{
+    HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Scheme,
+};
+
+/// What grants may hold at most. Each part that is missing has no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// Requests: a rule of a grant is cut to what it shares with each of these.
+    pub http: Option<Vec<CeilingRule>>,
+    /// Room in the key-value store, in bytes.
+    pub kv_bytes: Option<u64>,
+    /// Handles of credentials.
+    pub credentials: Option<BTreeSet<String>>,
+    /// Programs.
+    pub processes: Option<Vec<ProcessRule>>,
+}
+
+/// Requests under a ceiling. Each part that is missing has no limit, but for private addresses: of those only the ones
+/// that are named here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CeilingRule {
+    /// The schemes.
+    pub schemes: Option<BTreeSet<Scheme>>,
+    /// The hosts.
+    pub host: Option<HostPattern>,
+    /// The ports.
+    pub ports: Option<BTreeSet<u16>>,
+    /// The methods.
+    pub methods: Option<BTreeSet<Method>>,
+    /// Where paths begin.
+    pub path_prefix: Option<PathPrefix>,
+    /// Addresses that are not public.
+    pub allow_private: BTreeSet<IpNet>,
+    /// The largest request body, in bytes.
+    pub max_request_bytes: Option<u64>,
+    /// The largest answer body, in bytes.
+    pub max_response_bytes: Option<u64>,
+}
+
+impl Ceiling {
+    /// What this ceiling leaves of a grant.
+    #[must_use]
+    pub fn narrow(&self, grant: &PluginGrant) -> PluginGrant {
+        let mut narrowed = grant.clone();
+        if let Some(rules) = &self.http {
+            let shared = grant
+                .http
+                .iter()
+                .flat_map(|own| rules.iter().filter_map(|rule| rule.narrow(own)));
+            narrowed.http = distinct(shared);
+        }
+        narrowed.kv_bytes = grant.kv_bytes.min(self.kv_bytes.unwrap_or(u64::MAX));
+        if let Some(handles) = &self.credentials {
+            narrowed
+                .credentials
+                .retain(|rule| handles.contains(&rule.handle));
+        }
+        if let Some(rules) = &self.processes {
+            let shared = grant
+                .processes
+                .iter()
+                .flat_map(|own| rules.iter().filter_map(|rule| shared_process(own, rule)));
+            narrowed.processes = distinct(shared);
+        }
+        narrowed
+    }
+}
+
+impl CeilingRule {
+    /// What a rule shares with this one; nothing where they have nothing in common.
+    fn narrow(&self, rule: &HttpRule) -> Option<HttpRule> {
+        let allowed = |missing: bool| missing.then_some(());
+        allowed(
+            self.schemes
+                .as_ref()
+                .is_none_or(|schemes| schemes.contains(&rule.scheme)),
+        )?;
+        allowed(
+            self.ports
+                .as_ref()
+                .is_none_or(|ports| ports.contains(&rule.port)),
+        )?;
+        let methods: BTreeSet<Method> = match &self.methods {
+            Some(methods) => rule.methods.intersection(methods).cloned().collect(),
+            None => rule.methods.clone(),
+        };
+        allowed(!methods.is_empty())?;
+        Some(HttpRule {
+            scheme: rule.scheme,
+            host: shared(self.host.as_ref(), &rule.host, HostPattern::covers)?,
+            port: rule.port,
+            methods,
+            path_prefix: shared(
+                self.path_prefix.as_ref(),
+                &rule.path_prefix,
+                PathPrefix::covers,
+            )?,
+            allow_private: shared_nets(&self.allow_private, &rule.allow_private),
+            max_request_bytes: rule
+                .max_request_bytes
+                .min(self.max_request_bytes.unwrap_or(u64::MAX)),
+            max_response_bytes: rule
+                .max_response_bytes
+                .min(self.max_response_bytes.unwrap_or(u64::MAX)),
+        })
+    }
+}
+
+/// The narrower of two sets of which one holds the other, as it is with domains and folders.
+fn shared<T: Clone>(ceiling: Option<&T>, own: &T, covers: impl Fn(&T, &T) -> bool) -> Option<T> {
+    match ceiling {
+        None => Some(own.clone()),
+        Some(ceiling) if covers(ceiling, own) => Some(own.clone()),
+        Some(ceiling) if covers(own, ceiling) => Some(ceiling.clone()),
+        Some(_) => None,
+    }
+}
+
+/// The ranges within both. A single metadata address counts only where both name it: a range does not stand for it.
+fn shared_nets(ceiling: &BTreeSet<IpNet>, own: &BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+    let mut nets = BTreeSet::new();
+    for limit in ceiling {
+        for net in own {
+            let both = if limit.contains(net) {
+                Some(net)
+            } else {
+                net.contains(limit).then_some(limit)
+            };
+            nets.extend(both.filter(|both| limit == net || !names_metadata(both)));
+        }
+    }
+    nets
+}
+
+fn shared_process(own: &ProcessRule, ceiling: &ProcessRule) -> Option<ProcessRule> {
+    if own.path != ceiling.path {
+        return None;
+    }
+    let digest = match (own.digest, ceiling.digest) {
+        (Some(a), Some(b)) if a != b => return None,
+        (a, b) => a.or(b),
+    };
+    let arguments = match (&own.arguments, &ceiling.arguments) {
+        (ProcessArguments::Free, other) | (other, ProcessArguments::Free) => other.clone(),
+        (a, b) if a == b => a.clone(),
+        _ => return None,
+    };
+    Some(ProcessRule {
+        path: own.path.clone(),
+        digest,
+        arguments,
+    })
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::samples::rule;
+    use crate::{Digest, vet};
+
+    fn grant(rules: &[&str]) -> PluginGrant {
+        let mut grant = PluginGrant::nothing("p", Digest::new([0; 32]), 1);
+        grant.http = rules.iter().map(|text| rule(text)).collect();
+        grant.kv_bytes = 100;
+        grant
+    }
+
+    fn ceiling(json: &str) -> Ceiling {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_ceiling_that_says_nothing_leaves_everything() {
+        let grant = grant(&["GET,POST https://*.example.com/ 10.0.0.0/8"]);
+        assert_eq!(Ceiling::default().narrow(&grant), grant);
+    }
+
+    #[test]
+    fn every_part_is_narrowed() {
+        let grant = grant(&[
+            "GET,POST https://*.example.com/api 10.0.0.0/8,fc00::/7",
+            "GET https://other.org/",
+        ]);
+        let ceiling = ceiling(
+            r#"{"kv_bytes": 50, "credentials": [], "http": [{"schemes": ["https"], "host": "a.example.com",
+            "ports": [443], "methods": ["GET", "PUT"], "path_prefix": "/api/v2", "allow_private": ["10.1.0.0/16"],
+            "max_request_bytes": 7, "max_response_bytes": 8}]}"#,
+        );
+        let narrowed = ceiling.narrow(&grant);
+        assert_eq!(
+            narrowed.http,
+            [rule("GET https://a.example.com/api/v2 10.1.0.0/16 #7/8")]
+        );
+        assert_eq!(narrowed.kv_bytes, 50);
+        assert_eq!(ceiling.narrow(&narrowed), narrowed);
+    }
+
+    #[test]
+    fn an_empty_list_leaves_nothing_and_a_typing_error_is_one() {
+        let grant = grant(&["GET https://a.example.com/"]);
+        assert!(ceiling(r#"{"http": []}"#).narrow(&grant).http.is_empty());
+        assert!(
+            ceiling(r#"{"http": [{"methods": []}]}"#)
+                .narrow(&grant)
+                .http
+                .is_empty()
+        );
+        assert!(serde_json::from_str::<Ceiling>(r#"{"htpp": []}"#).is_err());
+    }
+
+    #[test]
+    fn a_range_and_a_metadata_address_share_nothing() {
+        let request = crate::Request::parse("GET", "http://a.example.com/", 0).unwrap();
+        let metadata = ["169.254.169.254".parse().unwrap()];
+        for (own, limit, expected) in [
+            ("169.254.0.0/16", "169.254.169.254/32", false),
+            ("169.254.169.254", "169.254.0.0/16", false),
+            ("169.254.169.254", "169.254.169.254/32", true),
+        ] {
+            let grant = grant(&[&format!("GET http://a.example.com/ {own}")]);
+            let narrowed = ceiling(&format!(
+                r#"{{"http": [{{"allow_private": ["{limit}"]}}]}}"#
+            ))
+            .narrow(&grant);
+            assert_eq!(
+                vet("p", &request, &narrowed.http[0], &metadata).is_ok(),
+                expected,
+                "{own} {limit}"
+            );
+        }
+    }
+
+    #[test]
+    fn programs_are_narrowed_to_what_both_name() {
+        let program = |digest: Option<u8>, arguments: Option<&str>| ProcessRule {
+            path: "/usr/bin/server".to_owned(),
+            digest: digest.map(|byte| Digest::new([byte; 32])),
+            arguments: arguments.map_or(ProcessArguments::Free, |a| {
+                ProcessArguments::Fixed(vec![a.to_owned()])
+            }),
+        };
+        let shared = |own, limit| {
+            let mut grant = grant(&[]);
+            grant.processes = vec![own];
+            Ceiling {
+                processes: Some(vec![limit]),
+                ..Ceiling::default()
+            }
+            .narrow(&grant)
+            .processes
+        };
+        assert_eq!(
+            shared(program(None, Some("a")), program(Some(1), None)),
+            [program(Some(1), Some("a"))]
+        );
+        assert_eq!(shared(program(Some(1), None), program(Some(2), None)), []);
+        assert_eq!(
+            shared(program(None, Some("a")), program(None, Some("b"))),
+            []
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! When two spellings are one value.
+//!
+//! Invariant: only spellings that surely mean the same value share a normal form; where in doubt the form is the
+//! value itself, because two pseudonyms for one value cost some correlation, one for two values tells a lie.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::Kind;
+
+/// The form by which values of a kind are compared. Never empty for a value that is not.
+pub fn normal_form(kind: &Kind, original: &str) -> String {
+    let form = match kind.as_str() {
+        "EMAIL" => {
+            let decoded = percent_decoded(original.trim());
+            let address = decoded.strip_prefix("mailto:").unwrap_or(&decoded);
+            address.to_lowercase()
+        }
+        "PHONE" => {
+            let digits = digits(original);
+            // 0044… is +44… dialled
+            digits
+                .strip_prefix("00")
+                .map_or_else(|| digits.clone(), str::to_owned)
+        }
+        "CREDIT_CARD" | "US_SSN" | "UK_NHS" => digits(original),
+        "IBAN" | "UK_NINO" | "PASSPORT" => alphanumeric(original).to_ascii_uppercase(),
+        "MAC" => alphanumeric(original).to_ascii_lowercase(),
+        "IPV4" => original
+            .trim()
+            .parse::<Ipv4Addr>()
+            .map_or_else(|_| original.to_owned(), |ip| ip.to_string()),
+        "IPV6" => {
+            let bare = original
+                .trim()
+                .trim_start_matches('[')
+                .trim_end_matches(']');
+            bare.parse::<Ipv6Addr>()
+                .map_or_else(|_| original.to_owned(), |ip| ip.to_string())
+        }
+        "HOSTNAME" => original.trim().trim_end_matches('.').to_lowercase(),
+        "PERSON" | "ADDRESS" => original
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_lowercase(),
+        _ => original.to_owned(),
+    };
+    if form.is_empty() {
+        original.to_owned()
+    } else {
+        form
+    }
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn alphanumeric(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+/// Percent escapes decoded; the text itself where that would not be UTF-8.
+fn percent_decoded(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut decoder = crate::encoding::Decoder::percent(false);
+    for byte in text.bytes() {
+        decoder.step(byte, &mut bytes);
+    }
+    decoder.flush(&mut bytes);
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(kind: &str, a: &str, b: &str) -> bool {
+        let kind = Kind::new(kind);
+        normal_form(&kind, a) == normal_form(&kind, b)
+    }
+
+    #[test]
+    fn one_value_in_other_spellings() {
+        for (kind, a, b) in [
+            ("EMAIL", "Jane.Doe@Example.org", "jane.doe@example.ORG"),
+            ("EMAIL", "jane%40example.org", "mailto:jane@example.org"),
+            ("PHONE", "+44 20 7946 0018", "0044-20-7946-0018"),
+            ("CREDIT_CARD", "4111 1111 1111 1111", "4111-1111-1111-1111"),
+            (
+                "IBAN",
+                "DE89 3704 0044 0532 0130 00",
+                "de89370400440532013000",
+            ),
+            ("MAC", "00:1B:44:11:3A:B7", "00-1b-44-11-3a-b7"),
+            ("IPV6", "2001:db8:0:0:0:0:0:1", "[2001:DB8::1]"),
+            ("HOSTNAME", "DB1.corp.example.", "db1.corp.example"),
+            ("PERSON", "Jane  Doe", "jane doe"),
+        ] {
+            assert!(same(kind, a, b), "{kind} {a} {b}");
+        }
+    }
+
+    #[test]
+    fn different_values_stay_different() {
+        for (kind, a, b) in [
+            ("PASSWORD", "Secret", "secret"),
+            ("USERNAME", "Jane", "jane"),
+            ("EMAIL", "jane@example.org", "jane@example.com"),
+            ("PHONE", "---", "+++"),
+            ("JWT", "aa.bb", "aabb"),
+        ] {
+            assert!(!same(kind, a, b), "{kind} {a} {b}");
+        }
+    }
+}

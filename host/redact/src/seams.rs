@@ -1,0 +1,283 @@
+//! The findings of consecutive windows become the findings of the stream.
+//!
+//! Invariant: each finding is yielded once, by the window that owns its first byte, and none that its owner reported
+//! is lost. A finding that runs to the end of a window with text behind it is longer than what its owner could see
+//! (windows overlap by twice what an owner is answerable for), so it is extended over the token that goes on, through
+//! as many windows as it takes: a megabyte of secret is masked whole, in constant memory. What a later window found
+//! inside such a value, of whose beginning it knew nothing, is a fragment and is dropped; it is covered already.
+
+use std::collections::BTreeMap;
+
+use crate::{Finding, Kind, Window};
+
+/// Joins findings at the seams. Give it the windows in their order.
+#[derive(Debug, Default)]
+pub struct Seams {
+    /// Findings that ran to the end of the last window.
+    open: Vec<Finding>,
+    /// Kind, start and end of findings that reach over the last border between owners.
+    straddling: Vec<(Kind, usize, usize)>,
+}
+
+impl Seams {
+    /// A new stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Take the findings of the next window, whose offsets count from its start, and yield those that are complete,
+    /// with offsets in the stream, in no particular order. Ranges outside the window are clipped to it.
+    pub fn push(
+        &mut self,
+        window: &Window,
+        findings: impl IntoIterator<Item = Finding>,
+    ) -> Vec<Finding> {
+        let mut complete = self.extend_open(window);
+        let covered = self.covered_before(window);
+        self.straddling.retain(|(_, _, end)| *end > window.owns.end);
+
+        for finding in findings {
+            let Some(finding) = absolute(finding, window) else {
+                continue;
+            };
+            let fragment = covered
+                .get(&finding.kind)
+                .is_some_and(|end| finding.end <= *end);
+            if fragment || !window.owns.contains(&finding.start) {
+                continue;
+            }
+            if finding.end > window.owns.end {
+                self.straddling
+                    .push((finding.kind.clone(), finding.start, finding.end));
+            }
+            if window.continues_after && finding.end == window.end() {
+                self.open.push(finding);
+            } else {
+                complete.push(finding);
+            }
+        }
+        complete
+    }
+
+    /// Whatever is still open. Nothing after a last window; use it where a stream was broken off.
+    pub fn finish(self) -> Vec<Finding> {
+        self.open
+    }
+
+    /// Carry open findings on through this window; yield those whose token ends in it.
+    fn extend_open(&mut self, window: &Window) -> Vec<Finding> {
+        let Some(seam) = self.open.first().map(|finding| finding.end) else {
+            return Vec::new();
+        };
+        let fresh = window
+            .text
+            .get(seam.saturating_sub(window.offset)..)
+            .unwrap_or_default();
+        let token = fresh.find(ends_token).unwrap_or(fresh.len());
+        let end = seam + token;
+        for finding in &mut self.open {
+            finding.end = end;
+            self.straddling
+                .push((finding.kind.clone(), finding.start, end));
+        }
+        if window.continues_after && end == window.end() {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.open)
+        }
+    }
+
+    /// For each kind, how far values reach that began before this window.
+    fn covered_before(&self, window: &Window) -> BTreeMap<Kind, usize> {
+        let mut covered = BTreeMap::new();
+        for (kind, start, end) in &self.straddling {
+            if *start < window.offset {
+                let reach = covered.entry(kind.clone()).or_insert(*end);
+                *reach = (*reach).max(*end);
+            }
+        }
+        covered
+    }
+}
+
+/// A window's finding with offsets in the stream; nothing where the range is empty.
+fn absolute(mut finding: Finding, window: &Window) -> Option<Finding> {
+    let end = finding.end.min(window.text.len());
+    if finding.start >= end {
+        return None;
+    }
+    finding.start += window.offset;
+    finding.end = end + window.offset;
+    Some(finding)
+}
+
+/// Whether a token ends before this character: whitespace, quotes and brackets, and what separates items of a list.
+/// Everything else, also what no key contains, counts as more of the value.
+fn ends_token(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(
+            character,
+            '"' | '\''
+                | '`'
+                | ','
+                | ';'
+                | '<'
+                | '>'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '|'
+                | '\\'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::finding::strategies::plain;
+    use crate::{WindowSize, Windows};
+
+    /// Finds runs of three digits and more, and `sk-` keys up to the end of their token.
+    fn toy(text: &str) -> Vec<Finding> {
+        let bytes = text.as_bytes();
+        let mut findings = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at..].starts_with(b"sk-") {
+                let end = text[at..].find(ends_token).map_or(text.len(), |n| at + n);
+                findings.push(plain("OPENAI_KEY", at, end));
+                at = end;
+            } else if bytes[at].is_ascii_digit() {
+                let end = bytes[at..]
+                    .iter()
+                    .position(|b| !b.is_ascii_digit())
+                    .map_or(bytes.len(), |n| at + n);
+                if end - at >= 3
+                    && (end == bytes.len() || ends_token(text[end..].chars().next().unwrap()))
+                {
+                    findings.push(plain("PHONE", at, end));
+                }
+                at = end;
+            } else {
+                at += 1;
+            }
+        }
+        findings
+    }
+
+    fn windowed(size: WindowSize, text: &str, scan: impl Fn(&str) -> Vec<Finding>) -> Vec<Finding> {
+        let mut seams = Seams::new();
+        let mut all = Vec::new();
+        for window in Windows::of(size, text) {
+            all.extend(seams.push(&window, scan(&window.text)));
+        }
+        all.extend(seams.finish());
+        all.sort_by_key(|finding| (finding.start, finding.end));
+        all
+    }
+
+    #[test]
+    fn a_megabyte_of_secret_is_one_finding() {
+        let secret = format!("sk-{}", "aB3/+=_-.".repeat(120_000));
+        let text = format!("key={secret}\nnext line 12345 end\n");
+        let found = windowed(WindowSize::DEFAULT, &text, toy);
+        assert_eq!(found.len(), 2);
+        assert_eq!(&text[found[0].start..found[0].end], secret);
+        assert_eq!(&text[found[1].start..found[1].end], "12345");
+    }
+
+    #[test]
+    fn a_value_at_the_very_end_of_a_window_is_extended_over_its_token_only() {
+        let size = WindowSize::new(64, 16);
+        let text = format!("sk-{} after", "x".repeat(200));
+        let found = windowed(size, &text, toy);
+        assert_eq!(
+            found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(),
+            [(0, 203)]
+        );
+    }
+
+    #[test]
+    fn a_finding_in_the_overlap_is_yielded_once() {
+        let size = WindowSize::new(64, 16);
+        for lead in 0..128 {
+            let text = format!("{}{}{}", ".".repeat(lead), " 12345 ", ".".repeat(128));
+            let found = windowed(size, &text, toy);
+            assert_eq!(
+                found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(),
+                [(lead + 1, lead + 6)]
+            );
+        }
+    }
+
+    #[test]
+    fn many_reports_of_an_endless_token_do_not_pile_up() {
+        let text = "y".repeat(200_000);
+        let mut seams = Seams::new();
+        for window in Windows::of(WindowSize::new(1024, 128), &text) {
+            let noise = (0..window.text.len())
+                .step_by(10)
+                .map(|at| plain("OTHER", at, window.text.len()));
+            let _ = seams.push(&window, noise);
+            assert!(seams.open.len() <= 110, "{}", seams.open.len());
+            assert!(seams.straddling.len() <= 220, "{}", seams.straddling.len());
+        }
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop_oneof![
+                4 => "[a-z é€]{0,12}",
+                2 => "[ \n\",;]{1,3}",
+                2 => "[0-9]{1,40} ",
+                1 => "[0-9]{100,400}\n",
+                2 => "sk-[a-zA-Z/+=._-]{1,30} ",
+                1 => "sk-[a-zA-Zsk-]{100,500}\"",
+                1 => "[a-z]{50,300}",
+            ],
+            0..60,
+        )
+        .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn windows_find_what_the_whole_text_holds(text in text(), bytes in 0usize..300, overlap in 0usize..80) {
+            let size = WindowSize::new(bytes, overlap);
+            prop_assert_eq!(windowed(size, &text, toy), toy(&text));
+        }
+
+        /// Whatever a scanner says of each window, what an owner reports is covered.
+        #[test]
+        fn nothing_that_an_owner_reports_is_lost(text in text(), bytes in 0usize..300, seed in any::<u64>()) {
+            let size = WindowSize::new(bytes, 16);
+            let mut seams = Seams::new();
+            let mut state = seed | 1;
+            let mut expected = Vec::new();
+            let mut got = Vec::new();
+            for window in Windows::of(size, &text) {
+                let mut reports = Vec::new();
+                for _ in 0..5 {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let start = (state >> 33) as usize % window.text.len();
+                    let end = (start + (state >> 20) as usize % 90).min(window.text.len());
+                    reports.push(plain("OTHER", start, end));
+                }
+                expected.extend(reports.iter().filter_map(|f| absolute(f.clone(), &window))
+                    .filter(|f| window.owns.contains(&f.start)));
+                got.extend(seams.push(&window, reports));
+            }
+            got.extend(seams.finish());
+            for finding in expected {
+                prop_assert!(got.iter().any(|g| g.start <= finding.start && finding.end <= g.end));
+            }
+        }
+    }
+}

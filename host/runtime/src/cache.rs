@@ -1,0 +1,119 @@
+//! The compiled cache: machine code that this host made, kept beside the store.
+//!
+//! Invariant: nothing is deserialised that was not authenticated with a key from the vault, because deserialising
+//! machine code is unsafe. A file that does not verify is ignored and made anew, never trusted, never an error.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Makes the tag of a cache file; the key stays in the vault. Arguments: what it is for, then the bytes.
+pub type Authenticator = Arc<dyn Fn(&[u8], &[u8]) -> [u8; 32] + Send + Sync>;
+
+/// What a compiled artefact depends on: the component, its rules, the engine and its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheKey(pub [u8; 32]);
+
+impl CacheKey {
+    fn name(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.iter().fold(String::with_capacity(64), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
+}
+
+/// A folder of authenticated compiled components, or none (everything is compiled in memory).
+#[derive(Clone)]
+pub struct CompiledCache {
+    place: Option<(PathBuf, Authenticator)>,
+}
+
+impl CompiledCache {
+    /// No cache: each start compiles.
+    pub fn none() -> Self {
+        Self { place: None }
+    }
+
+    /// A cache in `folder`, which is created when something is first stored.
+    pub fn new(folder: PathBuf, authenticate: Authenticator) -> Self {
+        Self { place: Some((folder, authenticate)) }
+    }
+
+    /// The artefact, where there is one that verifies.
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<Vec<u8>> {
+        let (folder, authenticate) = self.place.as_ref()?;
+        let mut bytes = std::fs::read(folder.join(key.name())).ok()?;
+        let tag: [u8; 32] = bytes.get(..32)?.try_into().ok()?;
+        let expected = authenticate(&key.0, bytes.get(32..)?);
+        // Constant time is not needed against whoever can already write here, but costs nothing.
+        let differs = tag.iter().zip(expected).fold(0u8, |acc, (a, b)| acc | (a ^ b));
+        if differs != 0 {
+            tracing::warn!("a compiled plugin in the cache did not verify; it is compiled anew");
+            return None;
+        }
+        bytes.drain(..32);
+        Some(bytes)
+    }
+
+    /// Keep an artefact: written aside and renamed, so that a crash leaves the old file or the new one. Failing to
+    /// write costs time at the next start and nothing else.
+    pub(crate) fn put(&self, key: &CacheKey, artefact: &[u8]) {
+        let Some((folder, authenticate)) = self.place.as_ref() else { return };
+        if let Err(error) = write(folder, &key.name(), &authenticate(&key.0, artefact), artefact) {
+            tracing::warn!(%error, "the compiled plugin could not be cached; the next start compiles it again");
+        }
+    }
+}
+
+fn write(folder: &std::path::Path, name: &str, tag: &[u8], artefact: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(tag)?;
+    file.write_all(artefact)?;
+    file.as_file().sync_all()?;
+    file.persist(folder.join(name)).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(folder: &std::path::Path, secret: u8) -> CompiledCache {
+        CompiledCache::new(
+            folder.to_path_buf(),
+            Arc::new(move |key, bytes| {
+                use sha2::Digest as _;
+                let mut hash = sha2::Sha256::new();
+                hash.update([secret]);
+                hash.update(key);
+                hash.update(bytes);
+                hash.finalize().into()
+            }),
+        )
+    }
+
+    #[test]
+    fn returns_what_was_kept_and_nothing_that_was_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = CacheKey([7; 32]);
+        let ours = cache(folder.path(), 1);
+        assert!(ours.get(&key).is_none());
+        ours.put(&key, b"machine code");
+        assert_eq!(ours.get(&key).unwrap(), b"machine code");
+        assert!(cache(folder.path(), 2).get(&key).is_none(), "another key");
+        assert!(ours.get(&CacheKey([8; 32])).is_none(), "another component");
+        let path = folder.path().join(key.name());
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, bad).unwrap();
+            assert!(ours.get(&key).is_none(), "byte {at}");
+        }
+        std::fs::write(&path, &good[..20]).unwrap();
+        assert!(ours.get(&key).is_none(), "cut short");
+    }
+}

@@ -1,0 +1,277 @@
+//! From a component's bytes to something that can be called: checked, pre-initialised, compiled, cached.
+//!
+//! Invariant: a component that asks for more than its world may have is refused before any of its code runs, and
+//! machine code is only ever our own (see `cache`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, InstancePre};
+
+use crate::engine::Runtime;
+use crate::error::LoadError;
+use crate::state::State;
+use crate::worlds::{self, prepare};
+use crate::{CacheKey, limits};
+
+/// What kind of plugin a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum World {
+    Scanner,
+    Provider,
+    Integration,
+    Transport,
+}
+
+impl World {
+    /// As the contract names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scanner => "scanner",
+            Self::Provider => "provider",
+            Self::Integration => "integration",
+            Self::Transport => "transport",
+        }
+    }
+
+    /// Host packages that the world may import, beside `types` and its own.
+    const fn imports(self) -> &'static [&'static str] {
+        match self {
+            Self::Scanner => &["log"],
+            Self::Provider => &["log", "http", "config"],
+            Self::Integration => &["log", "http", "kv", "config"],
+            Self::Transport => &["log", "config"],
+        }
+    }
+}
+
+/// A component to load.
+pub struct PluginSource<'a> {
+    /// For messages and the record.
+    pub name: &'a str,
+    pub version: &'a str,
+    pub world: World,
+    pub component: &'a [u8],
+    /// For scanners: the rules that `prepare` is given, as JSON.
+    pub rules: &'a str,
+}
+
+/// A loaded plugin; cheap to clone.
+#[derive(Clone)]
+pub struct Plugin(pub(crate) Arc<Loaded>);
+
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) world: World,
+    pub(crate) digest: [u8; 32],
+    pub(crate) from_cache: bool,
+    pub(crate) entry: worlds::Entry,
+}
+
+impl Plugin {
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+    pub fn world(&self) -> World {
+        self.0.world
+    }
+    /// SHA-256 of the component as it was given, before preparation and compilation.
+    pub fn digest(&self) -> [u8; 32] {
+        self.0.digest
+    }
+    /// `sha256:` and 64 hexadecimal digits.
+    pub fn digest_text(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.digest.iter().fold(String::from("sha256:"), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+    /// Whether the compiled form came from the cache.
+    pub fn from_cache(&self) -> bool {
+        self.0.from_cache
+    }
+}
+
+impl Runtime {
+    /// Check, prepare, compile and link a component. Compiling takes seconds of computing, so callers run this where
+    /// blocking is allowed; a cached component takes milliseconds.
+    ///
+    /// # Errors
+    /// Any [`LoadError`]; nothing of the component ran unless it is a scanner, whose `prepare` runs with `log` alone.
+    pub async fn load(&self, source: PluginSource<'_>) -> Result<Plugin, LoadError> {
+        let name = source.name;
+        if source.component.len() > limits::COMPONENT_BYTES {
+            return Err(LoadError::TooLarge {
+                plugin: name.into(),
+                size: source.component.len(),
+                limit: limits::COMPONENT_BYTES,
+            });
+        }
+        if Engine::is_precompiled(source.component) {
+            return Err(LoadError::Precompiled { plugin: name.into() });
+        }
+        let key = self.cache_key(&source);
+        let engine = &self.0.engine;
+        let cached = self.0.cache.get(&key).and_then(|artefact| deserialize(engine, &artefact));
+        let from_cache = cached.is_some();
+        let component = match cached {
+            Some(component) => component,
+            None => {
+                let prepared;
+                let mut bytes = source.component;
+                let compile = |bytes: &[u8]| {
+                    engine.precompile_component(bytes).map_err(|error| LoadError::Compile {
+                        plugin: name.into(),
+                        reason: format!("{error:#}"),
+                    })
+                };
+                if source.world == World::Scanner {
+                    prepared = prepare::prepare(self, &source).await?;
+                    bytes = &prepared;
+                } else {
+                    check_is_component(engine, name, bytes)?;
+                }
+                let artefact = compile(bytes)?;
+                self.0.cache.put(&key, &artefact);
+                deserialize(engine, &artefact).ok_or_else(|| LoadError::Compile {
+                    plugin: name.into(),
+                    reason: "the compiled form could not be loaded".into(),
+                })?
+            }
+        };
+        check_imports(engine, &source, &component)?;
+        let linker = match source.world {
+            World::Scanner => &self.0.scanner,
+            World::Provider => &self.0.provider,
+            World::Integration => &self.0.integration,
+            World::Transport => &self.0.transport,
+        };
+        let world_error = |error: wasmtime::Error| LoadError::World {
+            plugin: name.into(),
+            world: source.world.name(),
+            reason: format!("{error:#}"),
+        };
+        let pre: InstancePre<State> = linker.instantiate_pre(&component).map_err(world_error)?;
+        let entry = worlds::Entry::new(source.world, pre).map_err(world_error)?;
+        Ok(Plugin(Arc::new(Loaded {
+            name: name.into(),
+            version: source.version.into(),
+            world: source.world,
+            digest: Sha256::digest(source.component).into(),
+            from_cache,
+            entry,
+        })))
+    }
+
+    fn cache_key(&self, source: &PluginSource<'_>) -> CacheKey {
+        use std::hash::{Hash, Hasher};
+        // wasmtime's own view of what makes compiled code compatible: version, target, flags, features.
+        struct Feed(Sha256);
+        impl Hasher for Feed {
+            fn finish(&self) -> u64 {
+                0
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+        }
+        let mut feed = Feed(Sha256::new());
+        feed.0.update(b"fumehood compiled plugin 1\0");
+        self.0.engine.precompile_compatibility_hash().hash(&mut feed);
+        for part in [source.world.name().as_bytes(), source.rules.as_bytes(), source.component] {
+            feed.0.update((part.len() as u64).to_le_bytes());
+            feed.0.update(part);
+        }
+        CacheKey(feed.0.finalize().into())
+    }
+}
+
+use wasmtime::Engine;
+
+fn deserialize(engine: &Engine, artefact: &[u8]) -> Option<Component> {
+    #[expect(unsafe_code, reason = "the bytes were made by this engine and authenticated by the cache")]
+    // SAFETY: `artefact` comes from `precompile_component` of an engine with the same compatibility hash, either just
+    // now or through `CompiledCache::get`, which verified it with a key from the vault.
+    let component = unsafe { Component::deserialize(engine, artefact) };
+    component.inspect_err(|error| tracing::warn!(%error, "a compiled plugin did not load; it is compiled anew")).ok()
+}
+
+fn check_is_component(engine: &Engine, plugin: &str, bytes: &[u8]) -> Result<(), LoadError> {
+    let _ = engine;
+    // The component preamble: magic, version 13, layer 1.
+    match bytes.get(..8) {
+        Some([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]) => Ok(()),
+        Some([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) => Err(LoadError::NotAComponent {
+            plugin: plugin.into(),
+            reason: "it is a core module; build for wasm32-wasip2, or wrap it with `wasm-tools component new`".into(),
+        }),
+        _ => Err(LoadError::NotAComponent { plugin: plugin.into(), reason: "it does not begin with a component header".into() }),
+    }
+}
+
+/// Refuse imports that the world may not have, with the way out where there is one.
+pub(crate) fn check_imports(engine: &Engine, source: &PluginSource<'_>, component: &Component) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    for (import, _) in ty.imports(engine) {
+        let (allowed, hint) = import_allowed(source.world, import);
+        if !allowed {
+            return Err(LoadError::Import {
+                plugin: source.name.into(),
+                import: import.into(),
+                world: source.world.name(),
+                hint,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn import_allowed(world: World, import: &str) -> (bool, &'static str) {
+    let Some((namespace, rest)) = import.split_once(':') else {
+        return (false, "");
+    };
+    let package = rest.split(['/', '@']).next().unwrap_or_default();
+    match namespace {
+        "fumehood" => (package == "types" || package == world.name() || world.imports().contains(&package), ""),
+        "wasi" => match package {
+            "io" | "cli" | "clocks" | "filesystem" | "random" => (true, ""),
+            "http" => (false, "; build without it (ComponentizeJS: --disable http,fetch-event; componentize-py: --stub-wasi) and use fumehood:http"),
+            "sockets" => (false, "; build without it (Rust: do not use std::net; componentize-py: --stub-wasi) and use fumehood:http"),
+            _ => (false, ""),
+        },
+        _ => (false, ""),
+    }
+}
+
+/// Settings of a plugin instance, as `config` shows them.
+pub type Settings = Arc<BTreeMap<String, String>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_imports_what_the_design_says_and_nothing_else() {
+        for (world, import, allowed) in [
+            (World::Scanner, "fumehood:log/log@0.1.0", true),
+            (World::Scanner, "fumehood:http/http@0.1.0", false),
+            (World::Scanner, "fumehood:config/config@0.1.0", false),
+            (World::Scanner, "wasi:random/insecure-seed@0.2.6", true),
+            (World::Scanner, "wasi:sockets/tcp@0.2.0", false),
+            (World::Provider, "fumehood:http/http@0.1.0", true),
+            (World::Provider, "fumehood:kv/kv@0.1.0", false),
+            (World::Integration, "fumehood:kv/kv@0.1.0", true),
+            (World::Transport, "fumehood:http/http@0.1.0", false),
+            (World::Transport, "wasi:http/types@0.2.0", false),
+            (World::Transport, "acme:secret/door", false),
+        ] {
+            assert_eq!(import_allowed(world, import).0, allowed, "{} {import}", world.name());
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Tool calls that wait for a person.
+//!
+//! Invariant: an approval goes from `pending` to `approved` or `denied` once, from `approved` to `running` once, each
+//! in one transaction, and only while tenant, server, pinned tool, plugin and the hash of the exact arguments are what
+//! the person saw.
+
+use rusqlite::{OptionalExtension as _, Row};
+
+use crate::record::Change;
+use crate::{ApprovalId, IncidentId, Scope, ServerId, Store, StoreError, TurnId};
+
+/// A tool call and what became of it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Approval {
+    pub id: ApprovalId,
+    pub incident_id: IncidentId,
+    pub turn_id: TurnId,
+    pub call_id: String,
+    pub server_id: ServerId,
+    pub server: String,
+    /// The tool's name on its server.
+    pub tool: String,
+    #[serde(skip)]
+    pub tool_sha256: Vec<u8>,
+    #[serde(skip)]
+    pub plugin_sha256: Vec<u8>,
+    /// The exact JSON that would be sent, masked.
+    pub arguments: String,
+    #[serde(skip)]
+    pub arguments_sha256: Vec<u8>,
+    pub masked: Vec<(String, u64)>,
+    /// `pending`, `approved`, `denied`, `running`, `done`, `failed`, `expired` or `unknown`.
+    pub state: String,
+    pub decided_by: Option<String>,
+    pub decided_us: Option<i64>,
+    pub expires_us: i64,
+    /// What the tool answered; raw.
+    pub result: String,
+    pub problem: String,
+    pub created_us: i64,
+}
+
+/// What a decision is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub tool_sha256: Vec<u8>,
+    pub plugin_sha256: Vec<u8>,
+    pub arguments_sha256: Vec<u8>,
+}
+
+const COLUMNS: &str = "id, incident_id, turn_id, call_id, server_id, server, tool, tool_sha256, plugin_sha256, arguments, \
+                       arguments_sha256, masked, state, decided_by, decided_us, expires_us, result, problem, created_us";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
+    Ok(Approval {
+        id: row.get(0)?,
+        incident_id: row.get(1)?,
+        turn_id: row.get(2)?,
+        call_id: row.get(3)?,
+        server_id: row.get(4)?,
+        server: row.get(5)?,
+        tool: row.get(6)?,
+        tool_sha256: row.get(7)?,
+        plugin_sha256: row.get(8)?,
+        arguments: row.get(9)?,
+        arguments_sha256: row.get(10)?,
+        masked: serde_json::from_str(&row.get::<_, String>(11)?).unwrap_or_default(),
+        state: row.get(12)?,
+        decided_by: row.get(13)?,
+        decided_us: row.get(14)?,
+        expires_us: row.get(15)?,
+        result: row.get(16)?,
+        problem: row.get(17)?,
+        created_us: row.get(18)?,
+    })
+}
+
+impl Store {
+    /// Put tool calls before a person; the turn waits, in the same transaction.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn ask(&self, scope: &Scope, turn: TurnId, asks: Vec<Approval>) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        let change = Change::new("approval.ask", format!("turn:{turn}")).with("calls", asks.len());
+        self.change(scope, change, move |tx| {
+            for ask in &asks {
+                tx.connection.execute(
+                    "INSERT INTO approvals (id, tenant_id, incident_id, turn_id, call_id, server_id, server, tool,
+                     tool_sha256, plugin_sha256, arguments, arguments_sha256, masked, state, expires_us, result, problem,
+                     created_us) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+                    rusqlite::params![
+                        ask.id,
+                        owner.tenant,
+                        ask.incident_id,
+                        ask.turn_id,
+                        ask.call_id,
+                        ask.server_id,
+                        ask.server,
+                        ask.tool,
+                        ask.tool_sha256,
+                        ask.plugin_sha256,
+                        ask.arguments,
+                        ask.arguments_sha256,
+                        serde_json::to_string(&ask.masked)?,
+                        ask.state,
+                        ask.expires_us,
+                        ask.result,
+                        ask.problem,
+                        tx.now_us,
+                    ],
+                )?;
+                let summary = format!("The model asks to call {} on {}", ask.tool, ask.server);
+                tx.event(&owner, ask.incident_id, "tool", &summary, &format!("chat#approval-{}", ask.id))?;
+            }
+            tx.connection.execute(
+                "UPDATE turns SET state = 'waiting' WHERE tenant_id = ?1 AND id = ?2",
+                (&owner.tenant, turn),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Decide, once.
+    ///
+    /// # Errors
+    /// `Conflict` where it was decided already or ran out.
+    pub async fn decide_call(&self, scope: &Scope, id: ApprovalId, approve: bool) -> Result<Approval, StoreError> {
+        let owner = scope.clone();
+        let verb = if approve { "approval.approve" } else { "approval.deny" };
+        // The exact hash goes on record, so the record says what was approved.
+        let seen = self.approval(scope, id).await?;
+        let hash: String = seen.arguments_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let change = Change::new(verb, format!("approval:{id}"))
+            .with("server", seen.server_id)
+            .with("tool", &seen.tool)
+            .with("arguments_sha256", hash);
+        self.change(scope, change, move |tx| {
+            let now = tx.now_us;
+            let changed = tx.connection.execute(
+                "UPDATE approvals SET state = ?3, decided_by = ?4, decided_us = ?5
+                 WHERE tenant_id = ?1 AND id = ?2 AND state = 'pending' AND expires_us > ?5",
+                (&owner.tenant, id, if approve { "approved" } else { "denied" }, owner.actor.to_string(), now),
+            )?;
+            let after = one(tx.connection, &owner.tenant, id)?;
+            if changed == 0 {
+                return Err(StoreError::Conflict(if after.state == "pending" {
+                    "This tool call has waited too long and expired. Ask the model again.".into()
+                } else {
+                    format!("This tool call was decided already: it is {}.", after.state)
+                }));
+            }
+            let did = if approve { "Approved" } else { "Denied" };
+            let summary = format!("{did}: {} on {}", after.tool, after.server);
+            tx.event(&owner, after.incident_id, "tool", &summary, &format!("chat#approval-{id}"))?;
+            Ok(after)
+        })
+        .await
+    }
+
+    /// Use an approval up: the call happens after this returns, and never twice.
+    ///
+    /// # Errors
+    /// `Conflict` where it is not approved, was used, ran out, or is not about exactly this call.
+    pub async fn consume(&self, scope: &Scope, id: ApprovalId, binding: Binding) -> Result<Approval, StoreError> {
+        let owner = scope.clone();
+        self.change(scope, Change::new("approval.consume", format!("approval:{id}")), move |tx| {
+            let found = one(tx.connection, &owner.tenant, id)?;
+            tx.require_sash_open(&owner, found.incident_id)?;
+            if found.state != "approved" || found.expires_us <= tx.now_us {
+                return Err(StoreError::Conflict(format!("This tool call is {} and cannot run.", found.state)));
+            }
+            let same = found.tool_sha256 == binding.tool_sha256
+                && found.plugin_sha256 == binding.plugin_sha256
+                && found.arguments_sha256 == binding.arguments_sha256;
+            if !same {
+                return Err(StoreError::Conflict(
+                    "The tool, its transport or the arguments are no longer what was approved. Nothing was called.".into(),
+                ));
+            }
+            tx.connection.execute(
+                "UPDATE approvals SET state = 'running' WHERE tenant_id = ?1 AND id = ?2",
+                (&owner.tenant, id),
+            )?;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Record what the tool answered, or why it did not.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn finish_call(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        state: &'static str,
+        result: String,
+        problem: String,
+    ) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        self.change(scope, Change::new("approval.finish", format!("approval:{id}")).with("state", state), move |tx| {
+            let found = one(tx.connection, &owner.tenant, id)?;
+            tx.connection.execute(
+                "UPDATE approvals SET state = ?3, result = ?4, problem = ?5 WHERE tenant_id = ?1 AND id = ?2",
+                (&owner.tenant, id, state, &result, &problem),
+            )?;
+            let summary = match state {
+                "done" => format!("{} on {} answered", found.tool, found.server),
+                _ => format!("{} on {} failed: {problem}", found.tool, found.server),
+            };
+            tx.event(&owner, found.incident_id, "tool", &summary, &format!("chat#approval-{id}"))
+        })
+        .await
+    }
+
+    /// One approval.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn approval(&self, scope: &Scope, id: ApprovalId) -> Result<Approval, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| one(connection, &tenant, id)).await
+    }
+
+    /// An incident's tool calls, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn approvals(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Approval>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM approvals WHERE tenant_id = ?1 AND incident_id = ?2 ORDER BY id"
+            ))?;
+            Ok(statement.query_map((tenant, incident), from_row)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Calls that were on their way when the process ended: nobody knows whether they arrived.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn mark_unknown_calls(&self, scope: &Scope) -> Result<usize, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            Ok(tx.connection.execute(
+                "UPDATE approvals SET state = 'unknown', problem = 'Fumehood was stopped while the call was on its way; it may have been carried out.'
+                 WHERE tenant_id = ?1 AND state = 'running'",
+                [tenant],
+            )?)
+        })
+        .await
+    }
+}
+
+fn one(connection: &rusqlite::Connection, tenant: &str, id: ApprovalId) -> Result<Approval, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM approvals WHERE tenant_id = ?1 AND id = ?2"))?
+        .query_row((tenant, id), from_row)
+        .optional()?
+        .ok_or_else(|| StoreError::not_found("tool call", id))
+}

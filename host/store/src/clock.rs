@@ -1,0 +1,15 @@
+//! The one place that reads the clock. Everything else takes the time as an argument or asks here.
+
+/// Microseconds since the Unix epoch, UTC.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+/// RFC 3339 with microseconds, for interfaces.
+pub fn rfc3339(time_us: i64) -> String {
+    match jiff::Timestamp::from_microsecond(time_us) {
+        Ok(time) => format!("{time:.6}"),
+        Err(_) => String::new(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The conversation about an incident: turns, and the messages of each.
+//!
+//! A turn is `running`, `waiting` (for a person to approve), `done`, `failed` or `stopped`. A message that is still
+//! arriving has `complete` unset; what was acknowledged of it survives a kill.
+
+use rusqlite::{OptionalExtension as _, Row};
+
+use crate::record::Change;
+use crate::{IncidentId, MessageId, ModelId, Scope, Store, StoreError, TurnId};
+
+/// One turn: what a person said, and everything until the model has answered.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Turn {
+    pub id: TurnId,
+    pub incident_id: IncidentId,
+    pub model_id: ModelId,
+    pub state: String,
+    pub problem: String,
+    pub created_us: i64,
+    pub ended_us: Option<i64>,
+    pub input_tokens: i64,
+    pub output_tokens: i64,
+    pub actor: String,
+}
+
+/// A call that the model asked for, as it wrote it (pseudonyms inside).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StoredCall {
+    pub id: String,
+    pub name: String,
+    pub arguments: String,
+}
+
+/// One message. `text` of a person is what they typed; of a model what it wrote, pseudonyms inside.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Message {
+    pub id: MessageId,
+    pub turn_id: TurnId,
+    /// `user`, `assistant` or `tool`.
+    pub role: String,
+    pub text: String,
+    pub tool_calls: Vec<StoredCall>,
+    pub tool_call_id: Option<String>,
+    pub complete: bool,
+    pub created_us: i64,
+}
+
+const TURN: &str = "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor";
+const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us";
+
+fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    Ok(Turn {
+        id: row.get(0)?,
+        incident_id: row.get(1)?,
+        model_id: row.get(2)?,
+        state: row.get(3)?,
+        problem: row.get(4)?,
+        created_us: row.get(5)?,
+        ended_us: row.get(6)?,
+        input_tokens: row.get(7)?,
+        output_tokens: row.get(8)?,
+        actor: row.get(9)?,
+    })
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: row.get(0)?,
+        turn_id: row.get(1)?,
+        role: row.get(2)?,
+        text: row.get(3)?,
+        tool_calls: serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default(),
+        tool_call_id: row.get(5)?,
+        complete: row.get(6)?,
+        created_us: row.get(7)?,
+    })
+}
+
+impl Store {
+    /// Begin a turn with what a person said.
+    ///
+    /// # Errors
+    /// `Conflict` where a turn of this incident is not over.
+    pub async fn begin_turn(&self, scope: &Scope, incident: IncidentId, model: ModelId, text: String) -> Result<Turn, StoreError> {
+        let id = TurnId::new();
+        let owner = scope.clone();
+        let change = Change::new("turn.begin", format!("turn:{id}")).with("incident", incident).with("model", model);
+        self.change(scope, change, move |tx| {
+            tx.require_sash_open(&owner, incident)?;
+            let busy: bool = tx.connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM turns WHERE tenant_id = ?1 AND incident_id = ?2 AND state IN ('running', 'waiting'))",
+                (&owner.tenant, incident),
+                |row| row.get(0),
+            )?;
+            if busy {
+                return Err(StoreError::Conflict(
+                    "The model is still answering in this incident. Wait for it, decide about the tool call that waits, or stop it.".into(),
+                ));
+            }
+            tx.connection.execute(
+                "INSERT INTO turns (id, tenant_id, incident_id, model_id, state, problem, created_us, input_tokens,
+                 output_tokens, actor) VALUES (?1,?2,?3,?4,'running','',?5,0,0,?6)",
+                (id, &owner.tenant, incident, model, tx.now_us, owner.actor.to_string()),
+            )?;
+            tx.connection.execute(
+                "INSERT INTO messages (id, tenant_id, incident_id, turn_id, role, text, tool_calls, complete, created_us)
+                 VALUES (?1,?2,?3,?4,'user',?5,'[]',1,?6)",
+                (MessageId::new(), &owner.tenant, incident, id, &text, tx.now_us),
+            )?;
+            tx.event(&owner, incident, "turn", "Asked the model", &format!("chat#turn-{id}"))?;
+            Ok(tx.connection.query_row(&format!("SELECT {TURN} FROM turns WHERE id = ?1"), [id], turn)?)
+        })
+        .await
+    }
+
+    /// Set a turn's state; `over` ones get an end.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn set_turn(&self, scope: &Scope, id: TurnId, state: &'static str, problem: String) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        let change = Change::new("turn.state", format!("turn:{id}")).with("state", state);
+        self.change(scope, change, move |tx| {
+            let over = matches!(state, "done" | "failed" | "stopped");
+            let incident: Option<IncidentId> = tx
+                .connection
+                .query_row(
+                    "UPDATE turns SET state = ?3, problem = ?4, ended_us = ?5 WHERE tenant_id = ?1 AND id = ?2 RETURNING incident_id",
+                    (&owner.tenant, id, state, &problem, over.then_some(tx.now_us)),
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let incident = incident.ok_or_else(|| StoreError::not_found("turn", id))?;
+            if over {
+                tx.connection.execute(
+                    "UPDATE messages SET complete = 1 WHERE tenant_id = ?1 AND turn_id = ?2 AND complete = 0",
+                    (&owner.tenant, id),
+                )?;
+                let summary = match state {
+                    "done" => "The model answered".into(),
+                    "stopped" => "Answer stopped".into(),
+                    _ => format!("The model's answer failed: {problem}"),
+                };
+                tx.event(&owner, incident, "turn", &summary, &format!("chat#turn-{id}"))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Add to the tokens that a turn used. Part of an action that is on record already.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn add_usage(&self, scope: &Scope, id: TurnId, input: u64, output: u64) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection.execute(
+                "UPDATE turns SET input_tokens = input_tokens + ?3, output_tokens = output_tokens + ?4
+                 WHERE tenant_id = ?1 AND id = ?2",
+                (tenant, id, input as i64, output as i64),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Write a message of the model or of a tool, whole; called again with more text while it arrives.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn put_message(&self, scope: &Scope, incident: IncidentId, message: Message) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection
+                .prepare_cached(
+                    "INSERT INTO messages (id, tenant_id, incident_id, turn_id, role, text, tool_calls, tool_call_id,
+                     complete, created_us) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)
+                     ON CONFLICT (id) DO UPDATE SET text = excluded.text, tool_calls = excluded.tool_calls,
+                     complete = excluded.complete",
+                )?
+                .execute((
+                    message.id,
+                    tenant,
+                    incident,
+                    message.turn_id,
+                    message.role,
+                    message.text,
+                    serde_json::to_string(&message.tool_calls)?,
+                    message.tool_call_id,
+                    message.complete,
+                    message.created_us,
+                ))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// All turns of an incident, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn turns(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Turn>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND incident_id = ?2 ORDER BY id"))?;
+            Ok(statement.query_map((tenant, incident), turn)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One turn.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn turn(&self, scope: &Scope, id: TurnId) -> Result<Turn, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            connection
+                .query_row(&format!("SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND id = ?2"), (tenant, id), turn)
+                .optional()?
+                .ok_or_else(|| StoreError::not_found("turn", id))
+        })
+        .await
+    }
+
+    /// All messages of an incident, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn messages(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Message>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {MESSAGE} FROM messages WHERE tenant_id = ?1 AND incident_id = ?2 ORDER BY id"
+            ))?;
+            Ok(statement.query_map((tenant, incident), message)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Turns that were running when the process ended.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn interrupted_turns(&self, scope: &Scope) -> Result<Vec<Turn>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement =
+                connection.prepare(&format!("SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND state = 'running'"))?;
+            Ok(statement.query_map([tenant], turn)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,128 @@
+//! What people decided about findings. A finding counts as accepted until someone rejects it.
+//!
+//! A decision is about one finding, or about all of a kind in a log; the later one about a kind replaces earlier ones
+//! about single findings of that kind.
+
+use std::collections::HashMap;
+
+use crate::record::Change;
+use crate::{LogId, Scope, Store, StoreError, logs};
+
+/// A finding as it is kept with its chunk: a compact array in JSON.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct StoredFinding(
+    /// Start and end in the whole log, bytes.
+    pub u64,
+    pub u64,
+    /// Kind and group.
+    pub String,
+    pub String,
+    /// Confidence.
+    pub f32,
+    /// Validated.
+    pub bool,
+    /// Detector and scanner.
+    pub String,
+    pub String,
+);
+
+/// All decisions of a log.
+#[derive(Clone, Debug, Default)]
+pub struct Decisions {
+    kinds: HashMap<String, bool>,
+    single: HashMap<(String, u64, u64), bool>,
+}
+
+impl Decisions {
+    /// Whether a finding is masked.
+    pub fn accepted(&self, finding: &StoredFinding) -> bool {
+        self.of(&finding.2, finding.0, finding.1)
+    }
+
+    /// Whether a finding of a kind at a range is masked.
+    pub fn of(&self, kind: &str, start: u64, end: u64) -> bool {
+        if self.single.is_empty() && self.kinds.is_empty() {
+            return true;
+        }
+        let single = self.single.get(&(kind.to_owned(), start, end));
+        *single.or_else(|| self.kinds.get(kind)).unwrap_or(&true)
+    }
+
+    /// The decision about all of a kind, where there is one.
+    pub fn kind(&self, kind: &str) -> Option<bool> {
+        self.kinds.get(kind).copied()
+    }
+
+    /// How many findings of a kind were decided singly, against the decision (or default) for the kind.
+    pub fn singles(&self, kind: &str) -> usize {
+        self.single.keys().filter(|(of, _, _)| of == kind).count()
+    }
+}
+
+impl Store {
+    /// All decisions of a log.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn decisions(&self, scope: &Scope, log: LogId) -> Result<Decisions, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare_cached(
+                "SELECT kind, start_byte, end_byte, accepted FROM decisions WHERE tenant_id = ?1 AND log_id = ?2",
+            )?;
+            let mut rows = statement.query((tenant, log))?;
+            let mut decisions = Decisions::default();
+            while let Some(row) = rows.next()? {
+                let (kind, start, end, accepted): (String, i64, i64, bool) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                match (u64::try_from(start), u64::try_from(end)) {
+                    (Ok(start), Ok(end)) => decisions.single.insert((kind, start, end), accepted),
+                    _ => decisions.kinds.insert(kind, accepted),
+                };
+            }
+            Ok(decisions)
+        })
+        .await
+    }
+
+    /// Decide about one finding (`range`), or about all of a kind.
+    ///
+    /// # Errors
+    /// `NotFound`, or why nothing was written.
+    pub async fn decide(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        kind: String,
+        range: Option<(u64, u64)>,
+        accepted: bool,
+    ) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        let verb = if accepted { "finding.accept" } else { "finding.reject" };
+        let mut change = Change::new(verb, format!("log:{log}")).with("kind", &kind);
+        if let Some((start, end)) = range {
+            change = change.with("range", format!("{start}..{end}"));
+        }
+        self.change(scope, change, move |tx| {
+            let file = logs::find(tx.connection, &owner.tenant, log)?;
+            // A range of -1 stands for the whole kind.
+            let (start, end) = range.map_or((-1, -1), |(start, end)| (start as i64, end as i64));
+            if range.is_none() {
+                tx.connection.execute(
+                    "DELETE FROM decisions WHERE tenant_id = ?1 AND log_id = ?2 AND kind = ?3",
+                    (&owner.tenant, log, &kind),
+                )?;
+                let done = if accepted { "accepted" } else { "rejected" };
+                let summary = format!("All {kind} in {} {done}", file.name);
+                tx.event(&owner, file.incident_id, "review", &summary, &format!("logs/{log}"))?;
+            }
+            tx.connection.execute(
+                "INSERT OR REPLACE INTO decisions (tenant_id, log_id, kind, start_byte, end_byte, accepted, actor, time_us)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+                (&owner.tenant, log, &kind, start, end, accepted, owner.actor.to_string(), tx.now_us),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}

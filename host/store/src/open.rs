@@ -1,0 +1,181 @@
+//! Opening the data folder: the lock, the key, the schema, the writer and the readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use fs4::fs_std::FileExt as _;
+use fumehood_vault::Vault;
+use rusqlite::{Connection, OpenFlags};
+use secrecy::ExposeSecret as _;
+
+use crate::read::Readers;
+use crate::record::Recorder;
+use crate::writer::{Tx, Writer};
+use crate::{StoreError, migrate};
+
+/// Name of the database in the data folder.
+pub const DATABASE: &str = "fumehood.db";
+/// Name of the lock file in the data folder.
+pub const LOCK: &str = "lock";
+
+/// Databases up to this size are checked whole at the start.
+const QUICK_CHECK_BYTES: u64 = 32 << 20;
+
+/// How to open.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Where copies of the signed checkpoints go.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Largest size of the database in pages of 4 KiB; for tests of a full disk.
+    pub max_pages: Option<u32>,
+}
+
+/// An open store; cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    writer: Mutex<Option<Writer>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    readers: Readers,
+    vault: Arc<Vault>,
+    folder: PathBuf,
+    _lock: std::fs::File,
+}
+
+impl Store {
+    /// Open the store in `folder`, creating it where there is none.
+    ///
+    /// # Errors
+    /// Any of [`StoreError`] that speaks of a path; nothing was changed then.
+    pub fn open(folder: &Path, vault: Arc<Vault>, options: &OpenOptions) -> Result<Self, StoreError> {
+        let lock = lock(folder)?;
+        let path = folder.join(DATABASE);
+        if path.metadata().is_ok_and(|file| file.len() == 0) && folder.join(format!("{DATABASE}-wal")).exists() {
+            return Err(StoreError::Corrupt { path, detail: "it is empty, but its write-ahead log is there".into() });
+        }
+        let mut connection = connect(&path, &vault, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        prepare(&mut connection, &path).map_err(|error| at(&path, error))?;
+        if let Some(pages) = options.max_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        let recorder = Recorder::open(&connection, vault.signing_key(), options.checkpoint_file.clone())?;
+        let readers = Readers::new(path, Arc::clone(&vault));
+        let (writer, thread) = Writer::start(connection, recorder, Arc::clone(&vault));
+        Ok(Self(Arc::new(Inner {
+            writer: Mutex::new(Some(writer)),
+            thread: Mutex::new(Some(thread)),
+            readers,
+            vault,
+            folder: folder.into(),
+            _lock: lock,
+        })))
+    }
+
+    /// The folder that the store lives in.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.0.vault
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let writer = self.0.writer.lock().ok().and_then(|writer| writer.clone());
+        writer.ok_or(StoreError::Closed)?.write(work).await
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Vault) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.0.readers.run(work).await
+    }
+
+    /// Finish what is queued, sign the last checkpoint, and close. Later writes fail with `Closed`.
+    pub fn close(&self) {
+        if let Ok(mut writer) = self.0.writer.lock() {
+            writer.take();
+        }
+        let thread = self.0.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Take the folder's lock for as long as the file lives.
+fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
+    use std::io::{Read as _, Seek as _, Write as _};
+    let path = folder.join(LOCK);
+    let read_only = |error: std::io::Error| StoreError::ReadOnly { path: path.clone(), detail: error.to_string() };
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(read_only)?;
+    match file.try_lock_exclusive() {
+        Ok(true) => {}
+        _ => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            return Err(StoreError::Locked { path: folder.into(), pid: pid.trim().into() });
+        }
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(read_only)?;
+    writeln!(file, "{}", std::process::id()).map_err(read_only)?;
+    Ok(file)
+}
+
+/// Open a connection with the key, without touching the file.
+pub(crate) fn connect(path: &Path, vault: &Vault, flags: OpenFlags) -> Result<Connection, StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the database")]
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| at(path, error.into()))?;
+    let key = vault.database_key_hex();
+    connection.execute_batch(&format!("PRAGMA key = \"x'{}'\"", key.expose_secret()))?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    // The first read tells whether the key fits.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(StoreError::ReadOnly { path: path.into(), detail: format!("the journal stays in {mode} mode") });
+    }
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = ON; PRAGMA cache_size = -16384;",
+    )?;
+    migrate::migrate(connection, path)?;
+    // Reading all of a large database would make every start slow; its pages are checked when they are read.
+    // (A page of an older copy would pass either check: the record's verifier is what finds that.)
+    if path.metadata().is_ok_and(|file| file.len() > QUICK_CHECK_BYTES) {
+        return Ok(());
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(StoreError::Corrupt { path: path.into(), detail: verdict });
+    }
+    Ok(())
+}
+
+/// Say of an error at opening which file it speaks of.
+fn at(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Decode(_) => StoreError::NotOurs { path: path.into() },
+        StoreError::Io(detail) => StoreError::ReadOnly { path: path.into(), detail },
+        other => other,
+    }
+}

@@ -1,0 +1,162 @@
+//! The rooms, wired together; and what is going on right now.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use fumehood_egress::Egress;
+use fumehood_policy::Permission;
+use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
+use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
+use fumehood_vault::Vault;
+use tokio_util::sync::CancellationToken;
+
+use crate::conversation::Live;
+use crate::masking::Books;
+use crate::plugins::Plugins;
+use crate::tools::Tools;
+use crate::TriageError;
+
+/// How the application is set up.
+pub struct AppConfig {
+    /// The data folder; it exists.
+    pub data: PathBuf,
+    /// Where copies of the signed checkpoints go.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Told what the start is doing: plugin, how many are done, of how many, whether it came from the cache.
+    pub progress: Arc<dyn Fn(&str, usize, usize, bool) + Send + Sync>,
+}
+
+/// The application; cheap to clone.
+#[derive(Clone)]
+pub struct App(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) runtime: Runtime,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) plugins: Plugins,
+    pub(crate) books: Books,
+    pub(crate) tools: Tools,
+    pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
+    pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
+    pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
+    pub(crate) attempts: Mutex<HashMap<String, (u32, i64)>>,
+}
+
+/// An upload that is going on.
+pub(crate) struct Upload {
+    pub(crate) cancel: CancellationToken,
+    pub(crate) progress: Mutex<Progress>,
+}
+
+/// How far an upload is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Progress {
+    pub received_bytes: u64,
+    /// As the browser announced it.
+    pub expected_bytes: Option<u64>,
+    /// Text that was scanned and stored.
+    pub scanned_bytes: u64,
+    pub lines: u64,
+    pub findings: u64,
+}
+
+impl App {
+    /// Open the store, load the plugins, and take up what an earlier process left.
+    ///
+    /// # Errors
+    /// What the store or the plugins say; the sentence is for the operator.
+    pub async fn open(config: AppConfig, vault: Arc<Vault>) -> Result<Self, TriageError> {
+        let options = OpenOptions { checkpoint_file: config.checkpoint_file, max_pages: None };
+        let store = Store::open(&config.data, Arc::clone(&vault), &options)
+            .map_err(|error| TriageError::Internal(error.to_string()))?;
+        let egress = Arc::new(
+            Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?,
+        );
+        let runtime = Runtime::new(RuntimeConfig {
+            cache: cache(&config.data, vault),
+            instances: fumehood_runtime::limits::INSTANCES,
+            egress: Some(Arc::clone(&egress)),
+        })
+        .map_err(|error| TriageError::Internal(error.to_string()))?;
+        let plugins = Plugins::load(&runtime, config.progress.as_ref()).await?;
+        let app = Self(Arc::new(Inner {
+            store,
+            runtime,
+            egress,
+            plugins,
+            books: Books::default(),
+            tools: Tools::default(),
+            uploads: Mutex::default(),
+            turns: Mutex::default(),
+            sashes: Mutex::default(),
+            attempts: Mutex::default(),
+        }));
+        app.take_up().await?;
+        Ok(app)
+    }
+
+    /// The store, for the binary's own commands.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Fail unless the role may do this. The first line of every use case.
+    pub(crate) fn require(&self, scope: &Scope, permission: Permission) -> Result<(), TriageError> {
+        if scope.may(permission) { Ok(()) } else { Err(TriageError::Forbidden(permission)) }
+    }
+
+    /// What the end of the last process cut off: say so, and clean up.
+    async fn take_up(&self) -> Result<(), TriageError> {
+        let scope = Scope::system();
+        for log in self.0.store.unfinished_logs(&scope).await? {
+            let reason = "Fumehood was stopped during the upload. Upload the file again.".to_owned();
+            self.0.store.abandon_log(&scope, log.id, "failed", reason).await?;
+        }
+        self.0.store.mark_unknown_calls(&scope).await?;
+        self.0.store.mark_unknown_publications(&scope).await?;
+        for turn in self.0.store.interrupted_turns(&scope).await? {
+            let problem = "Fumehood was stopped while the model was answering. Ask again; what arrived is kept.".to_owned();
+            self.0.store.set_turn(&scope, turn.id, "failed", problem).await?;
+        }
+        Ok(())
+    }
+
+    /// Connect to the MCP servers that are set up, in the background.
+    pub fn start_background(&self) {
+        let app = self.clone();
+        tokio::spawn(async move { app.discover_all().await });
+    }
+
+    /// Stop what is going on and close the store, so that everything that was acknowledged is on disk.
+    pub async fn shut_down(&self) {
+        if let Ok(uploads) = self.0.uploads.lock() {
+            uploads.values().for_each(|upload| upload.cancel.cancel());
+        }
+        if let Ok(sashes) = self.0.sashes.lock() {
+            sashes.values().for_each(CancellationToken::cancel);
+        }
+        self.disconnect_all().await;
+        let store = self.0.store.clone();
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+
+    /// What cancels everything that leaves this incident.
+    pub(crate) fn sash(&self, incident: IncidentId) -> CancellationToken {
+        match self.0.sashes.lock() {
+            Ok(mut sashes) => sashes.entry(incident).or_default().clone(),
+            // A poisoned lock: let nothing leave.
+            Err(_) => {
+                let token = CancellationToken::new();
+                token.cancel();
+                token
+            }
+        }
+    }
+}
+
+/// The compiled cache of a data folder, authenticated by its vault.
+pub fn cache(data: &std::path::Path, vault: Arc<Vault>) -> CompiledCache {
+    CompiledCache::new(data.join("cache"), Arc::new(move |key, bytes| vault.mac("compiled-cache", &[key, bytes])))
+}

@@ -1,0 +1,318 @@
+//! From raw text to [`Redacted`]: scan, merge, mask, number, remember.
+//!
+//! Invariants: what could not be scanned is not masked, it is refused; new pseudonyms are stored before the text that
+//! holds them can leave; every value that the incident knows is masked wherever it turns up again, whether or not a
+//! scanner saw it there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use aho_corasick::AhoCorasick;
+use fumehood_redact::{
+    Finding, Gate, Group, JsonPlan, Kind, MIN_ORIGINAL_BYTES, Origin, OutgoingCheck, Pseudonyms, Redacted, RedactedJson, Seams,
+    Span, Window, WindowSize, Windows, merge,
+};
+use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
+use fumehood_store::{IncidentId, Scope};
+
+use crate::{App, TriageError};
+
+/// Incidents whose books are kept in memory.
+const BOOKS: usize = 32;
+
+/// The books of pseudonyms of the incidents that are being worked on.
+#[derive(Default)]
+pub(crate) struct Books {
+    open: Mutex<HashMap<IncidentId, Arc<tokio::sync::Mutex<Book>>>>,
+}
+
+/// One incident's book, loaded when it is first needed.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) pseudonyms: Option<Pseudonyms>,
+    known: Option<(usize, Arc<Known>)>,
+}
+
+/// Finds the values that an incident knows in any text.
+struct Known {
+    automaton: Option<AhoCorasick>,
+    kinds: Vec<Kind>,
+    check: OutgoingCheck,
+}
+
+/// Scans text with every scanner and yields checked findings.
+#[derive(Clone)]
+pub struct Scanners {
+    runtime: Runtime,
+    plugins: Vec<Plugin>,
+    groups: Arc<HashMap<String, Group>>,
+    host: Option<Arc<dyn fumehood_runtime::CallHost>>,
+}
+
+impl Scanners {
+    /// Scanners with what they said they can report.
+    pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo]) -> Self {
+        let groups = kinds
+            .iter()
+            .filter(|kind| Kind::is_valid(&kind.name))
+            .map(|kind| (kind.name.clone(), Group::from_code(&kind.group)))
+            .collect();
+        Self { runtime, plugins, groups: Arc::new(groups), host: None }
+    }
+
+    /// With a place for the scanners' logs.
+    #[must_use]
+    pub fn with_host(mut self, host: Arc<dyn fumehood_runtime::CallHost>) -> Self {
+        self.host = Some(host);
+        self
+    }
+
+    /// The findings of one window, all scanners together.
+    ///
+    /// # Errors
+    /// The first scanner that failed: the window counts as not scanned.
+    pub async fn scan_window(&self, window: &Window) -> Result<Vec<Finding>, TriageError> {
+        let mut findings = Vec::new();
+        for plugin in &self.plugins {
+            let chunk = Chunk {
+                text: &window.text,
+                offset: window.offset as u64,
+                continues_before: window.continues_before,
+                continues_after: window.continues_after,
+            };
+            let output = self.runtime.scan(plugin, chunk, self.host.clone()).await?;
+            findings.extend(output.findings.into_iter().map(|raw| {
+                // A type that the scanner did not announce is masked, under a name that says nothing.
+                let (kind, group) = match self.groups.get(&raw.kind) {
+                    Some(group) => (Kind::new(&raw.kind), *group),
+                    None => (Kind::OTHER, Group::Secret),
+                };
+                Finding {
+                    kind,
+                    group,
+                    start: raw.start,
+                    end: raw.end,
+                    confidence: raw.confidence,
+                    validated: raw.validated,
+                    detector: raw.detector,
+                    scanner: plugin.name().to_owned(),
+                }
+            }));
+        }
+        Ok(findings)
+    }
+
+    /// The findings of a whole text that is in memory.
+    ///
+    /// # Errors
+    /// As [`Scanners::scan_window`].
+    pub async fn scan(&self, text: &str) -> Result<Vec<Finding>, TriageError> {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut windows = Windows::new(WindowSize::DEFAULT);
+        windows.push(text);
+        windows.finish();
+        let mut seams = Seams::new();
+        let mut findings = Vec::new();
+        while let Some(window) = windows.next_window() {
+            let found = self.scan_window(&window).await?;
+            findings.extend(seams.push(&window, found));
+        }
+        findings.extend(seams.finish());
+        Ok(findings)
+    }
+}
+
+/// Text that goes out beside what people and logs say: keys and words of the providers' protocols. A known value that
+/// is part of these words (`user`, `system`) cannot be told from the protocol on the wire; in content it is masked.
+const ENVELOPE: &str = include_str!("envelope.txt");
+
+impl Book {
+    /// The pseudonyms; loaded by [`App::book`].
+    pub(crate) fn pseudonyms(&mut self) -> &mut Pseudonyms {
+        self.pseudonyms.get_or_insert_with(Pseudonyms::new)
+    }
+
+    fn known(&mut self) -> Result<Arc<Known>, TriageError> {
+        let size = self.pseudonyms().len();
+        if let Some((at, known)) = &self.known
+            && *at == size
+        {
+            return Ok(Arc::clone(known));
+        }
+        let book = self.pseudonyms();
+        let values: Vec<(String, Kind, String)> = book
+            .iter()
+            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES)
+            .map(|(label, original)| (label.to_string(), label.kind.clone(), original.to_owned()))
+            .collect();
+        let envelope = ENVELOPE.to_lowercase();
+        let outgoing = values
+            .iter()
+            .filter(|(_, _, original)| !envelope.contains(&original.to_lowercase()))
+            .map(|(label, _, original)| (label.clone(), original.clone()));
+        let check = OutgoingCheck::new(outgoing).map_err(|_| {
+            TriageError::TooLarge("This incident holds too many different values to check what leaves. Split it.".into())
+        })?;
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(values.iter().map(|(_, _, original)| original))
+            .ok();
+        let known = Arc::new(Known { automaton, kinds: values.into_iter().map(|(_, kind, _)| kind).collect(), check });
+        self.known = Some((size, Arc::clone(&known)));
+        Ok(known)
+    }
+
+    /// Known values in a text, as findings.
+    fn known_in(&mut self, text: &str) -> Result<Vec<Finding>, TriageError> {
+        let known = self.known()?;
+        let Some(automaton) = &known.automaton else {
+            return Err(TriageError::TooLarge("This incident holds too many different values to mask what leaves.".into()));
+        };
+        let found = automaton.find_overlapping_iter(text).filter_map(|hit| {
+            let kind = known.kinds.get(hit.pattern().as_usize())?;
+            Some(Finding {
+                kind: kind.clone(),
+                group: kind.known_group().unwrap_or(Group::Secret),
+                start: hit.start(),
+                end: hit.end(),
+                confidence: 1.0,
+                validated: false,
+                detector: "known value".into(),
+                scanner: "host".into(),
+            })
+        });
+        Ok(found.collect())
+    }
+}
+
+impl App {
+    /// The scanners, logging to the encrypted store.
+    pub(crate) fn scanners(&self) -> Scanners {
+        let plugins: Vec<Plugin> = self.0.plugins.scanners().cloned().collect();
+        let host = crate::call::scanner_host(self);
+        Scanners::new(self.0.runtime.clone(), plugins, &self.0.plugins.kinds).with_host(host)
+    }
+
+    /// An incident's book, locked for as long as the caller masks.
+    pub(crate) async fn book(&self, scope: &Scope, incident: IncidentId) -> Result<tokio::sync::OwnedMutexGuard<Book>, TriageError> {
+        let shared = {
+            let Ok(mut open) = self.0.books.open.lock() else { return Err(TriageError::Internal("lock".into())) };
+            if open.len() >= BOOKS && !open.contains_key(&incident) {
+                open.retain(|_, book| Arc::strong_count(book) > 1);
+            }
+            Arc::clone(open.entry(incident).or_default())
+        };
+        let mut book = shared.lock_owned().await;
+        if book.pseudonyms.is_none() {
+            let mut loaded = Pseudonyms::load(self.0.store.pseudonyms(scope, incident).await?);
+            for kind in &self.0.plugins.kinds {
+                loaded.know_kind(&Kind::new(&kind.name));
+            }
+            book.pseudonyms = Some(loaded);
+        }
+        Ok(book)
+    }
+
+    /// Store the pseudonyms that masking has made. Where that fails the book is forgotten, so that no number is used
+    /// that the store does not know.
+    pub(crate) async fn keep_new(&self, scope: &Scope, incident: IncidentId, book: &mut Book) -> Result<(), TriageError> {
+        let new = book.pseudonyms().drain_new();
+        if let Err(error) = self.0.store.add_pseudonyms(scope, incident, new).await {
+            book.pseudonyms = None;
+            book.known = None;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Mask texts of an incident that come from `origin`.
+    ///
+    /// # Errors
+    /// Where a scanner failed or a pseudonym could not be stored: then nothing may leave.
+    pub(crate) async fn mask(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        origin: Origin,
+        texts: &[&str],
+    ) -> Result<Vec<Redacted>, TriageError> {
+        let scanners = self.scanners();
+        let mut found = Vec::with_capacity(texts.len());
+        for text in texts {
+            found.push(scanners.scan(text).await?);
+        }
+        let mut book = self.book(scope, incident).await?;
+        let mut masked = Vec::with_capacity(texts.len());
+        for (text, mut findings) in texts.iter().zip(found) {
+            findings.extend(book.known_in(text)?);
+            let spans = merge(text.len(), &findings);
+            masked.push(Gate::redact_as(origin, book.pseudonyms(), text, &spans));
+        }
+        self.keep_new(scope, incident, &mut book).await?;
+        Ok(masked)
+    }
+
+    /// Mask one text.
+    ///
+    /// # Errors
+    /// As [`App::mask`].
+    pub(crate) async fn mask_one(&self, scope: &Scope, incident: IncidentId, origin: Origin, text: &str) -> Result<Redacted, TriageError> {
+        let mut masked = self.mask(scope, incident, origin, &[text]).await?;
+        masked.pop().ok_or_else(|| TriageError::Internal("masking".into()))
+    }
+
+    /// Mask a JSON value, keys and numbers included.
+    ///
+    /// # Errors
+    /// As [`App::mask`].
+    pub(crate) async fn mask_json(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        origin: Origin,
+        value: &serde_json::Value,
+    ) -> Result<RedactedJson, TriageError> {
+        let plan = JsonPlan::new(value);
+        let scanners = self.scanners();
+        let mut found: Vec<(String, Vec<Finding>)> = Vec::new();
+        for text in plan.texts() {
+            found.push((text.to_owned(), scanners.scan(text).await?));
+        }
+        let mut book = self.book(scope, incident).await?;
+        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(found.len());
+        for (text, mut findings) in found {
+            findings.extend(book.known_in(&text)?);
+            spans.push(merge(text.len(), &findings));
+        }
+        let masked = plan
+            .redact(origin, book.pseudonyms(), spans)
+            .map_err(|error| TriageError::Internal(error.to_string()))?;
+        self.keep_new(scope, incident, &mut book).await?;
+        Ok(masked)
+    }
+
+    /// The last check on bytes that are about to leave an incident.
+    ///
+    /// # Errors
+    /// `WouldLeak`.
+    pub(crate) async fn check_outgoing(&self, scope: &Scope, incident: IncidentId, bytes: &[u8]) -> Result<(), TriageError> {
+        let mut book = self.book(scope, incident).await?;
+        let known = book.known()?;
+        drop(book);
+        Ok(known.check.check(bytes)?)
+    }
+
+    /// The value behind a pseudonym, for the reader.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn reveal(&self, scope: &Scope, incident: IncidentId, label: &str) -> Result<String, TriageError> {
+        self.require(scope, fumehood_policy::Permission::RevealOriginals)?;
+        self.0.store.incident(scope, incident).await?;
+        let mut book = self.book(scope, incident).await?;
+        let original = book.pseudonyms().original_of(label).map(str::to_owned);
+        original.ok_or(TriageError::NotFound { what: "pseudonym in this incident" })
+    }
+}

@@ -1,0 +1,279 @@
+//! Accounts, sessions and tokens.
+
+use fumehood_policy::{Permission, Role};
+use fumehood_store::people::{ApiToken, SignInLink, User};
+use fumehood_store::{Actor, Change, Scope, TokenId, UserId, clock};
+use sha2::{Digest as _, Sha256};
+
+use crate::{App, TriageError};
+
+/// A session ends after this long without a request, microseconds: a night, not a weekend.
+pub const SESSION_IDLE_US: i64 = 12 * 3600 * 1_000_000;
+/// A session ends this long after the sign-in, microseconds.
+pub const SESSION_MAX_US: i64 = 7 * 24 * 3600 * 1_000_000;
+/// A sign-in link can be used for this long, microseconds.
+pub const LINK_US: i64 = 24 * 3600 * 1_000_000;
+/// How often the last use of a session is written down, microseconds.
+const TOUCH_US: i64 = 60 * 1_000_000;
+/// Sign-ins that may fail for one address before it has to wait, and how long, microseconds.
+const ATTEMPTS: (u32, i64) = (5, 60 * 1_000_000);
+/// Shortest password, characters; longest, bytes.
+const PASSWORD: (usize, usize) = (12, 1024);
+
+/// A new random token of 256 bits in URL-safe text, and its hash.
+fn new_token(prefix: &str) -> Result<(String, [u8; 32]), TriageError> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| TriageError::Internal(error.to_string()))?;
+    let text = format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&bytes));
+    let hash = hash(&text);
+    Ok((text, hash))
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn hash_password(password: &str) -> Result<String, TriageError> {
+    use argon2::PasswordHasher as _;
+    argon2::Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| TriageError::Internal(error.to_string()))
+}
+
+fn verify_password(password: &str, stored: &str) -> bool {
+    use argon2::PasswordVerifier as _;
+    argon2::Argon2::default().verify_password(password.as_bytes(), stored).is_ok()
+}
+
+fn check_email(email: &str) -> Result<String, TriageError> {
+    let email = email.trim().to_lowercase();
+    let valid = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 1 && !host.contains('@'));
+    if valid && email.len() <= 254 && !email.contains(char::is_whitespace) {
+        return Ok(email);
+    }
+    Err(TriageError::invalid("email", "That is not an e-mail address."))
+}
+
+fn check_password(password: &str) -> Result<(), TriageError> {
+    if password.chars().count() < PASSWORD.0 {
+        return Err(TriageError::invalid("password", format!("A password has at least {} characters.", PASSWORD.0)));
+    }
+    if password.len() > PASSWORD.1 {
+        return Err(TriageError::invalid("password", format!("A password has at most {} bytes.", PASSWORD.1)));
+    }
+    Ok(())
+}
+
+/// The scope of a signed-in person.
+fn scope_of(user: &User) -> Scope {
+    Scope { tenant: user.tenant.clone(), actor: Actor::User(user.id), role: user.role() }
+}
+
+impl App {
+    /// The link that makes the first administrator; nothing where somebody has an account. The path, not the host.
+    ///
+    /// # Errors
+    /// `DiskFull`.
+    pub async fn first_link(&self) -> Result<Option<String>, TriageError> {
+        let scope = Scope::system();
+        if self.0.store.has_users(&scope).await? {
+            return Ok(None);
+        }
+        self.new_link(&scope, Role::Admin, "").await.map(Some)
+    }
+
+    async fn new_link(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
+        let (token, hash) = new_token("")?;
+        let link = SignInLink { role: role.to_string(), email: email.into(), expires_us: clock::now_us() + LINK_US };
+        self.0.store.create_link(scope, hash, link).await?;
+        Ok(format!("/join/{token}"))
+    }
+
+    /// A link for someone to make an account. The path, not the host.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`.
+    pub async fn invite(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
+        self.require(scope, Permission::ManagePeople)?;
+        let email = check_email(email)?;
+        self.new_link(scope, role, &email).await
+    }
+
+    /// Whom a link is for, if it can still be used.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn link(&self, token: &str) -> Result<SignInLink, TriageError> {
+        let link = self.0.store.link(hash(token), clock::now_us()).await?;
+        link.ok_or(TriageError::NotFound { what: "sign-in link that can still be used" })
+    }
+
+    /// Make the account that a link stands for, and sign in. Returns the session's token.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`, `Conflict`.
+    pub async fn join(&self, token: &str, email: &str, name: &str, password: &str) -> Result<String, TriageError> {
+        let link = self.link(token).await?;
+        let email = if link.email.is_empty() { check_email(email)? } else { link.email };
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(TriageError::invalid("name", "Give your name, at most 100 characters."));
+        }
+        check_password(password)?;
+        let password = password.to_owned();
+        let password_hash = blocking(move || hash_password(&password)).await??;
+        let user = self.0.store.use_link(hash(token), email, name.into(), password_hash).await?;
+        self.new_session(&user).await
+    }
+
+    async fn new_session(&self, user: &User) -> Result<String, TriageError> {
+        let (token, hash) = new_token("")?;
+        self.0.store.create_session(&scope_of(user), user.id, hash).await?;
+        Ok(token)
+    }
+
+    /// Sign in by e-mail address and password. Returns the session's token.
+    ///
+    /// # Errors
+    /// `Invalid` (one message, whoever is wrong), `TooMany`.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<String, TriageError> {
+        let email = email.trim().to_lowercase();
+        self.throttle(&email)?;
+        let system = Scope::system();
+        let user = self.0.store.user_by_email(&system, &email).await?.filter(|user| user.disabled_us.is_none());
+        // An unknown address takes as long as a known one.
+        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let stored = user.as_ref().map_or(NOBODY.to_owned(), |user| user.password_hash.clone());
+        let tried: String = password.chars().take(PASSWORD.1).collect();
+        let right = blocking(move || verify_password(&tried, &stored)).await?;
+        match user.filter(|_| right) {
+            Some(user) => {
+                if let Ok(mut attempts) = self.0.attempts.lock() {
+                    attempts.remove(&email);
+                }
+                self.new_session(&user).await
+            }
+            None => {
+                self.failed_attempt(&email);
+                self.0.store.event(&system, Change::new("session.refused", "session:none"), "auth").await?;
+                Err(TriageError::invalid("password", "The e-mail address or the password is wrong."))
+            }
+        }
+    }
+
+    fn throttle(&self, email: &str) -> Result<(), TriageError> {
+        let Ok(attempts) = self.0.attempts.lock() else { return Ok(()) };
+        let now = clock::now_us();
+        match attempts.get(email) {
+            Some((count, last)) if *count >= ATTEMPTS.0 && now - last < ATTEMPTS.1 => {
+                Err(TriageError::TooMany { seconds: ((ATTEMPTS.1 - (now - last)) / 1_000_000).max(1) as u64 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn failed_attempt(&self, email: &str) {
+        let Ok(mut attempts) = self.0.attempts.lock() else { return };
+        let now = clock::now_us();
+        // Bounded: whoever makes up addresses must not fill the memory.
+        if attempts.len() > 10_000 {
+            attempts.retain(|_, (_, last)| now - *last < ATTEMPTS.1);
+        }
+        let entry = attempts.entry(email.to_owned()).or_insert((0, now));
+        *entry = if now - entry.1 < ATTEMPTS.1 { (entry.0 + 1, now) } else { (1, now) };
+    }
+
+    /// The person of a session that is in force.
+    ///
+    /// # Errors
+    /// `SignedOut`.
+    pub async fn session(&self, token: &str) -> Result<(Scope, User), TriageError> {
+        let hash = hash(token);
+        let (user, created_us, seen_us) = self.0.store.session(hash).await?.ok_or(TriageError::SignedOut)?;
+        let now = clock::now_us();
+        if now - seen_us > SESSION_IDLE_US || now - created_us > SESSION_MAX_US {
+            return Err(TriageError::SignedOut);
+        }
+        if now - seen_us > TOUCH_US {
+            self.0.store.touch_session(hash, now).await?;
+        }
+        Ok((scope_of(&user), user))
+    }
+
+    /// End a session.
+    ///
+    /// # Errors
+    /// `DiskFull`.
+    pub async fn sign_out(&self, scope: &Scope, token: &str) -> Result<(), TriageError> {
+        Ok(self.0.store.end_session(scope, hash(token)).await?)
+    }
+
+    /// The scope of an API token that is in force.
+    ///
+    /// # Errors
+    /// `SignedOut`.
+    pub async fn bearer(&self, token: &str) -> Result<Scope, TriageError> {
+        let (tenant, id, role) = self.0.store.token(hash(token)).await?.ok_or(TriageError::SignedOut)?;
+        let role = role.parse().map_err(|_| TriageError::SignedOut)?;
+        Ok(Scope { tenant, actor: Actor::Token(id), role })
+    }
+
+    /// Make an API token; its value is returned once and kept nowhere.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`.
+    pub async fn create_token(&self, scope: &Scope, name: &str, role: Role) -> Result<(TokenId, String), TriageError> {
+        self.require(scope, Permission::ManageTokens)?;
+        if matches!(scope.actor, Actor::Token(_)) {
+            return Err(TriageError::Forbidden(Permission::ManageTokens));
+        }
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 100 {
+            return Err(TriageError::invalid("name", "Name the token after what will use it, at most 100 characters."));
+        }
+        let (token, hash) = new_token("fh_")?;
+        let id = self.0.store.create_token(scope, name.into(), role, hash).await?;
+        Ok((id, token))
+    }
+
+    /// All API tokens.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn tokens(&self, scope: &Scope) -> Result<Vec<ApiToken>, TriageError> {
+        self.require(scope, Permission::ManageTokens)?;
+        Ok(self.0.store.tokens(scope).await?)
+    }
+
+    /// Revoke an API token, at once.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn revoke_token(&self, scope: &Scope, id: TokenId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageTokens)?;
+        Ok(self.0.store.revoke_token(scope, id).await?)
+    }
+
+    /// Everyone with an account.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn users(&self, scope: &Scope) -> Result<Vec<User>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.users(scope).await?)
+    }
+
+    /// Change someone's role, or lock them out.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict`.
+    pub async fn set_user(&self, scope: &Scope, id: UserId, role: Role, disabled: bool) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManagePeople)?;
+        Ok(self.0.store.set_user(scope, id, role, disabled).await?)
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TriageError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| TriageError::Internal(error.to_string()))
+}

@@ -1,0 +1,40 @@
+//! Signing in, and the first account.
+
+use askama::Template;
+
+use super::Field;
+
+/// `GET /sign-in`. Posts to `/sign-in`: `login`, `password`, `next`. Success answers 303 to `next`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "account/sign_in.html")]
+pub struct SignInPage {
+    /// A name or an e-mail address.
+    pub login: Field,
+    /// Why it did not work; the same words whether the account exists or not.
+    pub problem: Option<String>,
+    /// Where to go afterwards; a path of this server, checked by the handler.
+    pub next: String,
+    /// No account exists yet: the page says where to find the sign-in link.
+    pub first_start: bool,
+}
+
+/// `GET /sign-in/{token}`: the one-time link, for the first administrator and for invited people.
+/// Posts to the same address: `name`, `email` (may be empty), `password`, `again`. Success answers 303 to `/incidents`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "account/accept.html")]
+pub struct AcceptPage {
+    /// The token from the address; goes into the form's action.
+    pub token: String,
+    /// The role that the account will have: `admin`, …
+    pub role: String,
+    /// The link has been used, or has run out. Then no form is shown.
+    pub spent: bool,
+    /// What other people see.
+    pub name: Field,
+    /// For signing in by e-mail address.
+    pub email: Field,
+    /// Never filled; carries the error.
+    pub password: Field,
+    /// Fewest characters of a password.
+    pub password_min: u32,
+}

@@ -1,0 +1,302 @@
+//! The conversation with a model: turns, rounds, tool calls.
+//!
+//! A turn is one message of a person and everything that follows until the model has nothing more to ask for. A round is
+//! one answer of the model with the tool calls in it.
+//!
+//! While a turn runs, `GET /incidents/{id}/chat/stream?turn={turn}` sends server-sent events. Each carries the whole
+//! state of what it names, so that a reader who comes back misses nothing and nothing has to be replayed:
+//!
+//! | event | data | what the page does |
+//! |---|---|---|
+//! | `round` | HTML of one round ([`RoundFragment`]), at most ten a second | puts it in the place of the element with its id, or at the end of `#turn-{turn} .rounds` |
+//! | `status` | a short plain text: `Waiting for gpt-4.1` | shows it below the turn |
+//! | `sash` | HTML ([`super::bench::SashFragment`]) | replaces `#sash` |
+//! | `end` | HTML of the turn ([`TurnFragment`]) | replaces `#turn-{turn}` and closes the stream |
+//!
+//! A stream for a turn that is over sends `end` at once.
+
+use askama::Template;
+
+use super::Field;
+use super::Frame;
+use super::bench::Bench;
+use crate::markdown::TrustedHtml;
+use crate::units::{Bytes, Count, Id, When};
+
+/// Where a tool call stands.
+#[derive(Clone, Debug)]
+pub enum CallState {
+    /// It waits for a person, until then.
+    Pending(When),
+    /// Somebody approved it, and it has not begun.
+    Approved(String),
+    /// Somebody denied it; the model was told.
+    Denied(String),
+    /// It runs since then.
+    Running(When),
+    /// It is done. What it brought back, masked, by [`crate::markdown::plain`]; at most 16 KiB.
+    Done(TrustedHtml),
+    /// It failed: what happened and what to do.
+    Failed(String),
+    /// Nobody decided in time; the model was told.
+    Expired,
+}
+
+impl CallState {
+    /// The name in style sheets.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Pending(_) => "pending",
+            Self::Approved(_) => "approved",
+            Self::Denied(_) => "denied",
+            Self::Running(_) => "running",
+            Self::Done(_) => "done",
+            Self::Failed(_) => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The word that is shown.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Pending(_) => "Waits for approval",
+            Self::Approved(_) => "Approved",
+            Self::Denied(_) => "Denied",
+            Self::Running(_) => "Running",
+            Self::Done(_) => "Done",
+            Self::Failed(_) => "Failed",
+            Self::Expired => "Expired",
+        }
+    }
+
+    /// Until when it can be decided, while it can.
+    #[must_use]
+    pub const fn expires(&self) -> Option<&When> {
+        if let Self::Pending(at) = self { Some(at) } else { None }
+    }
+
+    /// Since when it runs.
+    #[must_use]
+    pub const fn since(&self) -> Option<&When> {
+        if let Self::Running(at) = self { Some(at) } else { None }
+    }
+
+    /// Who decided.
+    #[must_use]
+    pub fn decided_by(&self) -> Option<&str> {
+        if let Self::Approved(who) | Self::Denied(who) = self { Some(who) } else { None }
+    }
+
+    /// What it brought back.
+    #[must_use]
+    pub const fn result(&self) -> Option<&TrustedHtml> {
+        if let Self::Done(result) = self { Some(result) } else { None }
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        if let Self::Failed(problem) = self { Some(problem) } else { None }
+    }
+}
+
+/// A call of a tool that the model asks for.
+///
+/// Posts to `/incidents/{incident}/calls/{id}/approve` and `/incidents/{incident}/calls/{id}/deny`, both with `digest`;
+/// they answer 303 to `/incidents/{incident}/chat#call-{id}`, or 409 where it has been decided or has changed.
+#[derive(Clone, Debug)]
+pub struct ToolCall {
+    /// The call.
+    pub id: Id,
+    /// The incident, for the form's address.
+    pub incident: Id,
+    /// The tool's own name: `get_current_time`.
+    pub tool: String,
+    /// The server's name.
+    pub server: String,
+    /// What the server says that the tool does; its first sentence.
+    pub description: String,
+    /// The arguments as they would leave, JSON laid out, by [`crate::markdown::plain`].
+    pub arguments: TrustedHtml,
+    /// What was masked in them: type and how many.
+    pub masked: Vec<(String, Count)>,
+    /// Types whose originals a rule puts back for this server.
+    pub revealed: Vec<String>,
+    /// Hash of what is approved; goes back with the form.
+    pub digest: String,
+    /// The tool says of itself that it changes nothing. A hint of the server's, shown as such.
+    pub read_only_hint: bool,
+    /// Where it stands.
+    pub state: CallState,
+    /// The departure, once it has left.
+    pub sent: Option<Id>,
+    /// Whether the reader may decide.
+    pub can_write: bool,
+}
+
+/// One answer of the model.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The turn that it belongs to.
+    pub turn: Id,
+    /// Counted from one.
+    pub number: u32,
+    /// By [`crate::markdown::render`]; may be empty.
+    pub answer: TrustedHtml,
+    /// In the model's order.
+    pub calls: Vec<ToolCall>,
+}
+
+/// `round` of the stream; root `<div class="round" id="round-{turn}-{number}">`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "fragments/round.html")]
+pub struct RoundFragment {
+    /// The round.
+    pub round: Round,
+}
+
+/// Where a turn stands.
+#[derive(Clone, Debug)]
+pub enum TurnState {
+    /// The model answers or a tool runs: the page opens the stream. What is going on, in a few words.
+    Running(String),
+    /// A tool call waits for a person.
+    Waiting,
+    /// All said.
+    Done,
+    /// A person stopped it; what came before is kept.
+    Stopped(String),
+    /// It failed: what happened, what was not affected, what to do. The id leads to the log entry.
+    Failed(String, Id),
+}
+
+impl TurnState {
+    /// The name in style sheets.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Running(_) => "running",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Stopped(_) => "stopped",
+            Self::Failed(..) => "failed",
+        }
+    }
+
+    /// What is going on, while it runs.
+    #[must_use]
+    pub fn running(&self) -> Option<&str> {
+        if let Self::Running(what) = self { Some(what) } else { None }
+    }
+
+    /// Who stopped it.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<&str> {
+        if let Self::Stopped(who) = self { Some(who) } else { None }
+    }
+
+    /// What failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&str, &Id)> {
+        if let Self::Failed(text, id) = self { Some((text, id)) } else { None }
+    }
+
+    /// It can be stopped.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Waiting)
+    }
+}
+
+/// A message of a person and everything that follows.
+///
+/// Posts to `/incidents/{incident}/turns/{id}/stop` and, where it failed, `/incidents/{incident}/turns/{id}/retry`; both
+/// answer 303 to `/incidents/{incident}/chat#turn-{id}`.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The turn.
+    pub id: Id,
+    /// The incident.
+    pub incident: Id,
+    /// Who asked.
+    pub by: String,
+    /// When.
+    pub at: When,
+    /// What was asked, masked, by [`crate::markdown::plain`].
+    pub question: TrustedHtml,
+    /// Which model answered: `gpt-4.1`.
+    pub model: String,
+    /// Its answers in order.
+    pub rounds: Vec<Round>,
+    /// Where it stands.
+    pub state: TurnState,
+    /// The departures of this turn: id, how much.
+    pub sent: Vec<(Id, Bytes)>,
+    /// Tokens in and out, where the model said.
+    pub tokens: Option<(Count, Count)>,
+    /// Whether the reader may stop and retry.
+    pub can_write: bool,
+}
+
+/// `end` of the stream; root `<article class="turn" id="turn-{id}">`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "fragments/turn.html")]
+pub struct TurnFragment {
+    /// The turn.
+    pub turn: Turn,
+}
+
+/// A server whose tools the model can ask for.
+#[derive(Clone, Debug)]
+pub struct ToolSource {
+    /// The server's name.
+    pub server: String,
+    /// Tools of it; nothing where they are not known, and why.
+    pub tools: Result<Count, String>,
+}
+
+impl ToolSource {
+    /// Why its tools are not known.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.tools.as_ref().err().map(String::as_str)
+    }
+
+    /// How many tools it has.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        self.tools.as_ref().copied().unwrap_or_default()
+    }
+}
+
+/// `GET /incidents/{id}/chat`. Posts `text` to the same address; answers 303 to `…/chat#turn-{turn}`, 422 where the text
+/// was refused. `POST /incidents/{id}/reveal` with `label` = `[EMAIL-1]` answers 200 with
+/// `{"label":"[EMAIL-1]","original":"…"}`, 404 where there is none, 403 where the reader may not see it.
+#[derive(Clone, Debug, Template)]
+#[template(path = "workbench/chat.html")]
+pub struct ChatPage {
+    /// The frame.
+    pub frame: Frame,
+    /// The columns.
+    pub bench: Bench,
+    /// Oldest first.
+    pub turns: Vec<Turn>,
+    /// What was typed and not sent.
+    pub draft: Field,
+    /// `gpt-4.1 at api.example.com`; nothing where no model is set up.
+    pub model: Option<String>,
+    /// Servers whose tools are offered.
+    pub sources: Vec<ToolSource>,
+    /// Log files that are scanned and go along as evidence.
+    pub logs_ready: Count,
+}
+
+impl ChatPage {
+    /// A turn is under way: no other can begin.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.turns.iter().any(|turn| turn.state.is_live())
+    }
+}

@@ -1,0 +1,132 @@
+//! MCP servers.
+
+use askama::Template;
+
+use super::{Field, Frame};
+use crate::markdown::TrustedHtml;
+use crate::units::{Count, Id, When};
+
+/// An MCP server in the list.
+#[derive(Clone, Debug)]
+pub struct ServerRow {
+    /// For the address `/servers/{id}`.
+    pub id: Id,
+    /// The name.
+    pub name: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    /// The command line or the URL.
+    pub target: String,
+    /// `pending`, `connected`, `unreachable` or `error`.
+    pub state: String,
+    /// What happened and what to do; for all states but `connected`.
+    pub reason: Option<String>,
+    /// Tools, while connected.
+    pub tools: Option<Count>,
+    /// `none`, `API key` or `bearer`.
+    pub auth: String,
+    /// Since when it is in that state.
+    pub since: When,
+    /// What the server says that it is: `mcp-server-time 1.2.0`.
+    pub about: Option<String>,
+}
+
+impl ServerRow {
+    /// The word for its state.
+    #[must_use]
+    pub fn state_label(&self) -> &'static str {
+        match self.state.as_str() {
+            "connected" => "Connected",
+            "pending" => "Connecting",
+            "unreachable" => "Unreachable",
+            _ => "Error",
+        }
+    }
+
+    /// Whether it will change by itself: then the page asks again every two seconds.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.state == "pending"
+    }
+}
+
+/// `GET /servers`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/servers.html")]
+pub struct ServersPage {
+    /// The frame.
+    pub frame: Frame,
+    /// By name.
+    pub servers: Vec<ServerRow>,
+}
+
+impl ServersPage {
+    /// Whether one of them will change by itself.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.servers.iter().any(ServerRow::is_pending)
+    }
+}
+
+/// The fields of a server.
+#[derive(Clone, Debug, Default)]
+pub struct ServerForm {
+    /// 1 to 40 characters; becomes part of the tools' names.
+    pub name: Field,
+    /// `stdio` or `http`; empty is `stdio`.
+    pub transport: String,
+    /// An absolute path.
+    pub command: Field,
+    /// One argument a line.
+    pub arguments: Field,
+    /// `https://…`.
+    pub url: Field,
+    /// `none`, `api-key` or `bearer`; empty is `none`.
+    pub auth: String,
+    /// The header of an API key: `X-Api-Key`.
+    pub header: Field,
+    /// Write-only: always empty here, carries the error.
+    pub secret: Field,
+    /// A secret is stored; an empty field keeps it.
+    pub has_secret: bool,
+}
+
+/// `GET /servers/new`. Posts to `/servers`: `name`, `transport`, `command`, `arguments`, `url`, `auth`, `header`,
+/// `secret`. Success answers 303 to `/servers/{id}`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/server_new.html")]
+pub struct NewServerPage {
+    /// The frame.
+    pub frame: Frame,
+    /// What was typed.
+    pub form: ServerForm,
+}
+
+/// A tool of a server.
+#[derive(Clone, Debug)]
+pub struct ToolRow {
+    /// The server's own name for it.
+    pub name: String,
+    /// What the model sees: `mcp_time_get_current_time`.
+    pub full_name: String,
+    /// By [`crate::markdown::plain`]: a server's text is data.
+    pub description: TrustedHtml,
+    /// JSON Schema, laid out.
+    pub schema: String,
+    /// Why it is not offered: its name collides with another's.
+    pub refused: Option<String>,
+}
+
+/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/remove` (303 to `/servers`).
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/server.html")]
+pub struct ServerPage {
+    /// The frame.
+    pub frame: Frame,
+    /// The server.
+    pub server: ServerRow,
+    /// By name.
+    pub tools: Vec<ToolRow>,
+    /// The last lines that a process wrote to its standard error; masked. Empty for HTTP.
+    pub output: Vec<String>,
+}

@@ -1,0 +1,122 @@
+//! Settings: the model, people, API tokens.
+
+use askama::Template;
+
+use super::integrations::TestResult;
+use super::{Field, Frame};
+use crate::units::{Id, When};
+
+/// The fields of the model.
+#[derive(Clone, Debug, Default)]
+pub struct ModelForm {
+    /// `https://api.example.com/v1`, or `http://127.0.0.1:11434/v1`.
+    pub base_url: Field,
+    /// What the server calls it.
+    pub model: Field,
+    /// Write-only: always empty here, carries the error.
+    pub api_key: Field,
+    /// A key is stored; an empty field keeps it.
+    pub has_key: bool,
+}
+
+/// `GET /settings` and `GET /settings/models`. Posts `base_url`, `model`, `api_key`, `forget_key` (`1` removes the
+/// stored key) to `/settings/models`; no field to `/settings/models/test`. Each answers 303 to `/settings/models`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/models.html")]
+pub struct ModelsPage {
+    /// The frame.
+    pub frame: Frame,
+    /// What is stored, or was typed.
+    pub form: ModelForm,
+    /// One is set up.
+    pub configured: bool,
+    /// The last test.
+    pub tested: Option<TestResult>,
+    /// What the server lists; offered while typing.
+    pub known: Vec<String>,
+}
+
+/// Somebody with an account, or invited.
+#[derive(Clone, Debug)]
+pub struct PersonRow {
+    /// The account.
+    pub id: Id,
+    /// The name; the note of an invitation.
+    pub name: String,
+    /// May be empty.
+    pub email: String,
+    /// `viewer`, `responder`, `operator`, `security` or `admin`.
+    pub role: String,
+    /// `active`, `invited` or `off`.
+    pub state: String,
+    /// Last signed in.
+    pub seen: Option<When>,
+    /// It is the reader.
+    pub you: bool,
+}
+
+/// The roles: key, and what it may do.
+pub const ROLES: [(&str, &str); 5] = [
+    ("viewer", "reads incidents"),
+    ("responder", "works on incidents"),
+    ("operator", "sets up models, servers, plugins, integrations"),
+    ("security", "reads the audit log, sets limits"),
+    ("admin", "everything, and people"),
+];
+
+/// `GET /settings/people`. Posts: `/settings/people/invite` with `note`, `role` (answers 200 with this page and
+/// `invitation`); `/settings/people/{id}/role` with `role`; `/settings/people/{id}/off` and `/on`. These answer 303.
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/people.html")]
+pub struct PeoplePage {
+    /// The frame.
+    pub frame: Frame,
+    /// By name.
+    pub people: Vec<PersonRow>,
+    /// For the form: whom it is for.
+    pub note: Field,
+    /// The role in the form; empty is `responder`.
+    pub role: String,
+    /// The link that was made just now, and until when it holds; shown once.
+    pub invitation: Option<(String, When)>,
+}
+
+/// An API token.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    /// The token's id; its first characters are in the token.
+    pub id: Id,
+    /// What it is for.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// Who made it.
+    pub by: String,
+    /// When it was made.
+    pub created: When,
+    /// When it runs out.
+    pub expires: Option<When>,
+    /// Last used.
+    pub used: Option<When>,
+    /// It has been revoked.
+    pub revoked: bool,
+}
+
+/// `GET /settings/tokens`. Posts: `/settings/tokens` with `name`, `role`, `days` (empty: does not run out; answers 200
+/// with this page and `created`); `/settings/tokens/{id}/revoke` (303).
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/tokens.html")]
+pub struct TokensPage {
+    /// The frame.
+    pub frame: Frame,
+    /// Newest first.
+    pub tokens: Vec<TokenRow>,
+    /// For the form.
+    pub name: Field,
+    /// The role in the form; empty is `responder`.
+    pub role: String,
+    /// Days in the form.
+    pub days: Field,
+    /// The token that was made just now; shown once.
+    pub created: Option<String>,
+}
