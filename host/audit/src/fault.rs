@@ -117,6 +117,8 @@ pub enum FaultKind {
         size: u64,
         /// How many there are.
         entries: u64,
+        /// How many of them, from the first on, agree with a signed checkpoint.
+        confirmed: u64,
     },
     /// A checkpoint that was kept outside covers more entries than there are.
     RolledBack {
@@ -126,6 +128,8 @@ pub enum FaultKind {
         size: u64,
         /// How many there are.
         entries: u64,
+        /// How many of them, from the first on, agree with a signed checkpoint.
+        confirmed: u64,
     },
     /// A checkpoint cannot be read, or its signature is not by the log's key.
     BadCheckpoint {
@@ -198,14 +202,17 @@ impl fmt::Display for FaultKind {
                 "{one} and {other} are both signed for {size} entries and have different roots: the log was forked \
                  here or later, for instance by restoring a copy and going on, or the signing key is in other hands."
             ),
-            Self::Truncated { note, size, entries } => write!(
-                f,
-                "it is missing. The log ends after {entries} entries, and {note} covers {size}: the end was cut off."
-            ),
-            Self::RolledBack { note, size, entries } => write!(
+            Self::Truncated { note, size, entries, confirmed } => write!(
                 f,
                 "it is missing. The log ends after {entries} entries, and {note} covers {size}: the end was cut off, \
-                 or the database was replaced by an older copy."
+                 or entries were deleted and the rest renumbered. The first {confirmed} entries are as they were \
+                 signed."
+            ),
+            Self::RolledBack { note, size, entries, confirmed } => write!(
+                f,
+                "it is missing. The log ends after {entries} entries, and {note} covers {size}: the database was \
+                 replaced by an older copy, the end was cut off, or entries were deleted and the rest renumbered. The \
+                 first {confirmed} entries are as they were signed."
             ),
             Self::BadCheckpoint { note, error } => {
                 write!(f, "{note} cannot be trusted: {error}.")

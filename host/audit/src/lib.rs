@@ -7,8 +7,9 @@
 //! exactly one sequence of entries. The store keeps each entry's bytes with its index and leaf hash and writes them in
 //! the transaction of the effect; this crate never decides *whether* something is recorded.
 //!
-//! What it cannot show: entries after the last checkpoint can be cut off unseen, and someone who replaces both the
-//! database and every outside checkpoint can go back in time. Hence checkpoints are copied outside often.
+//! What it cannot show: whoever can write the database can change, add or cut off the entries after the last
+//! checkpoint that was kept outside (and drop the stored ones along with them), and someone who replaces the outside
+//! checkpoints too can go back further. Hence checkpoints are copied outside often, and a report says how far they reach.
 //!
 //! ```
 //! use fumehood_audit::{Checkpoint, Entry, Frontier, Phase, Verifier, VerifierKey, leaf_hash};
@@ -56,12 +57,13 @@ mod tree;
 mod verify;
 
 pub use checkpoint::{
-    Checkpoint, CheckpointError, MAX_NOTE_BYTES, MAX_ORIGIN_BYTES, SignedCheckpoint, VerifierKey, key_id,
+    Checkpoint, CheckpointError, MAX_NOTE_BYTES, MAX_ORIGIN_BYTES, SignedCheckpoint, VerifierKey,
+    key_id,
 };
 pub use entry::{
     ENTRY_VERSION, Entry, EntryError, MAX_ACTION_BYTES, MAX_ACTOR_BYTES, MAX_DETAIL_NAME_BYTES,
-    MAX_DETAIL_VALUE_BYTES, MAX_DETAILS, MAX_ENTRY_BYTES, MAX_RESULT_BYTES, MAX_TARGET_BYTES, MAX_TENANT_BYTES,
-    Phase, clip,
+    MAX_DETAIL_VALUE_BYTES, MAX_DETAILS, MAX_ENTRY_BYTES, MAX_RESULT_BYTES, MAX_TARGET_BYTES,
+    MAX_TENANT_BYTES, Phase, clip,
 };
 pub use fault::{Fault, FaultKind, Note, Origin};
 pub use outside::{OutsideError, OutsideFile, OutsideNote};

@@ -56,12 +56,25 @@ impl fmt::Debug for Hash {
 
 /// The hash of a leaf: SHA-256 of `0x00` and the entry's bytes.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
+    Hash(
+        Sha256::new()
+            .chain_update([0])
+            .chain_update(entry)
+            .finalize()
+            .into(),
+    )
 }
 
 /// The hash of a node: SHA-256 of `0x01` and the hashes of its two children.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
+    Hash(
+        Sha256::new()
+            .chain_update([1])
+            .chain_update(left.0)
+            .chain_update(right.0)
+            .finalize()
+            .into(),
+    )
 }
 
 /// The root of a tree without leaves: SHA-256 of nothing.
@@ -147,7 +160,10 @@ impl Frontier {
         if !fits {
             return Err(TreeError::Frontier);
         }
-        Ok(Self { size, roots: roots.iter().map(|root| Hash(*root)).collect() })
+        Ok(Self {
+            size,
+            roots: roots.iter().map(|root| Hash(*root)).collect(),
+        })
     }
 }
 
@@ -180,7 +196,10 @@ mod tests {
             let entry = index.to_be_bytes().to_vec();
             assert_eq!(frontier.append(leaf_hash(&entry)), index);
             oracle.push(entry);
-            assert_eq!(frontier.root().0.as_slice(), oracle.root().as_bytes().as_slice());
+            assert_eq!(
+                frontier.root().0.as_slice(),
+                oracle.root().as_bytes().as_slice()
+            );
         }
     }
 
@@ -188,7 +207,10 @@ mod tests {
     fn a_damaged_frontier_is_refused() {
         let whole = Frontier::replay(leaves(11)).to_bytes();
         for length in 0..whole.len() {
-            assert!(Frontier::from_bytes(&whole[..length]).is_err(), "{length} bytes");
+            assert!(
+                Frontier::from_bytes(&whole[..length]).is_err(),
+                "{length} bytes"
+            );
         }
         let mut longer = whole.clone();
         longer.extend_from_slice(&[0; HASH_BYTES]);

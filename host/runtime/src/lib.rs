@@ -25,6 +25,6 @@ pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CallError, LoadError};
 pub use load::{Plugin, PluginSource, World};
 pub use worlds::integration::Integration;
-pub use worlds::provider::{Completion, Provider};
 pub use worlds::scanner::{Chunk, KindInfo, RawFinding, ScanOutput};
 pub use worlds::transport::{Action, Event, TransportConnection, TransportRequest};
+pub use worlds::{integration, provider};

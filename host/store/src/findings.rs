@@ -34,18 +34,18 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// Whether a finding is masked.
+    /// Whether a finding is masked: unless someone rejected it.
     pub fn accepted(&self, finding: &StoredFinding) -> bool {
-        self.of(&finding.2, finding.0, finding.1)
+        self.of(&finding.2, finding.0, finding.1).unwrap_or(true)
     }
 
-    /// Whether a finding of a kind at a range is masked.
-    pub fn of(&self, kind: &str, start: u64, end: u64) -> bool {
+    /// What was decided about a finding of a kind at a range; nothing where nobody has.
+    pub fn of(&self, kind: &str, start: u64, end: u64) -> Option<bool> {
         if self.single.is_empty() && self.kinds.is_empty() {
-            return true;
+            return None;
         }
         let single = self.single.get(&(kind.to_owned(), start, end));
-        *single.or_else(|| self.kinds.get(kind)).unwrap_or(&true)
+        single.or_else(|| self.kinds.get(kind)).copied()
     }
 
     /// The decision about all of a kind, where there is one.
@@ -53,9 +53,20 @@ impl Decisions {
         self.kinds.get(kind).copied()
     }
 
-    /// How many findings of a kind were decided singly, against the decision (or default) for the kind.
-    pub fn singles(&self, kind: &str) -> usize {
-        self.single.keys().filter(|(of, _, _)| of == kind).count()
+    /// How many findings of a kind were accepted and how many rejected, of `total`.
+    pub fn counts(&self, kind: &str, total: u64) -> (u64, u64) {
+        let mut accepted = 0;
+        let mut rejected = 0;
+        for ((of, _, _), value) in &self.single {
+            if of == kind {
+                if *value { accepted += 1 } else { rejected += 1 }
+            }
+        }
+        match self.kinds.get(kind) {
+            Some(true) => (total.saturating_sub(rejected), rejected),
+            Some(false) => (accepted, total.saturating_sub(accepted)),
+            None => (accepted, rejected),
+        }
     }
 }
 
@@ -85,7 +96,7 @@ impl Store {
         .await
     }
 
-    /// Decide about one finding (`range`), or about all of a kind.
+    /// Decide about one finding (`range`), or about all of a kind; nothing takes a decision back.
     ///
     /// # Errors
     /// `NotFound`, or why nothing was written.
@@ -95,10 +106,14 @@ impl Store {
         log: LogId,
         kind: String,
         range: Option<(u64, u64)>,
-        accepted: bool,
+        accepted: Option<bool>,
     ) -> Result<(), StoreError> {
         let owner = scope.clone();
-        let verb = if accepted { "finding.accept" } else { "finding.reject" };
+        let (verb, done) = match accepted {
+            Some(true) => ("finding.accept", "accepted"),
+            Some(false) => ("finding.reject", "rejected"),
+            None => ("finding.reset", "set back"),
+        };
         let mut change = Change::new(verb, format!("log:{log}")).with("kind", &kind);
         if let Some((start, end)) = range {
             change = change.with("range", format!("{start}..{end}"));
@@ -112,10 +127,16 @@ impl Store {
                     "DELETE FROM decisions WHERE tenant_id = ?1 AND log_id = ?2 AND kind = ?3",
                     (&owner.tenant, log, &kind),
                 )?;
-                let done = if accepted { "accepted" } else { "rejected" };
                 let summary = format!("All {kind} in {} {done}", file.name);
                 tx.event(&owner, file.incident_id, "review", &summary, &format!("logs/{log}"))?;
             }
+            let Some(accepted) = accepted else {
+                tx.connection.execute(
+                    "DELETE FROM decisions WHERE tenant_id = ?1 AND log_id = ?2 AND kind = ?3 AND start_byte = ?4 AND end_byte = ?5",
+                    (&owner.tenant, log, &kind, start, end),
+                )?;
+                return Ok(());
+            };
             tx.connection.execute(
                 "INSERT OR REPLACE INTO decisions (tenant_id, log_id, kind, start_byte, end_byte, accepted, actor, time_us)
                  VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",

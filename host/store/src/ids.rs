@@ -18,6 +18,16 @@ macro_rules! ids {
             pub fn new() -> Self {
                 Self(uuid::Uuid::now_v7())
             }
+
+            /// As a number, for handles that pass through other rooms.
+            pub fn as_u128(self) -> u128 {
+                self.0.as_u128()
+            }
+
+            /// The inverse of `as_u128`.
+            pub fn from_u128(number: u128) -> Self {
+                Self(uuid::Uuid::from_u128(number))
+            }
         }
 
         impl std::fmt::Display for $name {

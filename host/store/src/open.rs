@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use fs4::fs_std::FileExt as _;
 use fumehood_vault::Vault;
 use rusqlite::{Connection, OpenFlags};
 use secrecy::ExposeSecret as _;
@@ -77,9 +76,6 @@ impl Store {
         &self.0.folder
     }
 
-    pub(crate) fn vault(&self) -> &Arc<Vault> {
-        &self.0.vault
-    }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
@@ -122,13 +118,10 @@ fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
         .write(true)
         .open(&path)
         .map_err(read_only)?;
-    match file.try_lock_exclusive() {
-        Ok(true) => {}
-        _ => {
-            let mut pid = String::new();
-            let _ = file.read_to_string(&mut pid);
-            return Err(StoreError::Locked { path: folder.into(), pid: pid.trim().into() });
-        }
+    if file.try_lock().is_err() {
+        let mut pid = String::new();
+        let _ = file.read_to_string(&mut pid);
+        return Err(StoreError::Locked { path: folder.into(), pid: pid.trim().into() });
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(read_only)?;
     writeln!(file, "{}", std::process::id()).map_err(read_only)?;

@@ -128,6 +128,13 @@ const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_k
                       created_us, state, reason, checked_us, tools";
 const INSTANCE: &str = "id, name, plugin, base_url, settings, credential_id, created_us, checked_us, problem";
 
+fn drop_credential(connection: &rusqlite::Connection, tenant: &str, id: Option<CredentialId>) -> Result<(), StoreError> {
+    if let Some(id) = id {
+        connection.execute("DELETE FROM credentials WHERE tenant_id = ?1 AND id = ?2", (tenant, id))?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Set a model up.
     ///
@@ -142,6 +149,47 @@ impl Store {
                 (new.id, tenant, new.name, new.plugin, new.base_url, new.model, new.credential_id, tx.now_us),
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Write a model anew; `dropped` is a credential that it no longer uses.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn update_model(&self, scope: &Scope, new: Model, dropped: Option<CredentialId>) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = ''
+                 WHERE tenant_id = ?1 AND id = ?2",
+                (&tenant, new.id, new.name, new.base_url, new.model, new.credential_id),
+            )?;
+            drop_credential(tx.connection, &tenant, dropped)?;
+            if changed == 0 { Err(StoreError::not_found("model", new.id)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Write an integration anew; `dropped` is a credential that it no longer uses.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn update_integration(
+        &self,
+        scope: &Scope,
+        new: IntegrationInstance,
+        dropped: Option<CredentialId>,
+    ) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("integration.update", format!("integration:{}", new.id)), move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE integrations SET name = ?3, base_url = ?4, settings = ?5, credential_id = ?6, checked_us = NULL,
+                 problem = '' WHERE tenant_id = ?1 AND id = ?2",
+                (&tenant, new.id, new.name, new.base_url, serde_json::to_string(&new.settings)?, new.credential_id),
+            )?;
+            drop_credential(tx.connection, &tenant, dropped)?;
+            if changed == 0 { Err(StoreError::not_found("integration", new.id)) } else { Ok(()) }
         })
         .await
     }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use fumehood_audit::{Checkpoint, Entry, Frontier, Hash, Phase, leaf_hash};
-use fumehood_vault::SigningKey;
+use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{Scope, Store, StoreError, Tx};
@@ -175,6 +175,26 @@ impl Tx<'_> {
     }
 }
 
+/// A crash may have left half a note at the end of the file outside: cut it, so that the next one begins on its own.
+fn cut_torn_end(path: &std::path::Path) -> Result<(), StoreError> {
+    let unusable = |detail: String| StoreError::ReadOnly { path: path.into(), detail };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    let file = fumehood_audit::OutsideFile::parse(&bytes)
+        .map_err(|error| unusable(format!("it holds something else than checkpoints ({error})")))?;
+    if file.whole_bytes < bytes.len() {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file_on_disk| file_on_disk.set_len(file.whole_bytes as u64))
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// Appends entries and signs checkpoints. Lives on the writer's thread.
 pub(crate) struct Recorder {
     frontier: Frontier,
@@ -196,6 +216,9 @@ impl Mark {
 impl Recorder {
     /// Take the tree up where the database left it.
     pub(crate) fn open(connection: &Connection, key: SigningKey, outside: Option<PathBuf>) -> Result<Self, StoreError> {
+        if let Some(path) = &outside {
+            cut_torn_end(path)?;
+        }
         let mut statement = connection.prepare("SELECT leaf FROM audit_entries ORDER BY idx")?;
         let mut rows = statement.query([])?;
         let mut frontier = Frontier::new();

@@ -104,7 +104,11 @@ impl App {
 
     /// Fail unless the role may do this. The first line of every use case.
     pub(crate) fn require(&self, scope: &Scope, permission: Permission) -> Result<(), TriageError> {
-        if scope.may(permission) { Ok(()) } else { Err(TriageError::Forbidden(permission)) }
+        let by_token = matches!(scope.actor, fumehood_store::Actor::Token(_));
+        if !scope.may(permission) || (by_token && permission.needs_person()) {
+            return Err(TriageError::Forbidden(permission));
+        }
+        Ok(())
     }
 
     /// What the end of the last process cut off: say so, and clean up.

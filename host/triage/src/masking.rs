@@ -30,7 +30,9 @@ pub(crate) struct Books {
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) pseudonyms: Option<Pseudonyms>,
-    known: Option<(usize, Arc<Known>)>,
+    known: Option<(usize, usize, Arc<Known>)>,
+    /// Values that a person has rejected as findings in text that is being sent: they may leave.
+    released: std::collections::HashSet<String>,
 }
 
 /// Finds the values that an incident knows in any text.
@@ -136,15 +138,17 @@ impl Book {
 
     fn known(&mut self) -> Result<Arc<Known>, TriageError> {
         let size = self.pseudonyms().len();
-        if let Some((at, known)) = &self.known
-            && *at == size
+        let released = self.released.len();
+        if let Some((at, free, known)) = &self.known
+            && (*at, *free) == (size, released)
         {
             return Ok(Arc::clone(known));
         }
-        let book = self.pseudonyms();
+        self.pseudonyms();
+        let Some(book) = &self.pseudonyms else { return Err(TriageError::Internal("book".into())) };
         let values: Vec<(String, Kind, String)> = book
             .iter()
-            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES)
+            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES && !self.released.contains(*original))
             .map(|(label, original)| (label.to_string(), label.kind.clone(), original.to_owned()))
             .collect();
         let envelope = ENVELOPE.to_lowercase();
@@ -160,12 +164,17 @@ impl Book {
             .build(values.iter().map(|(_, _, original)| original))
             .ok();
         let known = Arc::new(Known { automaton, kinds: values.into_iter().map(|(_, kind, _)| kind).collect(), check });
-        self.known = Some((size, Arc::clone(&known)));
+        self.known = Some((size, released, Arc::clone(&known)));
         Ok(known)
     }
 
+    /// A person decided that these values are no findings in text that is about to be masked.
+    pub(crate) fn release(&mut self, values: impl IntoIterator<Item = String>) {
+        self.released.extend(values);
+    }
+
     /// Known values in a text, as findings.
-    fn known_in(&mut self, text: &str) -> Result<Vec<Finding>, TriageError> {
+    pub(crate) fn known_in(&mut self, text: &str) -> Result<Vec<Finding>, TriageError> {
         let known = self.known()?;
         let Some(automaton) = &known.automaton else {
             return Err(TriageError::TooLarge("This incident holds too many different values to mask what leaves.".into()));

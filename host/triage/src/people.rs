@@ -225,9 +225,6 @@ impl App {
     /// `Forbidden`, `Invalid`.
     pub async fn create_token(&self, scope: &Scope, name: &str, role: Role) -> Result<(TokenId, String), TriageError> {
         self.require(scope, Permission::ManageTokens)?;
-        if matches!(scope.actor, Actor::Token(_)) {
-            return Err(TriageError::Forbidden(Permission::ManageTokens));
-        }
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 {
             return Err(TriageError::invalid("name", "Name the token after what will use it, at most 100 characters."));

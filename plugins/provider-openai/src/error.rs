@@ -164,7 +164,9 @@ pub fn from_stream(said: &Said) -> Failure {
 /// The failure for a web page where an answer of the API was expected.
 pub fn web_page(text: &str) -> Failure {
     let text = text.to_lowercase();
-    let sign_in = ["password", "sign in", "signin", "log in", "login", "saml", "oauth"];
+    let sign_in = [
+        "password", "sign in", "signin", "log in", "login", "saml", "oauth",
+    ];
     if sign_in.iter().any(|word| text.contains(word)) {
         Failure::new(
             code::AUTH,
@@ -180,7 +182,9 @@ pub fn web_page(text: &str) -> Failure {
 
 /// Whether a text begins as HTML does.
 pub fn is_html(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
+    text.trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('<')
 }
 
 fn redirect(headers: &[(String, String)]) -> Failure {
@@ -254,7 +258,11 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
         );
     }
     if client_error
-        && said.mentions(&["invalid_api_key", "api key not valid", "authentication_error"])
+        && said.mentions(&[
+            "invalid_api_key",
+            "api key not valid",
+            "authentication_error",
+        ])
     {
         return (
             code::AUTH,
@@ -300,10 +308,18 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
             code::RATE_LIMITED,
             "The provider asks to wait (429).".to_owned(),
         ),
-        400..=499 if said.mentions(&["content_filter", "content filter", "content management policy"]) => (
-            code::INVALID,
-            format!("The provider's content filter refused the prompt ({status})."),
-        ),
+        400..=499
+            if said.mentions(&[
+                "content_filter",
+                "content filter",
+                "content management policy",
+            ]) =>
+        {
+            (
+                code::INVALID,
+                format!("The provider's content filter refused the prompt ({status})."),
+            )
+        }
         400..=499 => (
             code::INVALID,
             format!("The server refused the request ({status})."),
@@ -324,7 +340,12 @@ fn by_words(said: &Said) -> (&'static str, String) {
     let table: [(&'static str, &[&str], &str); 4] = [
         (
             code::RATE_LIMITED,
-            &["rate_limit", "rate limit", "too many requests", "resource_exhausted"],
+            &[
+                "rate_limit",
+                "rate limit",
+                "too many requests",
+                "resource_exhausted",
+            ],
             "The provider asks to wait.",
         ),
         (
@@ -365,20 +386,20 @@ fn quoted(message: &str) -> String {
 
 /// One line without control characters, of at most `max` bytes.
 pub fn clip(text: &str, max: usize) -> String {
+    let words = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty());
     let mut out = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if word.is_empty() {
-            continue;
-        }
+    for word in words {
         if !out.is_empty() {
             out.push(' ');
         }
-        for c in word.chars() {
-            if out.len() + c.len_utf8() + '…'.len_utf8() > max {
-                out.push('…');
-                return out;
-            }
-            out.push(c);
+        out.push_str(word);
+        if out.len() > max {
+            let room = max.saturating_sub('…'.len_utf8());
+            out.truncate(out.floor_char_boundary(room));
+            out.push('…');
+            break;
         }
     }
     out

@@ -75,7 +75,8 @@ pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<
                 )));
             }
             // Parsed twice: an object for sure, and then as it is.
-            let is_object = serde_json::from_str::<Value>(&tool.parameters).is_ok_and(|v| v.is_object());
+            let is_object =
+                serde_json::from_str::<Value>(&tool.parameters).is_ok_and(|v| v.is_object());
             match serde_json::from_str::<&RawValue>(&tool.parameters) {
                 Ok(parameters) if is_object => Ok(ToolBody {
                     r#type: "function",
@@ -109,7 +110,8 @@ pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<
         stream: true,
         stream_options: (!dialect.no_stream_options).then(|| json!({ "include_usage": true })),
     };
-    serde_json::to_vec(&body).map_err(|error| invalid(format!("The request cannot be written: {error}.")))
+    serde_json::to_vec(&body)
+        .map_err(|error| invalid(format!("The request cannot be written: {error}.")))
 }
 
 fn is_tool_name(name: &str) -> bool {
@@ -141,7 +143,10 @@ fn message(message: &Message) -> Result<Value, Failure> {
                 .as_deref()
                 .filter(|id| !id.is_empty())
                 .ok_or_else(|| {
-                    Failure::new(code::INVALID, "A tool's result does not say which call it answers.")
+                    Failure::new(
+                        code::INVALID,
+                        "A tool's result does not say which call it answers.",
+                    )
                 })?;
             json!({ "role": "tool", "tool_call_id": id, "content": text })
         }
@@ -196,17 +201,37 @@ mod tests {
     }
 
     fn user(text: &str) -> Message {
-        Message { role: "user".into(), text: text.into(), ..Message::default() }
+        Message {
+            role: "user".into(),
+            text: text.into(),
+            ..Message::default()
+        }
     }
 
     #[test]
     fn a_whole_round_of_tools() {
-        let call = ToolCall { id: "c1".into(), name: "f".into(), arguments: "{\"a\":1}".into() };
-        let odd = ToolCall { id: "c2".into(), name: "f".into(), arguments: "not json".into() };
+        let call = ToolCall {
+            id: "c1".into(),
+            name: "f".into(),
+            arguments: "{\"a\":1}".into(),
+        };
+        let odd = ToolCall {
+            id: "c2".into(),
+            name: "f".into(),
+            arguments: "not json".into(),
+        };
         let request = ChatRequest {
             messages: vec![
-                Message { role: "system".into(), text: "be brief".into(), ..Message::default() },
-                Message { role: "alien".into(), text: "hi".into(), ..Message::default() },
+                Message {
+                    role: "system".into(),
+                    text: "be brief".into(),
+                    ..Message::default()
+                },
+                Message {
+                    role: "alien".into(),
+                    text: "hi".into(),
+                    ..Message::default()
+                },
                 Message {
                     role: "assistant".into(),
                     tool_calls: vec![call, odd],
@@ -217,7 +242,12 @@ mod tests {
                     ],
                     ..Message::default()
                 },
-                Message { role: "tool".into(), text: "42".into(), tool_call_id: Some("c1".into()), ..Message::default() },
+                Message {
+                    role: "tool".into(),
+                    text: "42".into(),
+                    tool_call_id: Some("c1".into()),
+                    ..Message::default()
+                },
             ],
             tools: vec![Tool {
                 name: "f".into(),
@@ -245,8 +275,17 @@ mod tests {
             })
         );
         let bytes = body(&request, "m", Dialect::default()).unwrap();
-        assert!(String::from_utf8(bytes).unwrap().contains(r#"{"z":{},"a":{}}"#), "order is kept");
-        let old = Dialect { old_max_tokens: true, no_stream_options: true, no_temperature: true };
+        assert!(
+            String::from_utf8(bytes)
+                .unwrap()
+                .contains(r#"{"z":{},"a":{}}"#),
+            "order is kept"
+        );
+        let old = Dialect {
+            old_max_tokens: true,
+            no_stream_options: true,
+            no_temperature: true,
+        };
         let value = parsed(&request, old);
         assert_eq!(value["max_tokens"], 9);
         for gone in ["max_completion_tokens", "stream_options", "temperature"] {
@@ -256,13 +295,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_named() {
-        let ok = ChatRequest { messages: vec![user("x")], ..ChatRequest::default() };
+        let ok = ChatRequest {
+            messages: vec![user("x")],
+            ..ChatRequest::default()
+        };
         let tool = |name: &str, parameters: &str| ChatRequest {
-            tools: vec![Tool { name: name.into(), description: String::new(), parameters: parameters.into() }],
+            tools: vec![Tool {
+                name: name.into(),
+                description: String::new(),
+                parameters: parameters.into(),
+            }],
             ..ok.clone()
         };
         let orphan = ChatRequest {
-            messages: vec![Message { role: "tool".into(), ..Message::default() }],
+            messages: vec![Message {
+                role: "tool".into(),
+                ..Message::default()
+            }],
             ..ChatRequest::default()
         };
         for (request, model, word) in [

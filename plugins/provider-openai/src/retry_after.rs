@@ -114,7 +114,11 @@ mod tests {
         let date = ("date", "Tue, 15 Nov 1994 08:12:31 GMT");
         let at = ("retry-after", "Tue, 15 Nov 1994 08:12:41 GMT");
         assert_eq!(wait(&[at, date]), Some(10_000));
-        assert_eq!(wait(&[at]), None, "without Date there is nothing to count from");
+        assert_eq!(
+            wait(&[at]),
+            None,
+            "without Date there is nothing to count from"
+        );
         assert_eq!(
             wait(&[("retry-after", "Tue, 15 Nov 1994 08:00:00 GMT"), date]),
             Some(0)

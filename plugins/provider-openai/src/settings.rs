@@ -88,7 +88,9 @@ impl Settings {
                 .parse()
                 .ok()
                 .filter(|wait| (1..=DEFAULT_TIMEOUT_MS).contains(wait))
-                .ok_or_else(|| invalid("The setting timeout-ms must be a number from 1 to 600000."))?,
+                .ok_or_else(|| {
+                    invalid("The setting timeout-ms must be a number from 1 to 600000.")
+                })?,
         };
         Ok(Self {
             base: base.to_owned(),
@@ -136,11 +138,23 @@ mod tests {
     #[test]
     fn addresses_are_kept_as_given() {
         for (base, want) in [
-            ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
-            ("https://api.openai.com/v1/", "https://api.openai.com/v1/chat/completions"),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/chat/completions"),
+            (
+                "https://api.openai.com/v1",
+                "https://api.openai.com/v1/chat/completions",
+            ),
+            (
+                "https://api.openai.com/v1/",
+                "https://api.openai.com/v1/chat/completions",
+            ),
+            (
+                "http://127.0.0.1:8080",
+                "http://127.0.0.1:8080/chat/completions",
+            ),
             (" http://h/a/b// ", "http://h/a/b/chat/completions"),
-            ("http://h/v1/chat/completions", "http://h/v1/chat/completions"),
+            (
+                "http://h/v1/chat/completions",
+                "http://h/v1/chat/completions",
+            ),
             (
                 "https://r.openai.azure.com/openai/deployments/d/?api-version=2024-10-21",
                 "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
@@ -162,9 +176,18 @@ mod tests {
             (&[("base-url", "http://u:p@h/v1")][..], "user name"),
             (&[("base-url", "http://h/v1#x")][..], "fragment"),
             (&[("base-url", "http://h/\r\nx")][..], "spaces"),
-            (&[("base-url", "http://h"), ("credential-header", "cookie")][..], "credential-header"),
-            (&[("base-url", "http://h"), ("max-tokens-parameter", "n")][..], "max-tokens-parameter"),
-            (&[("base-url", "http://h"), ("timeout-ms", "0")][..], "timeout-ms"),
+            (
+                &[("base-url", "http://h"), ("credential-header", "cookie")][..],
+                "credential-header",
+            ),
+            (
+                &[("base-url", "http://h"), ("max-tokens-parameter", "n")][..],
+                "max-tokens-parameter",
+            ),
+            (
+                &[("base-url", "http://h"), ("timeout-ms", "0")][..],
+                "timeout-ms",
+            ),
         ] {
             let failure = Settings::read(&Pairs(pairs)).unwrap_err();
             assert_eq!(failure.code, "invalid");
@@ -174,7 +197,11 @@ mod tests {
 
     #[test]
     fn the_credential_is_a_handle_in_the_named_header() {
-        let pairs = [("base-url", "http://h"), ("credential", "cred-1"), ("credential-header", "api-key")];
+        let pairs = [
+            ("base-url", "http://h"),
+            ("credential", "cred-1"),
+            ("credential-header", "api-key"),
+        ];
         let settings = Settings::read(&Pairs(&pairs)).unwrap();
         assert_eq!(
             settings.credential(),

@@ -102,12 +102,10 @@ impl Decoder {
 
     /// One `data` line. Servers put one JSON value into one line, and some leave out the empty line after it: a line
     /// that is complete by itself is therefore a frame at once, which also shows it without delay.
-    fn data(
-        &mut self,
-        value: &str,
-        frames: &mut impl Extend<Frame>,
-    ) -> Result<(), FrameTooLong> {
-        if !self.has_data && let Some(frame) = complete(&self.event, value) {
+    fn data(&mut self, value: &str, frames: &mut impl Extend<Frame>) -> Result<(), FrameTooLong> {
+        if !self.has_data
+            && let Some(frame) = complete(&self.event, value)
+        {
             frames.extend([frame]);
             return Ok(());
         }
@@ -199,7 +197,12 @@ mod tests {
     fn what_is_held_is_bounded() {
         let long = vec![b'x'; MAX_FRAME_BYTES + 1];
         assert_eq!(decode(&[b"data: ", &long]), Err(FrameTooLong));
-        let line = [b"data: ".as_slice(), &vec![b'x'; MAX_FRAME_BYTES / 2], b"\n"].concat();
+        let line = [
+            b"data: ".as_slice(),
+            &vec![b'x'; MAX_FRAME_BYTES / 2],
+            b"\n",
+        ]
+        .concat();
         assert_eq!(decode(&[&line, &line, &line]), Err(FrameTooLong));
     }
 

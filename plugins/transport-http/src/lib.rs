@@ -5,9 +5,10 @@
 //! headers. [`Machine`] turns the events of the `fumehood:transport` contract into its actions; `guest.rs` binds it to
 //! the world `transport` where the target is WebAssembly, and everything else is plain Rust, tested natively.
 //!
-//! Invariant: a message is passed on byte for byte (but for tools that the specification says to leave out, and the
-//! id of an error that names none); every message of the client gets exactly one `sent` or `failed`; and a request
-//! that was sent gets exactly one answer, the server's or a JSON-RPC error that says why there is none.
+//! Invariant: a message is passed on byte for byte (but for tools that the specification says to leave out, and an
+//! error in a refusal, which is put under the id of the request that was refused); every message of the client gets
+//! exactly one `sent` or `failed`; and a request that was sent and not given up gets exactly one answer, the server's
+//! or a JSON-RPC error that says why there is none.
 
 mod answer;
 mod contract;

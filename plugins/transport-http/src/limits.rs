@@ -6,6 +6,8 @@
 /// Longest message in either direction: 4 MiB less 64 KiB, because an answer of a transport, which carries the message
 /// with its headers as one action, is limited to 4 MiB as a whole.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
+/// Longest event of a stream: a message with its field names.
+pub const MAX_EVENT_BYTES: usize = MAX_MESSAGE_BYTES + 1024;
 /// Requests to the server that are open at once, event streams included; more are queued. Servers and proxies commonly
 /// allow 100 streams a connection.
 pub const MAX_OPEN_REQUESTS: usize = 64;

@@ -64,7 +64,9 @@ impl Outbox {
         let mut bytes = 0;
         while let Some(next) = self.actions.front() {
             let weight = weight(next);
-            if taken.len() >= MAX_ANSWER_ACTIONS || (!taken.is_empty() && bytes + weight > MAX_ANSWER_BYTES) {
+            if taken.len() >= MAX_ANSWER_ACTIONS
+                || (!taken.is_empty() && bytes + weight > MAX_ANSWER_BYTES)
+            {
                 break;
             }
             bytes += weight;

@@ -27,7 +27,9 @@ impl RpcId {
     /// The number that this string spells: some servers answer `1` with `"1"`.
     pub fn as_number(&self) -> Option<Self> {
         match self {
-            Self::Text(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Self::Text(text)
+                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
                 Some(Self::Number(text.clone()))
             }
             _ => None,
@@ -84,7 +86,9 @@ impl<'a> Message<'a> {
         match (&self.method, self.id, self.result.or(self.error)) {
             (Some(_), Some(_), None) => Some(Kind::Request),
             (Some(_), None, None) => Some(Kind::Notification),
-            (None, _, Some(_)) if self.result.is_none() || self.error.is_none() => Some(Kind::Answer),
+            (None, _, Some(_)) if self.result.is_none() || self.error.is_none() => {
+                Some(Kind::Answer)
+            }
             _ => None,
         }
     }
@@ -202,13 +206,18 @@ impl Outgoing {
 /// A JSON-RPC error of our own, for a request that will get no answer. `cause` is a failure code, found again under
 /// `error.data.transport`.
 pub fn error(id_json: &str, code: i32, text: &str, cause: &str) -> Vec<u8> {
-    let error = serde_json::json!({ "code": code, "message": text, "data": { "transport": cause } });
+    let error =
+        serde_json::json!({ "code": code, "message": text, "data": { "transport": cause } });
     format!(r#"{{"jsonrpc":"2.0","id":{id_json},"error":{error}}}"#).into_bytes()
 }
 
 /// The server's own error, under the id of the request that it answers.
 pub fn error_for(id_json: &str, error: &RawValue) -> Vec<u8> {
-    format!(r#"{{"jsonrpc":"2.0","id":{id_json},"error":{}}}"#, error.get()).into_bytes()
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id_json},"error":{}}}"#,
+        error.get()
+    )
+    .into_bytes()
 }
 
 /// Whether this is an error object as JSON-RPC has it.
@@ -218,7 +227,8 @@ pub fn is_error_object(error: &RawValue) -> bool {
         code: i64,
         message: String,
     }
-    serde_json::from_str::<Shape>(error.get()).is_ok_and(|shape| shape.code != 0 || !shape.message.is_empty())
+    serde_json::from_str::<Shape>(error.get())
+        .is_ok_and(|shape| shape.code != 0 || !shape.message.is_empty())
 }
 
 #[cfg(test)]
@@ -229,11 +239,26 @@ mod tests {
     #[test]
     fn kinds() {
         for (text, want) in [
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#, Some(Kind::Request)),
-            (r#"{"jsonrpc":"2.0","method":"a"}"#, Some(Kind::Notification)),
-            (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, Some(Kind::Notification)),
-            (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, Some(Kind::Answer)),
-            (r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, Some(Kind::Answer)),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#,
+                Some(Kind::Request),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"a"}"#,
+                Some(Kind::Notification),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#,
+                Some(Kind::Notification),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+                Some(Kind::Answer),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"error":{}}"#,
+                Some(Kind::Answer),
+            ),
             (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#, None),
             (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, None),
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, None),
@@ -256,9 +281,15 @@ mod tests {
         assert_eq!(out.id_json.as_deref(), Some(r#""a\u0062""#));
         assert_eq!(out.name.as_deref(), Some("café"));
         assert_eq!(out.version.as_deref(), Some("2026-07-28"));
-        let cancel = Outgoing::parse(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#).unwrap();
+        let cancel = Outgoing::parse(
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#,
+        )
+        .unwrap();
         assert_eq!(cancel.cancels, Some(RpcId::Number("3".into())));
-        assert_eq!(Outgoing::parse(r#"{"jsonrpc":"2.0","id":{},"method":"x"}"#), None);
+        assert_eq!(
+            Outgoing::parse(r#"{"jsonrpc":"2.0","id":{},"method":"x"}"#),
+            None
+        );
     }
 
     #[test]

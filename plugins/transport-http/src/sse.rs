@@ -190,14 +190,29 @@ mod tests {
             ("data: a\r\n\r\n", vec![event("message", "a", None)]),
             ("data: a\r\r", vec![event("message", "a", None)]),
             ("data: a\n\r\n", vec![event("message", "a", None)]),
-            (": ping\n\ndata: a\n: x\n\n", vec![event("message", "a", None)]),
+            (
+                ": ping\n\ndata: a\n: x\n\n",
+                vec![event("message", "a", None)],
+            ),
             ("event: ping\ndata: a\n\n", vec![event("ping", "a", None)]),
-            ("event: ping\n\ndata: a\n\n", vec![event("message", "a", None)]),
-            ("id: 1\ndata: a\n\ndata: b\n\n", vec![event("message", "a", Some("1")), event("message", "b", Some("1"))]),
+            (
+                "event: ping\n\ndata: a\n\n",
+                vec![event("message", "a", None)],
+            ),
+            (
+                "id: 1\ndata: a\n\ndata: b\n\n",
+                vec![
+                    event("message", "a", Some("1")),
+                    event("message", "b", Some("1")),
+                ],
+            ),
             ("id: 1\n\n", vec![event("message", "", Some("1"))]),
             ("id: a\0b\ndata: a\n\n", vec![event("message", "a", None)]),
             ("\u{feff}data: a\n\n", vec![event("message", "a", None)]),
-            ("data: a\n\n\u{feff}data: b\n\n", vec![event("message", "a", None)]),
+            (
+                "data: a\n\n\u{feff}data: b\n\n",
+                vec![event("message", "a", None)],
+            ),
             ("DATA: a\nfoo: b\n\n", vec![]),
             ("data: a\n", vec![]),
             ("\n\n\n", vec![]),
@@ -209,9 +224,16 @@ mod tests {
 
     #[test]
     fn retry_takes_digits_alone() {
-        for (line, want) in [("retry: 250", Some(250)), ("retry: 1s", None), ("retry:", None), ("retry: 99999999999999999999", None)] {
+        for (line, want) in [
+            ("retry: 250", Some(250)),
+            ("retry: 1s", None),
+            ("retry:", None),
+            ("retry: 99999999999999999999", None),
+        ] {
             let mut parser = SseParser::new(100);
-            parser.feed(format!("{line}\n").as_bytes(), &mut Vec::new()).unwrap();
+            parser
+                .feed(format!("{line}\n").as_bytes(), &mut Vec::new())
+                .unwrap();
             assert_eq!(parser.retry_ms(), want, "{line}");
         }
     }
@@ -231,9 +253,18 @@ mod tests {
 
     fn stream() -> impl Strategy<Value = Vec<u8>> {
         let token = prop_oneof![
-            Just("data: ".to_owned()), Just("data".to_owned()), Just("id: 7".to_owned()), Just("event: x".to_owned()),
-            Just("retry: 5".to_owned()), Just(":".to_owned()), Just("\n".to_owned()), Just("\r".to_owned()),
-            Just("\r\n".to_owned()), Just("\n\n".to_owned()), Just("\u{feff}".to_owned()), "[a-z{}\":é]{0,6}",
+            Just("data: ".to_owned()),
+            Just("data".to_owned()),
+            Just("id: 7".to_owned()),
+            Just("event: x".to_owned()),
+            Just("retry: 5".to_owned()),
+            Just(":".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("\n\n".to_owned()),
+            Just("\u{feff}".to_owned()),
+            "[a-z{}\":é]{0,6}",
         ];
         proptest::collection::vec(token, 0..60).prop_map(|parts| parts.concat().into_bytes())
     }

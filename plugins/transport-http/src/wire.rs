@@ -57,17 +57,21 @@ pub fn is_stateless(version: &str) -> bool {
 
 /// Whether the text is plain enough to be a header value without change.
 pub fn is_plain(value: &str) -> bool {
+    let looks_wrapped = value.starts_with(SENTINEL_PREFIX) && value.ends_with(SENTINEL_SUFFIX);
     value.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
         && !value.starts_with(' ')
         && !value.ends_with(' ')
-        && !(value.starts_with(SENTINEL_PREFIX) && value.ends_with(SENTINEL_SUFFIX))
+        && !looks_wrapped
 }
 
 /// The value as a header carries it.
 pub fn encode(value: &str) -> String {
     match is_plain(value) {
         true => value.to_owned(),
-        false => format!("{SENTINEL_PREFIX}{}{SENTINEL_SUFFIX}", STANDARD.encode(value)),
+        false => format!(
+            "{SENTINEL_PREFIX}{}{SENTINEL_SUFFIX}",
+            STANDARD.encode(value)
+        ),
     }
 }
 
@@ -136,22 +140,35 @@ pub fn check_settings(settings: &Settings) -> Result<String, String> {
         return Err("The URL names no host.".to_owned());
     }
     if authority.contains('@') {
-        return Err("The URL must not hold a user name or password; register a credential instead.".to_owned());
+        return Err(
+            "The URL must not hold a user name or password; register a credential instead."
+                .to_owned(),
+        );
     }
     if url.contains('#') || !is_visible(url) {
-        return Err("The URL must not hold a fragment, spaces or characters outside ASCII.".to_owned());
+        return Err(
+            "The URL must not hold a fragment, spaces or characters outside ASCII.".to_owned(),
+        );
     }
     for header in &settings.headers {
         let name = header.name.to_ascii_lowercase();
         if !is_token(&name) {
             return Err(format!("{:?} is not the name of a header.", header.name));
         }
-        if RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            return Err(format!("The header {name} is set by the protocol and cannot be given."));
+        if RESERVED.contains(&name.as_str())
+            || RESERVED_PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        {
+            return Err(format!(
+                "The header {name} is set by the protocol and cannot be given."
+            ));
         }
     }
     if settings.headers.iter().map(weight).sum::<usize>() > MAX_HEADER_BYTES {
-        return Err(format!("The headers given have more than {MAX_HEADER_BYTES} bytes."));
+        return Err(format!(
+            "The headers given have more than {MAX_HEADER_BYTES} bytes."
+        ));
     }
     Ok(url.to_owned())
 }
@@ -181,17 +198,48 @@ mod tests {
                 headers: vec![text(header, "v")],
             })
         };
-        assert_eq!(check(Some("https://h/mcp?x=1"), "x-key"), Ok("https://h/mcp?x=1".into()));
+        assert_eq!(
+            check(Some("https://h/mcp?x=1"), "x-key"),
+            Ok("https://h/mcp?x=1".into())
+        );
         for (url, header, want) in [
             (None, "x", "A server over HTTP needs a URL."),
-            (Some("ftp://h"), "x", "The URL of a server over HTTP begins with https:// or http://."),
+            (
+                Some("ftp://h"),
+                "x",
+                "The URL of a server over HTTP begins with https:// or http://.",
+            ),
             (Some("https:///p"), "x", "The URL names no host."),
-            (Some("https://u:p@h/"), "x", "The URL must not hold a user name or password; register a credential instead."),
-            (Some("https://h/#x"), "x", "The URL must not hold a fragment, spaces or characters outside ASCII."),
-            (Some("https://h/ x"), "x", "The URL must not hold a fragment, spaces or characters outside ASCII."),
-            (Some("https://h"), "Mcp-Session-Id", "The header mcp-session-id is set by the protocol and cannot be given."),
-            (Some("https://h"), "Mcp-Param-X", "The header mcp-param-x is set by the protocol and cannot be given."),
-            (Some("https://h"), "a b", "\"a b\" is not the name of a header."),
+            (
+                Some("https://u:p@h/"),
+                "x",
+                "The URL must not hold a user name or password; register a credential instead.",
+            ),
+            (
+                Some("https://h/#x"),
+                "x",
+                "The URL must not hold a fragment, spaces or characters outside ASCII.",
+            ),
+            (
+                Some("https://h/ x"),
+                "x",
+                "The URL must not hold a fragment, spaces or characters outside ASCII.",
+            ),
+            (
+                Some("https://h"),
+                "Mcp-Session-Id",
+                "The header mcp-session-id is set by the protocol and cannot be given.",
+            ),
+            (
+                Some("https://h"),
+                "Mcp-Param-X",
+                "The header mcp-param-x is set by the protocol and cannot be given.",
+            ),
+            (
+                Some("https://h"),
+                "a b",
+                "\"a b\" is not the name of a header.",
+            ),
         ] {
             assert_eq!(check(url, header), Err(want.into()));
         }

@@ -21,7 +21,7 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use exports::fumehood::transport::transport as wit;
+use exports::fumehood::transport::guest as wit;
 use fumehood::log::log;
 use fumehood::types::types;
 

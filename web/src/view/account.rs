@@ -38,3 +38,11 @@ pub struct AcceptPage {
     /// Fewest characters of a password.
     pub password_min: u32,
 }
+
+impl AcceptPage {
+    /// What a password has to be.
+    #[must_use]
+    pub fn password_hint(&self) -> String {
+        format!("At least {} characters. A sentence is good.", self.password_min)
+    }
+}

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Frame;
-use crate::units::{Bytes, Count, Id, When};
+use crate::units::{Bytes, Count, When};
 
 /// One entry.
 #[derive(Clone, Debug)]
@@ -108,8 +108,8 @@ pub struct AuditPage {
     pub verification: Option<Verification>,
     /// A verification runs: how much of the log it has read.
     pub verifying: Option<Bytes>,
-    /// The id of the entry in the URL fragment is kept for links; the log's own identity, `fumehood/…`.
-    pub origin: Id,
+    /// The log's identity, as it stands in every checkpoint: `fumehood.example.com/3f9c1a2b`.
+    pub origin: String,
     /// `ed25519:` and the public key in base64.
     pub public_key: String,
 }

@@ -71,6 +71,18 @@ impl Filter {
         self.q.is_empty() && self.status == status && self.severity == severity
     }
 
+    /// Whether that status is asked for.
+    #[must_use]
+    pub fn has_status(&self, status: &Status) -> bool {
+        self.status.as_ref() == Some(status)
+    }
+
+    /// Whether that severity is asked for.
+    #[must_use]
+    pub fn has_severity(&self, severity: &Severity) -> bool {
+        self.severity.as_ref() == Some(severity)
+    }
+
     /// Whether the filter is that status and nothing else.
     #[must_use]
     pub fn is_status(&self, status: &str) -> bool {

@@ -272,6 +272,8 @@ pub struct LogPage {
     pub from: u64,
     /// Lines on a page without scripts.
     pub page: u64,
+    /// One line, not clipped and wrapped (`?from=N&whole=1`); `lines` then holds that line alone.
+    pub whole: bool,
     /// Types with their counts.
     pub kinds: Vec<KindCount>,
     /// The finding in the URL.

@@ -69,6 +69,12 @@ impl WhysPage {
         self.whys.len().saturating_add(1)
     }
 
+    /// What the empty field for a new question says.
+    #[must_use]
+    pub const fn prompt(&self) -> &'static str {
+        if self.whys.is_empty() { "Why did …?" } else { "And why was that so?" }
+    }
+
     /// Whether a root cause is marked.
     #[must_use]
     pub fn has_root(&self) -> bool {

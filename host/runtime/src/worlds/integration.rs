@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fumehood_redact::Redacted;
 
 use crate::bindings::integration::IntegrationPre;
-use crate::bindings::integration::exports::fumehood::integration::integration as wit;
+use crate::bindings::integration::exports::fumehood::integration::guest as wit;
 use crate::effects::{CallHost, Failure};
 use crate::engine::Runtime;
 use crate::error::CallError;
@@ -78,7 +78,7 @@ macro_rules! call {
         ).await?;
         live.run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
             let instance = pre.instantiate_async(&mut *store).await?;
-            instance.fumehood_integration_integration().$function(&mut *store $(, $argument)*).await
+            instance.fumehood_integration_guest().$function(&mut *store $(, $argument)*).await
         })
         .await?
         .map_err(|failure| CallError::Failed { plugin: $self.plugin.name().into(), failure: Failure::from(failure) })

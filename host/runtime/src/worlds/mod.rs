@@ -1,8 +1,8 @@
 //! One module per world: how its functions are called, and what the host checks of their results.
 
-pub(crate) mod integration;
+pub mod integration;
 pub(crate) mod prepare;
-pub(crate) mod provider;
+pub mod provider;
 pub(crate) mod scanner;
 pub(crate) mod transport;
 

@@ -38,7 +38,7 @@ pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Res
     };
     let instance = runtime.0.scanner.instantiate_async(&mut store, &component).await.map_err(world_error)?;
     let scanner = Scanner::new(&mut store, &instance).map_err(world_error)?;
-    let answer = scanner.fumehood_scanner_scanner().call_prepare(&mut store, source.rules).await;
+    let answer = scanner.fumehood_scanner_guest().call_prepare(&mut store, source.rules).await;
     match answer {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => return Err(failed(failure.message)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fumehood_redact::Redacted;
 use wasmtime::component::ResourceAny;
 
-use crate::bindings::provider::exports::fumehood::provider::provider as wit;
+use crate::bindings::provider::exports::fumehood::provider::guest as wit;
 use crate::bindings::provider::{Provider as Bindings, ProviderPre};
 use crate::effects::{CallHost, Failure};
 use crate::engine::Runtime;
@@ -102,7 +102,7 @@ impl Provider {
         let models = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                instance.fumehood_provider_provider().call_models(&mut *store).await
+                instance.fumehood_provider_guest().call_models(&mut *store).await
             })
             .await?
             .map_err(|failure| self.failed(failure.into()))?;
@@ -125,7 +125,7 @@ impl Provider {
         let (instance, answer) = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                let answer = instance.fumehood_provider_provider().call_complete(&mut *store, &wit_request).await?;
+                let answer = instance.fumehood_provider_guest().call_complete(&mut *store, &wit_request).await?;
                 Ok((instance, answer))
             })
             .await?;
@@ -162,7 +162,7 @@ impl Completion {
         let answer = self
             .live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
-                instance.fumehood_provider_provider().completion().call_next(&mut *store, resource).await
+                instance.fumehood_provider_guest().completion().call_next(&mut *store, resource).await
             })
             .await;
         self.live.flush_log();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bindings::scanner::exports::fumehood::scanner::scanner as wit;
+use crate::bindings::scanner::exports::fumehood::scanner::guest as wit;
 use crate::effects::{CallHost, Failure};
 use crate::engine::Runtime;
 use crate::error::CallError;
@@ -55,7 +55,7 @@ impl Runtime {
         let kinds = live
             .run(limits::CPU_PER_CALL, limits::SCAN_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                instance.fumehood_scanner_scanner().call_detects(&mut *store).await
+                instance.fumehood_scanner_guest().call_detects(&mut *store).await
             })
             .await?;
         Ok(kinds
@@ -88,7 +88,7 @@ impl Runtime {
         let result = live
             .run(limits::CPU_PER_CALL, limits::SCAN_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                instance.fumehood_scanner_scanner().call_scan(&mut *store, &wit_chunk).await
+                instance.fumehood_scanner_guest().call_scan(&mut *store, &wit_chunk).await
             })
             .await?;
         match result {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceAny;
 
 use crate::bindings::transport::Transport as Bindings;
-use crate::bindings::transport::exports::fumehood::transport::transport as wit;
+use crate::bindings::transport::exports::fumehood::transport::guest as wit;
 use crate::effects::{CallHost, Failure, Header};
 use crate::engine::Runtime;
 use crate::error::CallError;
@@ -88,7 +88,7 @@ impl TransportConnection {
         let (instance, answer) = live
             .run(limits::CPU_PER_CALL, limits::EVENT_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                let answer = instance.fumehood_transport_transport().call_open(&mut *store, &settings).await?;
+                let answer = instance.fumehood_transport_guest().call_open(&mut *store, &settings).await?;
                 Ok((instance, answer))
             })
             .await?;
@@ -118,7 +118,7 @@ impl TransportConnection {
         let answer = self
             .live
             .run(limits::CPU_PER_CALL, limits::EVENT_WALL, |store| async move {
-                let connection = instance.fumehood_transport_transport().connection();
+                let connection = instance.fumehood_transport_guest().connection();
                 connection.call_handle(&mut *store, resource, &wit_event).await
             })
             .await;

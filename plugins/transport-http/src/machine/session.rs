@@ -9,11 +9,11 @@
 //! Invariant: a request is repeated only after a 404 within a session, and at most once.
 
 use super::Machine;
-use super::state::{Agreed, Era, Phase, Progress, Renewal, Role, Session, Stage};
+use super::state::{Agreed, Call, Era, Phase, Progress, Renewal, Role, Session, Stage};
 use crate::answer::{Content, Fault, Head, excerpt, fault};
 use crate::contract::{Action, Request};
 use crate::limits::{
-    CONTROL_TIMEOUT_MS, DELETE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_MESSAGE_BYTES,
+    CONTROL_TIMEOUT_MS, DELETE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES,
     MAX_SESSION_ID_BYTES,
 };
 use crate::rpc::{self, Kind, Message, RpcId};
@@ -39,6 +39,8 @@ impl Agreed {
 impl Machine {
     /// The client says `initialize`: whatever was before is over.
     pub(super) fn begin_session(&mut self, initialize: Vec<u8>, id: Option<RpcId>) {
+        let text = format!("The client began another session with {}.", self.name);
+        self.fail_where(Call::awaits_session, &text);
         self.stop_listening();
         self.era = Era::Sessions;
         self.version = None;
@@ -79,7 +81,10 @@ impl Machine {
         if generation == self.session.generation && self.session.renewal.is_none() {
             if self.session.has_state || self.session.agreed.is_none() {
                 self.fail_call(seq, fault);
-                self.end("unavailable", format!("{text} Connect again to begin another."));
+                self.end(
+                    "unavailable",
+                    format!("{text} Connect again to begin another."),
+                );
                 return;
             }
             self.renew();
@@ -95,7 +100,13 @@ impl Machine {
         self.version = version;
     }
 
-    fn renewal_post(&mut self, body: Vec<u8>, session: Option<String>, role: Role, timeout_ms: u32) {
+    fn renewal_post(
+        &mut self,
+        body: Vec<u8>,
+        session: Option<String>,
+        role: Role,
+        timeout_ms: u32,
+    ) {
         let in_session = session.is_some();
         let mut headers = self.post_headers(session);
         headers.extend(self.headers.iter().cloned());
@@ -112,9 +123,9 @@ impl Machine {
 
     pub(super) fn renewal_head(&mut self, id: u64, role: Role, head: Head) {
         let session = head.session.clone();
-        let usable = session
-            .as_deref()
-            .is_none_or(|session| wire::is_visible(session) && session.len() <= MAX_SESSION_ID_BYTES);
+        let usable = session.as_deref().is_none_or(|session| {
+            wire::is_visible(session) && session.len() <= MAX_SESSION_ID_BYTES
+        });
         match (role, head.content) {
             _ if !head.is_success() || !usable => {
                 self.cancel_exchange(id);
@@ -133,7 +144,7 @@ impl Machine {
                     renewal.session = session;
                 }
                 let phase = match content {
-                    Content::EventStream => Phase::Sse(SseParser::new(MAX_MESSAGE_BYTES)),
+                    Content::EventStream => Phase::Sse(SseParser::new(MAX_EVENT_BYTES)),
                     Content::Json | Content::Other => Phase::Json(head, Vec::new()),
                 };
                 self.set_phase(id, phase);
@@ -144,28 +155,40 @@ impl Machine {
     /// A message in the answer to the repeated `initialize`. The client has had its answer long ago; only the server's
     /// agreement matters.
     pub(super) fn renewal_message(&mut self, id: u64, text: &str) {
-        let Some(message) = Message::parse(text).filter(|message| message.kind() == Some(Kind::Answer)) else {
+        let Some(message) =
+            Message::parse(text).filter(|message| message.kind() == Some(Kind::Answer))
+        else {
             return;
         };
         let Some(renewal) = &mut self.session.renewal else {
             return;
         };
-        if renewal.answered || (message.id.is_some() && message.rpc_id() != self.session.initialize_id) {
+        if renewal.answered
+            || (message.id.is_some() && message.rpc_id() != self.session.initialize_id)
+        {
             return;
         }
         renewal.answered = true;
         let session = renewal.session.clone();
-        self.into_tail(id);
+        self.leave_tail(id);
         match message.result {
             None => {
                 let said = message.error.map(|error| excerpt(error.get().as_bytes()));
                 self.renewal_failed(&said.unwrap_or_default());
             }
             Some(result) if Some(Agreed::read(result.get())) == self.session.agreed => {
-                self.renewal_post(INITIALIZED.to_vec(), session, Role::Renewed, CONTROL_TIMEOUT_MS);
+                self.renewal_post(
+                    INITIALIZED.to_vec(),
+                    session,
+                    Role::Renewed,
+                    CONTROL_TIMEOUT_MS,
+                );
             }
             Some(_) => {
-                let text = format!("{} has ended the session, and offers other things now. Connect again to see them.", self.name);
+                let text = format!(
+                    "{} has ended the session, and offers other things now. Connect again to see them.",
+                    self.name
+                );
                 self.renewal_failed(&text);
                 self.end("unavailable", text);
             }
@@ -179,7 +202,11 @@ impl Machine {
                 self.renewal_message(id, message);
             }
         }
-        let answered = self.session.renewal.as_ref().is_none_or(|renewal| renewal.answered);
+        let answered = self
+            .session
+            .renewal
+            .as_ref()
+            .is_none_or(|renewal| renewal.answered);
         if !answered || role == Role::Renewed {
             let text = format!("it gave no answer {}", excerpt(text.as_bytes()));
             self.renewal_failed(text.trim_end());
@@ -197,10 +224,7 @@ impl Machine {
         self.session.id = renewal.session;
         let text = format!("{} ended the session before it answered.", self.name);
         self.fail_where(
-            |call| {
-                call.generation == old
-                    && matches!(call.progress, Progress::Streaming | Progress::Resuming | Progress::Elsewhere)
-            },
+            |call| call.generation == old && call.awaits_session(),
             &text,
         );
         self.listen();
@@ -208,11 +232,20 @@ impl Machine {
 
     pub(super) fn renewal_failed(&mut self, why: &str) {
         self.session.renewal = None;
-        let text = format!("{} has ended the session, and no new one could be had: {why}", self.name);
-        let waiting = self.calls.iter().filter(|(_, call)| call.replayed && call.progress == Progress::Queued);
+        let text = format!(
+            "{} has ended the session, and no new one could be had: {why}",
+            self.name
+        );
+        let waiting = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.replayed && call.progress == Progress::Queued);
         let seqs: Vec<u64> = waiting.map(|(seq, _)| *seq).collect();
         for seq in seqs {
-            self.fail_call(seq, Fault::new("unavailable", text.clone()).with_status(404));
+            self.fail_call(
+                seq,
+                Fault::new("unavailable", text.clone()).with_status(404),
+            );
         }
     }
 

@@ -103,6 +103,14 @@ impl Call {
         )
     }
 
+    /// Whether the server took it and its answer can only come in the session in which it was sent.
+    pub fn awaits_session(&self) -> bool {
+        matches!(
+            self.progress,
+            Progress::Streaming | Progress::Resuming | Progress::Elsewhere
+        )
+    }
+
     /// Whether it must not wait in the queue: answers and cancellations.
     pub fn is_control(&self) -> bool {
         self.out.kind == Kind::Answer || self.ends.is_some()
@@ -129,13 +137,13 @@ impl Resume {
     /// An event came.
     pub fn heard(&mut self, event_id: Option<&str>) {
         self.attempts = 0;
-        self.event_id = event_id
-            .filter(|id| {
-                !id.is_empty()
-                    && id.len() <= MAX_EVENT_ID_BYTES
-                    && id.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
-            })
-            .map(str::to_owned);
+        // The id outlives the connection: a resumed stream that names none goes on from where it was resumed.
+        if let Some(id) = event_id {
+            let fits = !id.is_empty()
+                && id.len() <= MAX_EVENT_ID_BYTES
+                && id.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+            self.event_id = fits.then(|| id.to_owned());
+        }
     }
 
     /// The wait before the next attempt, in milliseconds, which is counted. `asked` is what a refusal asked for.

@@ -8,8 +8,7 @@ use super::state::{Call, Era, Listening, Phase, Progress, Role, Stage, TimerUse}
 use crate::answer::{Content, Fault, Head};
 use crate::contract::{Level, Request};
 use crate::limits::{
-    HANDSHAKE_TIMEOUT_MS, MAX_MESSAGE_BYTES, MAX_RESUME_ATTEMPTS,
-    REQUEST_TIMEOUT_MS,
+    HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES, MAX_RESUME_ATTEMPTS, REQUEST_TIMEOUT_MS,
 };
 use crate::sse::SseParser;
 use crate::wire;
@@ -93,7 +92,7 @@ impl Machine {
                 self.resume_later(seq, head.retry_after_ms, "", &text);
             }
             Content::EventStream if head.is_success() => {
-                self.set_phase(id, Phase::Sse(SseParser::new(MAX_MESSAGE_BYTES)));
+                self.set_phase(id, Phase::Sse(SseParser::new(MAX_EVENT_BYTES)));
             }
             Content::Json if head.is_success() => self.set_phase(id, Phase::Json(head, Vec::new())),
             _ => {
@@ -116,7 +115,13 @@ impl Machine {
     }
 
     /// Ask for an event stream. `idle_timeout_ms` is the longest silence, 0 for no limit.
-    fn get(&mut self, event_id: Option<String>, session: Option<String>, role: Role, idle_timeout_ms: u32) -> u64 {
+    fn get(
+        &mut self,
+        event_id: Option<String>,
+        session: Option<String>,
+        role: Role,
+        idle_timeout_ms: u32,
+    ) -> u64 {
         let mut headers = vec![wire::text("accept", wire::ACCEPT_GET)];
         let in_session = session.is_some();
         headers.extend(self.connection_headers(session));
@@ -151,7 +156,7 @@ impl Machine {
 
     pub(super) fn listen_head(&mut self, id: u64, head: Head) {
         if head.is_success() && head.content == Content::EventStream && head.encoding.is_none() {
-            self.set_phase(id, Phase::Sse(SseParser::new(MAX_MESSAGE_BYTES)));
+            self.set_phase(id, Phase::Sse(SseParser::new(MAX_EVENT_BYTES)));
         } else if !head.is_success() && head.is_passing() {
             self.cancel_exchange(id);
             self.listen_later(head.retry_after_ms);
@@ -175,8 +180,14 @@ impl Machine {
 
     pub(super) fn listen_refused(&mut self, why: &str) {
         self.listen.state = Listening::Refused;
-        self.note(Level::Info, format!("the server offers no stream of its own ({why})"));
-        let text = format!("{} closed the stream on which the answer would have come.", self.name);
+        self.note(
+            Level::Info,
+            format!("the server offers no stream of its own ({why})"),
+        );
+        let text = format!(
+            "{} closed the stream on which the answer would have come.",
+            self.name
+        );
         self.fail_where(|call| call.progress == Progress::Elsewhere, &text);
     }
 
@@ -195,7 +206,11 @@ impl Machine {
         let seqs: Vec<u64> = found.map(|(seq, _)| *seq).collect();
         for seq in seqs {
             let changes = self.calls.get(&seq).is_some_and(Call::changes);
-            let code = if changes { "outcome-unknown" } else { "unavailable" };
+            let code = if changes {
+                "outcome-unknown"
+            } else {
+                "unavailable"
+            };
             self.fail_call(seq, Fault::new(code, text));
         }
     }

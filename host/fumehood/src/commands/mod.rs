@@ -1,0 +1,124 @@
+//! One module per command.
+
+mod scan;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::CommandFactory as _;
+use fumehood_store::VerifyReport;
+use fumehood_triage::{App, AppConfig};
+
+use crate::cli::{AuditCommand, Cli, Command, PluginCommand, ServeArgs, TokenCommand};
+use crate::settings::Settings;
+use crate::{control, data};
+
+/// Run what was typed.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { common, serve, command } = cli;
+    let resolve = |serve: &ServeArgs| Settings::resolve(&common, serve);
+    match command {
+        None => serve::run(&resolve(&serve)?),
+        Some(Command::Serve(inner)) => serve::run(&resolve(&merge(serve, inner))?),
+        Some(Command::Scan(args)) => scan::run(&resolve(&serve)?, &args),
+        Some(Command::Audit(AuditCommand::Verify { checkpoint_file })) => verify(&resolve(&serve)?, checkpoint_file),
+        Some(Command::Token(TokenCommand::Create { role, name })) => {
+            change(&resolve(&serve)?, control::Request::CreateToken { role, name })
+        }
+        Some(Command::Plugin(PluginCommand::List)) => list_plugins(),
+        Some(Command::Config) => show_config(&resolve(&serve)?),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "fumehood", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// `fumehood --listen A serve` and `fumehood serve --listen A` mean the same.
+fn merge(outer: ServeArgs, inner: ServeArgs) -> ServeArgs {
+    ServeArgs {
+        listen: inner.listen.or(outer.listen),
+        tls_cert: inner.tls_cert.or(outer.tls_cert),
+        tls_key: inner.tls_key.or(outer.tls_key),
+        public_url: inner.public_url.or(outer.public_url),
+        checkpoint_file: inner.checkpoint_file.or(outer.checkpoint_file),
+        log: inner.log.or(outer.log),
+    }
+}
+
+fn verify(settings: &Settings, checkpoint_file: Option<std::path::PathBuf>) -> anyhow::Result<ExitCode> {
+    let vault = data::open(settings)?;
+    let outside = match &checkpoint_file {
+        Some(path) => Some(std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?),
+        None => None,
+    };
+    match fumehood_store::verify(&settings.data, &vault, outside.as_deref())? {
+        VerifyReport::Ok(report) => {
+            println!("ok: {} entries", report.entries);
+            if let Some(covered) = report.covered_by_outside {
+                println!("the first {covered} of them are proved unchanged by checkpoints that were kept outside");
+            } else {
+                eprintln!(
+                    "note: without a checkpoint file from outside, a database that was replaced as a whole cannot be told from the real one"
+                );
+            }
+            if !report.unknown_outcomes.is_empty() {
+                println!("{} actions have no recorded outcome: entries {:?}", report.unknown_outcomes.len(), report.unknown_outcomes);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        VerifyReport::Bad { sentence, .. } => {
+            println!("bad: {sentence}");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+/// Ask the running server, or open the data folder where none runs.
+fn change(settings: &Settings, request: control::Request) -> anyhow::Result<ExitCode> {
+    let answer = match control::ask(&settings.data, &request)? {
+        Some(answer) => answer,
+        None => {
+            let vault = data::open_or_create(settings)?;
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(async {
+                let config = AppConfig {
+                    data: settings.data.clone(),
+                    checkpoint_file: settings.checkpoint_file.clone(),
+                    progress: Arc::new(|_, _, _, _| {}),
+                };
+                let app = App::open(config, vault).await?;
+                let answer = control::carry_out(&app, request).await;
+                app.shut_down().await;
+                match answer {
+                    control::Answer::Ok(value) => Ok(value),
+                    control::Answer::Error(message) => bail!("{message}"),
+                }
+            })?
+        }
+    };
+    writeln!(std::io::stdout(), "{answer}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list_plugins() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:<24} {:<8} {:<12} {:>9}  DESCRIPTION", "NAME", "VERSION", "WORLD", "SIZE")?;
+    for plugin in fumehood_triage::plugins::shipped() {
+        let size = format!("{} KiB", plugin.component.len() / 1024);
+        writeln!(out, "{:<24} {:<8} {:<12} {size:>9}  {}", plugin.name, plugin.version, plugin.world.name(), plugin.description)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_config(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for (name, value, source) in &settings.shown {
+        let value = if value.is_empty() { "(not set)" } else { value };
+        writeln!(out, "{name:<16} {value:<48} {}", source.name())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,298 @@
+//! `fumehood scan`: the scanner as a tool, in constant memory, over all cores.
+
+use std::io::{BufRead as _, IsTerminal as _, Read, Write};
+use std::process::ExitCode;
+
+
+use anyhow::Context as _;
+use fumehood_redact::{Finding, Gate, Kind, Pseudonyms, Seams, Span, Window, WindowSize, Windows, merge};
+use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
+use fumehood_triage::masking::Scanners;
+use fumehood_triage::plugins;
+
+use crate::cli::{ScanArgs, ScanFormat};
+use crate::data;
+use crate::settings::Settings;
+
+/// Read at once, bytes.
+const READ: usize = 256 << 10;
+/// Windows, or lines of JSON, that are scanned ahead of what is written; bounds the memory.
+const AHEAD: usize = 8;
+
+pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let scanners = scanners(settings).await?;
+        let (input, size): (Box<dyn Read + Send>, Option<u64>) = match &args.file {
+            Some(path) if path.as_os_str() != "-" => {
+                let file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+                let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+                (Box::new(file), size)
+            }
+            _ => (Box::new(std::io::stdin()), None),
+        };
+        let input = Progress::wrap(input, size);
+        let mut out = std::io::BufWriter::with_capacity(READ, std::io::stdout().lock());
+        let found = match args.format {
+            ScanFormat::Jsonl => jsonl(&scanners, input, &mut out).await?,
+            format => stream(&scanners, input, &mut out, format).await?,
+        };
+        out.flush()?;
+        Ok(if args.exit_code && found { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    })
+}
+
+/// The shipped scanners. The compiled form is cached in the data folder where there is one already.
+async fn scanners(settings: &Settings) -> anyhow::Result<Scanners> {
+    let cache = match data::open_or_create(settings) {
+        Ok(vault) => fumehood_triage::cache(&settings.data, vault),
+        Err(error) => {
+            tracing::debug!(%error, "no data folder; the scanner is compiled in memory");
+            CompiledCache::none()
+        }
+    };
+    let runtime = Runtime::new(RuntimeConfig { cache, instances: 32, egress: None })?;
+    let mut loaded = Vec::new();
+    let mut kinds = Vec::new();
+    for shipped in plugins::shipped().iter().filter(|plugin| plugin.world == World::Scanner) {
+        let plugin = plugins::load(&runtime, shipped).await?;
+        kinds.extend(runtime.detects(&plugin, None).await?);
+        loaded.push(plugin);
+    }
+    Ok(Scanners::new(runtime, loaded, &kinds))
+}
+
+type Pending = std::collections::VecDeque<tokio::task::JoinHandle<anyhow::Result<(Window, Vec<Finding>)>>>;
+
+/// Scan a stream; true where something was found.
+async fn stream(
+    scanners: &Scanners,
+    mut input: impl Read,
+    out: &mut impl Write,
+    format: ScanFormat,
+) -> anyhow::Result<bool> {
+    let mut sink = Sink::new(format);
+    let mut windows = Windows::new(WindowSize::DEFAULT);
+    let mut seams = Seams::new();
+    let mut pending = Pending::new();
+    let mut buffer = vec![0u8; READ];
+    let mut rest: Vec<u8> = Vec::new();
+    let mut ended = false;
+    while !ended {
+        let read = input.read(&mut buffer)?;
+        ended = read == 0;
+        rest.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        let text = take_utf8(&mut rest, ended);
+        sink.push(&text);
+        windows.push(&text);
+        if ended {
+            windows.finish();
+        }
+        while let Some(window) = windows.next_window() {
+            let scanners = scanners.clone();
+            pending.push_back(tokio::spawn(async move {
+                let found = scanners.scan_window(&window).await?;
+                Ok((window, found))
+            }));
+            if pending.len() >= AHEAD {
+                take(&mut pending, &mut seams, &mut sink, out).await?;
+            }
+        }
+    }
+    while !pending.is_empty() {
+        take(&mut pending, &mut seams, &mut sink, out).await?;
+    }
+    sink.found(seams.finish());
+    sink.write(u64::MAX, out)?;
+    Ok(sink.any)
+}
+
+async fn take(pending: &mut Pending, seams: &mut Seams, sink: &mut Sink, out: &mut impl Write) -> anyhow::Result<()> {
+    let Some(task) = pending.pop_front() else { return Ok(()) };
+    let (window, found) = task.await??;
+    sink.found(seams.push(&window, found));
+    sink.write(if window.continues_after { window.owns.end as u64 } else { u64::MAX }, out)
+}
+
+/// Complete characters; what is not UTF-8 becomes U+FFFD. An incomplete character waits for its rest.
+fn take_utf8(bytes: &mut Vec<u8>, ended: bool) -> String {
+    let keep = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() && !ended => bytes.len() - error.valid_up_to(),
+        Err(_) if !ended => tail_of_character(bytes),
+        _ => 0,
+    };
+    let rest = bytes.split_off(bytes.len() - keep);
+    let whole = std::mem::replace(bytes, rest);
+    String::from_utf8(whole).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// How many bytes at the end are the beginning of a character.
+fn tail_of_character(bytes: &[u8]) -> usize {
+    (1..=3.min(bytes.len()))
+        .find(|back| bytes.get(bytes.len() - back..).is_some_and(|tail| matches!(std::str::from_utf8(tail), Err(e) if e.error_len().is_none() && e.valid_up_to() == 0)))
+        .unwrap_or(0)
+}
+
+/// Holds back text and findings until their order is settled, and writes them.
+struct Sink {
+    format: ScanFormat,
+    text: String,
+    begin: u64,
+    findings: Vec<Finding>,
+    book: Pseudonyms,
+    any: bool,
+}
+
+impl Sink {
+    fn new(format: ScanFormat) -> Self {
+        Self { format, text: String::new(), begin: 0, findings: Vec::new(), book: Pseudonyms::new(), any: false }
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.format == ScanFormat::Redacted {
+            self.text.push_str(text);
+        }
+    }
+
+    fn found(&mut self, findings: Vec<Finding>) {
+        self.any |= !findings.is_empty();
+        self.findings.extend(findings);
+    }
+
+    /// Write everything that lies before `settled`.
+    fn write(&mut self, settled: u64, out: &mut impl Write) -> anyhow::Result<()> {
+        // A span that another finding may still join is not settled.
+        let spans = merge(usize::MAX, &self.findings);
+        let settled = spans
+            .iter()
+            .filter(|span| span.end as u64 >= settled)
+            .map(|span| span.start as u64)
+            .min()
+            .map_or(settled, |start| start.min(settled));
+        let ready: Vec<Span> = spans.into_iter().filter(|span| (span.end as u64) < settled || settled == u64::MAX).collect();
+        self.findings.retain(|finding| finding.end as u64 >= settled && settled != u64::MAX);
+        match self.format {
+            ScanFormat::Redacted => {
+                let cut = usize::try_from(settled.saturating_sub(self.begin)).unwrap_or(usize::MAX).min(self.text.len());
+                let cut = self.text.floor_char_boundary(cut);
+                let rest = self.text.split_off(cut);
+                let text = std::mem::replace(&mut self.text, rest);
+                let begin = self.begin as usize;
+                let local: Vec<Span> = ready
+                    .into_iter()
+                    .map(|mut span| {
+                        span.start -= begin;
+                        span.end -= begin;
+                        span
+                    })
+                    .collect();
+                let masked = Gate::redact(&mut self.book, &text, &local);
+                self.book.drain_new();
+                out.write_all(masked.as_str().as_bytes())?;
+                self.begin += cut as u64;
+            }
+            _ => {
+                for span in ready {
+                    writeln!(out, "{}\t{}\t{}\t{:.2}", span.start, span.end, span.kind.as_str(), span.confidence)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Doc {
+    id: serde_json::Value,
+    text: String,
+}
+
+#[derive(serde::Serialize)]
+struct DocSpans {
+    id: serde_json::Value,
+    spans: Vec<DocSpan>,
+}
+
+#[derive(serde::Serialize)]
+struct DocSpan {
+    #[serde(rename = "type")]
+    kind: Kind,
+    start: usize,
+    end: usize,
+    confidence: f32,
+}
+
+/// Scan one document a line, several at once, answers in order; true where something was found.
+async fn jsonl(scanners: &Scanners, input: impl Read, out: &mut impl Write) -> anyhow::Result<bool> {
+    let mut any = false;
+    let mut pending: std::collections::VecDeque<tokio::task::JoinHandle<anyhow::Result<DocSpans>>> = Default::default();
+    let mut lines = std::io::BufReader::with_capacity(READ, input).lines();
+    let mut number = 0usize;
+    loop {
+        let line = lines.next().transpose()?;
+        let ended = line.is_none();
+        if let Some(line) = line {
+            number += 1;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let doc: Doc = serde_json::from_str(&line).with_context(|| {
+                format!("line {number} is no {{\"id\":…,\"text\":…}}; with --format jsonl each line is one document")
+            })?;
+            let scanners = scanners.clone();
+            pending.push_back(tokio::spawn(async move {
+                let findings = scanners.scan(&doc.text).await?;
+                let spans = merge(doc.text.len(), &findings);
+                let spans = spans
+                    .into_iter()
+                    .map(|span| DocSpan { kind: span.kind, start: span.start, end: span.end, confidence: span.confidence })
+                    .collect();
+                Ok(DocSpans { id: doc.id, spans })
+            }));
+        }
+        while pending.len() >= AHEAD || (ended && !pending.is_empty()) {
+            let Some(task) = pending.pop_front() else { break };
+            let done = task.await??;
+            any |= !done.spans.is_empty();
+            serde_json::to_writer(&mut *out, &done)?;
+            out.write_all(b"\n")?;
+        }
+        if ended {
+            return Ok(any);
+        }
+    }
+}
+
+/// Shows on a terminal how far the reading is.
+struct Progress {
+    inner: Box<dyn Read + Send>,
+    bar: Option<indicatif::ProgressBar>,
+}
+
+impl Progress {
+    fn wrap(inner: Box<dyn Read + Send>, size: Option<u64>) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = size.map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new);
+            let style = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            if let (Some(_), Ok(style)) = (size, indicatif::ProgressStyle::with_template(style)) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { inner, bar }
+    }
+}
+
+impl Read for Progress {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if let Some(bar) = &self.bar {
+            bar.inc(read as u64);
+            if read == 0 {
+                bar.finish_and_clear();
+            }
+        }
+        Ok(read)
+    }
+}
+

@@ -1,0 +1,102 @@
+//! `fumehood serve`: open, listen, say where, and end without losing anything.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use fumehood_triage::{App, AppConfig};
+
+use crate::settings::Settings;
+use crate::{control, data};
+
+/// How long requests may go on after the end was asked for.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
+pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    settings.check_serve()?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
+        .with_context(|| format!("`{}` is no log filter; try info", settings.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Whatever is in this process's memory stays out of core files and other processes' reach.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
+}
+
+async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
+    // The port first: a taken one is the commonest mistake, and nothing has been made yet.
+    let listener = std::net::TcpListener::bind(settings.listen)
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen, port 0 takes a free one", settings.listen))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let vault = data::open_or_create(settings)?;
+    let app = App::open(
+        AppConfig {
+            data: settings.data.clone(),
+            checkpoint_file: settings.checkpoint_file.clone(),
+            progress: Arc::new(progress),
+        },
+        vault,
+    )
+    .await?;
+    control::listen(app.clone(), &settings.data)?;
+    app.start_background();
+
+    let tls = settings.tls_cert.is_some();
+    let local = format!("{}://{address}", if tls { "https" } else { "http" });
+    let public = settings.public_url.clone().map_or_else(|| local.clone(), |url| url.trim_end_matches('/').to_owned());
+    let options = fumehood_web::Options { public_url: public.clone(), listen: address };
+    let service = fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let handle = axum_server::Handle::new();
+    end_on_signal(handle.clone())?;
+    announce(&app, &local, &public).await?;
+    match (&settings.tls_cert, &settings.tls_key) {
+        (Some(cert), Some(key)) => {
+            let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key)
+                .await
+                .with_context(|| format!("{} and {} are no certificate and key", cert.display(), key.display()))?;
+            axum_server::from_tcp_rustls(listener, config)?.handle(handle).serve(service).await?;
+        }
+        _ => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+    }
+    app.shut_down().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first lines on standard output: where, and the way in for the first person.
+async fn announce(app: &App, local: &str, public: &str) -> anyhow::Result<()> {
+    let link = app.first_link().await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {local}")?;
+    if let Some(path) = link {
+        writeln!(out, "sign in once with {public}{path}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn progress(plugin: &str, done: usize, total: usize, cached: bool) {
+    if cached {
+        tracing::debug!(plugin, done, total, "loaded");
+    } else {
+        let how = if std::io::stderr().is_terminal() { "compiled" } else { "compiled plugin" };
+        tracing::info!("{how} {plugin} ({done} of {total}); the next start loads it from the cache");
+    }
+}
+
+fn end_on_signal(handle: axum_server::Handle<std::net::SocketAddr>) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending; requests have {} s to finish", GRACE.as_secs());
+        handle.graceful_shutdown(Some(GRACE));
+    });
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The server's own door: a Unix socket, 0600, in the data folder. Commands that change something go through it, because
+//! one process owns the data folder.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use fumehood_triage::{App, Role, Scope};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+
+/// Name of the socket in the data folder.
+const SOCKET: &str = "control.sock";
+/// Longest request, bytes.
+const REQUEST: u64 = 64 << 10;
+
+/// What can be asked, one JSON object a line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    CreateToken { role: Role, name: String },
+}
+
+/// The answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Ok(String),
+    Error(String),
+}
+
+/// Carry a request out on an open application.
+pub async fn carry_out(app: &App, request: Request) -> Answer {
+    match request {
+        Request::CreateToken { role, name } => match app.create_token(&Scope::operator(), &name, role).await {
+            Ok((_, token)) => Answer::Ok(token),
+            Err(error) => Answer::Error(error.to_string()),
+        },
+    }
+}
+
+/// Listen until the process ends.
+pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
+    use tokio::io::AsyncReadExt as _;
+    let path = data.join(SOCKET);
+    // The folder's lock is held: whatever is there was left by a process that is gone.
+    let _ = std::fs::remove_file(&path);
+    let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let app = app.clone();
+            tokio::spawn(async move {
+                let (read, mut write) = stream.into_split();
+                let mut line = String::new();
+                let mut reader = tokio::io::BufReader::new(read.take(REQUEST));
+                if reader.read_line(&mut line).await.is_err() {
+                    return;
+                }
+                let answer = match serde_json::from_str(&line) {
+                    Ok(request) => carry_out(&app, request).await,
+                    Err(error) => Answer::Error(format!("the request is not understood: {error}")),
+                };
+                if let Ok(mut text) = serde_json::to_string(&answer) {
+                    text.push('\n');
+                    let _ = write.write_all(text.as_bytes()).await;
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Ask the running server; nothing where none runs.
+pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Option<String>> {
+    let Ok(mut stream) = UnixStream::connect(data.join(SOCKET)) else { return Ok(None) };
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
+    let mut text = serde_json::to_string(request)?;
+    text.push('\n');
+    stream.write_all(text.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).context("the server did not answer")?;
+    match serde_json::from_str(&line).context("the server's answer is not understood")? {
+        Answer::Ok(value) => Ok(Some(value)),
+        Answer::Error(message) => bail!("{message}"),
+    }
+}

@@ -1,0 +1,540 @@
+//! Logs come in: decoded, made UTF-8, cut into windows, scanned, cut into chunks, stored. A stream from end to end.
+//!
+//! Invariants: memory does not grow with the file; a log becomes readable only when all of it was scanned; what was
+//! acknowledged is stored; a failure or a cancellation removes what was stored of it and says why.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use fumehood_policy::Permission;
+use fumehood_redact::{Finding, Seams, WindowSize, Windows};
+use fumehood_store::findings::StoredFinding;
+use fumehood_store::logs::{CHUNK_BYTES, Chunk, ChunkPlace, KindCount, LogFile, LogTotals};
+use fumehood_store::{IncidentId, LogId, Scope};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Upload;
+use crate::masking::Scanners;
+use crate::{App, Progress, TriageError};
+
+/// Largest text of a log after decompression, bytes.
+pub const MAX_TEXT_BYTES: u64 = 16 << 30;
+/// A compressed file may grow by this factor; beyond it is a bomb, not a log. Checked past the first 64 MiB.
+pub const MAX_RATIO: u64 = 200;
+const RATIO_FREE_BYTES: u64 = 64 << 20;
+/// Longest file name, characters.
+const NAME: usize = 200;
+/// Read from the decoder at once, bytes.
+const READ_BYTES: usize = 64 << 10;
+/// Control bytes per thousand above which a file is not text.
+const BINARY_PER_MILLE: usize = 50;
+
+/// What an upload came to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Received {
+    pub log: LogFile,
+    /// The same text was in this incident already: `log` is the earlier one, nothing was added.
+    pub duplicate: bool,
+}
+
+/// A log as it arrives.
+pub type Body = Pin<Box<dyn AsyncRead + Send>>;
+
+impl App {
+    /// Begin an upload; [`App::receive`] takes its body. Known at once, so that progress and cancelling work.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Invalid`.
+    pub async fn begin_upload(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        name: &str,
+        encoding: &'static str,
+        expected_bytes: Option<u64>,
+    ) -> Result<LogId, TriageError> {
+        self.require(scope, Permission::WriteIncidents)?;
+        let name = clean_name(name)?;
+        let expected = expected_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+        let id = self.0.store.begin_log(scope, incident, name, encoding, expected).await?;
+        let upload = Upload {
+            cancel: CancellationToken::new(),
+            progress: Mutex::new(Progress { expected_bytes, ..Progress::default() }),
+        };
+        if let Ok(mut uploads) = self.0.uploads.lock() {
+            uploads.insert(id, Arc::new(upload));
+        }
+        Ok(id)
+    }
+
+    /// How far an upload is; nothing where none is going on.
+    pub fn upload_progress(&self, log: LogId) -> Option<Progress> {
+        let uploads = self.0.uploads.lock().ok()?;
+        let progress = uploads.get(&log)?.progress.lock().ok()?.clone();
+        Some(progress)
+    }
+
+    /// Stop an upload.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` where it is not going on.
+    pub async fn cancel_upload(&self, scope: &Scope, log: LogId) -> Result<(), TriageError> {
+        self.require(scope, Permission::WriteIncidents)?;
+        self.0.store.log(scope, log).await?;
+        let upload = self.0.uploads.lock().ok().and_then(|uploads| uploads.get(&log).cloned());
+        upload.ok_or(TriageError::NotFound { what: "upload that is going on" })?.cancel.cancel();
+        Ok(())
+    }
+
+    /// Receive a whole log in one call.
+    ///
+    /// # Errors
+    /// As [`App::begin_upload`] and [`App::receive`].
+    pub async fn upload(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        name: &str,
+        expected_bytes: Option<u64>,
+        body: Body,
+    ) -> Result<Received, TriageError> {
+        self.require(scope, Permission::WriteIncidents)?;
+        let (encoding, body) = sniff(body).await.map_err(broken)?;
+        let id = self.begin_upload(scope, incident, name, encoding, expected_bytes).await?;
+        self.receive(scope, id, encoding, body).await
+    }
+
+    /// Receive the body of an upload that has begun.
+    ///
+    /// # Errors
+    /// `Cancelled`, `Invalid` (binary), `TooLarge`, `DiskFull`, `Plugin` (a scanner failed: nothing is kept).
+    pub async fn receive(&self, scope: &Scope, id: LogId, encoding: &'static str, body: Body) -> Result<Received, TriageError> {
+        let upload = self.0.uploads.lock().ok().and_then(|uploads| uploads.get(&id).cloned());
+        let upload = upload.ok_or(TriageError::NotFound { what: "upload that has begun" })?;
+        // Whoever drops this future (a browser that went away) must not leave half a log behind.
+        let guard = Abandon { app: Some(self.clone()), scope: scope.clone(), id };
+        let work = Intake::new(self, scope, id, Arc::clone(&upload)).run(encoding, body);
+        let result = tokio::select! {
+            result = work => result,
+            () = upload.cancel.cancelled() => Err(TriageError::Cancelled("the upload was cancelled; nothing of it was kept".into())),
+        };
+        guard.defuse();
+        let finished = match result {
+            Ok(totals) => self.0.store.finish_log(scope, id, totals).await.map_err(TriageError::from),
+            Err(error) => Err(error),
+        };
+        if let Ok(mut uploads) = self.0.uploads.lock() {
+            uploads.remove(&id);
+        }
+        match finished {
+            Ok(Some(older)) => {
+                self.0.store.drop_chunks(scope, id).await?;
+                Ok(Received { log: older, duplicate: true })
+            }
+            Ok(None) => Ok(Received { log: self.0.store.log(scope, id).await?, duplicate: false }),
+            Err(error) => {
+                let state = if matches!(error, TriageError::Cancelled(_)) { "cancelled" } else { "failed" };
+                // On a full disk this fails as well; the next start cleans up.
+                let _ = self.0.store.abandon_log(scope, id, state, error.to_string()).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Cleans up after an upload whose caller went away.
+struct Abandon {
+    app: Option<App>,
+    scope: Scope,
+    id: LogId,
+}
+
+impl Abandon {
+    fn defuse(mut self) {
+        self.app = None;
+    }
+}
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        let Some(app) = self.app.take() else { return };
+        let (scope, id) = (self.scope.clone(), self.id);
+        if let Ok(mut uploads) = app.0.uploads.lock() {
+            uploads.remove(&id);
+        }
+        tokio::spawn(async move {
+            let reason = "The connection was closed before the whole file had arrived. Upload it again.".to_owned();
+            if let Err(error) = app.0.store.abandon_log(&scope, id, "failed", reason).await {
+                tracing::warn!(%error, "an upload that was cut off could not be cleaned up");
+            }
+        });
+    }
+}
+
+fn clean_name(name: &str) -> Result<String, TriageError> {
+    // Browsers send a bare name; anything that looks like a path is one.
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(NAME).collect();
+    let name = name.trim().to_owned();
+    if name.is_empty() { Err(TriageError::invalid("name", "The file has no name.")) } else { Ok(name) }
+}
+
+/// Tell how a body is compressed by its first bytes, and give it back whole.
+///
+/// # Errors
+/// What reading says.
+pub async fn sniff(body: Body) -> std::io::Result<(&'static str, Body)> {
+    let mut reader = BufReader::with_capacity(READ_BYTES, body);
+    let head = reader.fill_buf().await?;
+    let encoding = match head {
+        [0x1f, 0x8b, ..] => "gzip",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        _ => "plain",
+    };
+    Ok((encoding, Box::pin(reader)))
+}
+
+/// The text of a body.
+fn decode(encoding: &str, body: Body) -> Body {
+    let buffered = BufReader::with_capacity(READ_BYTES, body);
+    match encoding {
+        "gzip" => {
+            let mut decoder = async_compression::tokio::bufread::GzipDecoder::new(buffered);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+        "zstd" => {
+            let mut decoder = async_compression::tokio::bufread::ZstdDecoder::new(buffered);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+        _ => Box::pin(buffered),
+    }
+}
+
+fn broken(error: std::io::Error) -> TriageError {
+    TriageError::invalid("file", format!("The file could not be read to its end ({error}). Nothing of it was kept."))
+}
+
+/// Counts the bytes that pass.
+struct Counting {
+    inner: Body,
+    upload: Arc<Upload>,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = self.inner.as_mut().poll_read(context, buffer);
+        let read = buffer.filled().len() - before;
+        if read > 0 && let Ok(mut progress) = self.upload.progress.lock() {
+            progress.received_bytes += read as u64;
+        }
+        polled
+    }
+}
+
+/// One upload on its way.
+struct Intake<'a> {
+    app: &'a App,
+    scope: &'a Scope,
+    id: LogId,
+    upload: Arc<Upload>,
+    scanners: Scanners,
+    hash: Sha256,
+    text_bytes: u64,
+    replaced: i64,
+    cutter: Cutter,
+}
+
+impl<'a> Intake<'a> {
+    fn new(app: &'a App, scope: &'a Scope, id: LogId, upload: Arc<Upload>) -> Self {
+        Self {
+            app,
+            scope,
+            id,
+            upload,
+            scanners: app.scanners(),
+            hash: Sha256::new(),
+            text_bytes: 0,
+            replaced: 0,
+            cutter: Cutter::default(),
+        }
+    }
+
+    async fn run(mut self, encoding: &str, body: Body) -> Result<LogTotals, TriageError> {
+        let counted: Body = Box::pin(Counting { inner: body, upload: Arc::clone(&self.upload) });
+        let mut text = decode(encoding, counted);
+        let mut decoder = Utf8::default();
+        let mut windows = Windows::new(WindowSize::DEFAULT);
+        let mut seams = Seams::new();
+        let mut buffer = vec![0u8; READ_BYTES];
+        loop {
+            let read = text.read(&mut buffer).await.map_err(broken)?;
+            let piece = buffer.get(..read).unwrap_or_default();
+            if self.text_bytes == 0 {
+                refuse_binary(piece)?;
+            }
+            self.hash.update(piece);
+            self.text_bytes += read as u64;
+            self.check_size(encoding)?;
+            let done = read == 0;
+            let piece = if done { decoder.finish() } else { decoder.push(piece) };
+            self.cutter.push(&piece);
+            windows.push(&piece);
+            if done {
+                windows.finish();
+            }
+            while let Some(window) = windows.next_window() {
+                let found = self.scanners.scan_window(&window).await?;
+                self.cutter.found(seams.push(&window, found));
+                // What the next window owns may still begin anywhere behind this.
+                let settled = if window.continues_after { window.owns.end } else { window.end() };
+                self.store(settled as u64, !window.continues_after).await?;
+            }
+            if done {
+                break;
+            }
+        }
+        self.cutter.found(seams.finish());
+        self.store(u64::MAX, true).await?;
+        self.replaced = decoder.replaced;
+        let received = self.upload.progress.lock().map_or(0, |progress| progress.received_bytes);
+        Ok(LogTotals {
+            sha256: self.hash.finalize().into(),
+            received_bytes: received as i64,
+            text_bytes: self.cutter.stored as i64,
+            lines: self.cutter.total_lines(),
+            replaced: self.replaced,
+            kinds: self.cutter.counts(),
+        })
+    }
+
+    fn check_size(&self, encoding: &str) -> Result<(), TriageError> {
+        if self.text_bytes > MAX_TEXT_BYTES {
+            return Err(TriageError::TooLarge(format!(
+                "The log is over {} GiB of text. Split it and upload the part around the incident.",
+                MAX_TEXT_BYTES >> 30
+            )));
+        }
+        let received = self.upload.progress.lock().map_or(0, |progress| progress.received_bytes);
+        if encoding != "plain" && self.text_bytes > RATIO_FREE_BYTES && self.text_bytes / received.max(1) > MAX_RATIO {
+            return Err(TriageError::TooLarge(format!(
+                "The file unpacks to more than {MAX_RATIO} times its size, which no log does. Nothing of it was kept."
+            )));
+        }
+        Ok(())
+    }
+
+    /// Store the chunks that lie wholly before `settled`.
+    async fn store(&mut self, settled: u64, last: bool) -> Result<(), TriageError> {
+        while let Some(chunk) = self.cutter.next_chunk(settled, last) {
+            let (lines, findings) = (chunk.place.lines as u64, chunk.findings.len() as u64);
+            let received = {
+                let Ok(mut progress) = self.upload.progress.lock() else { return Ok(()) };
+                progress.scanned_bytes = (chunk.place.first_byte + chunk.place.text_bytes) as u64;
+                progress.lines += lines;
+                progress.findings += findings;
+                progress.received_bytes
+            };
+            self.app.0.store.append_chunk(self.scope, self.id, chunk, received as i64).await?;
+        }
+        Ok(())
+    }
+}
+
+fn refuse_binary(head: &[u8]) -> Result<(), TriageError> {
+    let control = head.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
+    if head.contains(&0) && matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(TriageError::invalid("file", "The file is UTF-16. Convert it to UTF-8 and upload it again."));
+    }
+    if control * 1000 > head.len() * BINARY_PER_MILLE {
+        return Err(TriageError::invalid(
+            "file",
+            "The file is not text (plain, gzip or zstd). Unpack it, or attach the log that it was made from.",
+        ));
+    }
+    Ok(())
+}
+
+/// Bytes become UTF-8: what is not becomes U+FFFD and is counted. Keeps at most three bytes between pieces.
+#[derive(Default)]
+struct Utf8 {
+    rest: Vec<u8>,
+    replaced: i64,
+}
+
+impl Utf8 {
+    fn push(&mut self, piece: &[u8]) -> String {
+        self.rest.extend_from_slice(piece);
+        let mut text = String::with_capacity(self.rest.len());
+        let mut done = 0;
+        for chunk in self.rest.utf8_chunks() {
+            text.push_str(chunk.valid());
+            done += chunk.valid().len();
+            let invalid = chunk.invalid();
+            let at_end = done + invalid.len() == self.rest.len();
+            if invalid.is_empty() || (at_end && invalid.len() < 4 && could_continue(invalid)) {
+                break;
+            }
+            text.push(char::REPLACEMENT_CHARACTER);
+            self.replaced += 1;
+            done += invalid.len();
+        }
+        self.rest.drain(..done);
+        text
+    }
+
+    fn finish(&mut self) -> String {
+        if self.rest.is_empty() {
+            return String::new();
+        }
+        self.rest.clear();
+        self.replaced += 1;
+        char::REPLACEMENT_CHARACTER.to_string()
+    }
+}
+
+/// Whether bytes at the end of a piece may be the beginning of a character.
+fn could_continue(bytes: &[u8]) -> bool {
+    let needed = match bytes.first() {
+        Some(0xc2..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf4) => 4,
+        _ => return false,
+    };
+    bytes.len() < needed && matches!(std::str::from_utf8(bytes), Err(error) if error.error_len().is_none())
+}
+
+/// Cuts the text into chunks that end after a line where lines allow it, and gives each the findings that touch it.
+#[derive(Default)]
+struct Cutter {
+    text: String,
+    findings: Vec<Finding>,
+    counts: std::collections::BTreeMap<String, (String, i64)>,
+    stored: u64,
+    seq: i64,
+    line: i64,
+    mid_line: bool,
+}
+
+impl Cutter {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn found(&mut self, findings: Vec<Finding>) {
+        for finding in &findings {
+            let entry = self
+                .counts
+                .entry(finding.kind.as_str().to_owned())
+                .or_insert_with(|| (finding.group.code().to_owned(), 0));
+            entry.1 += 1;
+        }
+        self.findings.extend(findings);
+    }
+
+    /// The next chunk of text before `settled`, once there is enough of it, or at the end.
+    fn next_chunk(&mut self, settled: u64, last: bool) -> Option<Chunk> {
+        let ready = usize::try_from(settled.saturating_sub(self.stored)).unwrap_or(usize::MAX).min(self.text.len());
+        if ready == 0 || (ready < CHUNK_BYTES && !last) {
+            return None;
+        }
+        let at_most = self.text.floor_char_boundary(ready.min(CHUNK_BYTES));
+        let head = self.text.get(..at_most)?;
+        let cut = match head.rfind('\n') {
+            Some(newline) if at_most < self.text.len() || !last => newline + 1,
+            _ => at_most,
+        };
+        let rest = self.text.split_off(cut);
+        let text = std::mem::replace(&mut self.text, rest);
+        let (start, end) = (self.stored, self.stored + cut as u64);
+        let lines = text.bytes().filter(|byte| *byte == b'\n').count() as i64;
+        let place = ChunkPlace {
+            seq: self.seq,
+            first_byte: start as i64,
+            text_bytes: cut as i64,
+            first_line: self.line,
+            lines,
+            starts_line: !self.mid_line,
+        };
+        self.findings.sort_by_key(|finding| (finding.start, finding.end));
+        let touching = self.findings.iter().filter(|finding| (finding.start as u64) < end && (finding.end as u64) > start);
+        let findings = touching.map(stored).collect();
+        self.findings.retain(|finding| finding.end as u64 > end);
+        self.mid_line = !text.ends_with('\n');
+        self.stored = end;
+        self.line += lines;
+        self.seq += 1;
+        Some(Chunk { place, text, findings })
+    }
+
+    fn total_lines(&self) -> i64 {
+        self.line + i64::from(self.mid_line)
+    }
+
+    fn counts(&self) -> Vec<KindCount> {
+        let count = |(kind, (group, total)): (&String, &(String, i64))| KindCount {
+            kind: kind.clone(),
+            group: group.clone(),
+            total: *total,
+        };
+        self.counts.iter().map(count).collect()
+    }
+}
+
+fn stored(finding: &Finding) -> StoredFinding {
+    StoredFinding(
+        finding.start as u64,
+        finding.end as u64,
+        finding.kind.as_str().to_owned(),
+        finding.group.code().to_owned(),
+        finding.confidence,
+        finding.validated,
+        finding.detector.clone(),
+        finding.scanner.clone(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn utf8_in_pieces_is_as_lossy_as_utf8_at_once(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 1usize..7) {
+            let mut decoder = Utf8::default();
+            let mut text = String::new();
+            for piece in bytes.chunks(cut) {
+                text.push_str(&decoder.push(piece));
+            }
+            text.push_str(&decoder.finish());
+            prop_assert_eq!(text, String::from_utf8_lossy(&bytes).into_owned());
+        }
+
+        #[test]
+        fn chunks_are_the_text(lines in prop::collection::vec("[a-zäß ]{0,40}", 0..60), end in any::<bool>()) {
+            let mut text = lines.join("\n");
+            if end { text.push('\n'); }
+            let mut cutter = Cutter::default();
+            cutter.push(&text);
+            let mut all = String::new();
+            let mut line = 0;
+            while let Some(chunk) = cutter.next_chunk(u64::MAX, true) {
+                prop_assert_eq!(chunk.place.first_byte as usize, all.len());
+                prop_assert_eq!(chunk.place.first_line, line);
+                line += chunk.place.lines;
+                all.push_str(&chunk.text);
+            }
+            prop_assert_eq!(&all, &text);
+            prop_assert_eq!(cutter.total_lines() as usize, text.lines().count());
+        }
+    }
+}

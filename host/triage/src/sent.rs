@@ -1,0 +1,63 @@
+//! What left: the sash and its list.
+
+use fumehood_policy::Permission;
+use fumehood_redact::{Segment, restore};
+use fumehood_store::departures::{Departure, SentTotals};
+use fumehood_store::{DepartureId, IncidentId, Scope};
+
+use crate::{App, TriageError};
+
+/// A piece of a text for the reader: as it stands, or a pseudonym with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    Text(String),
+    Pseudonym { label: String, kind: String, original: Option<String> },
+}
+
+impl App {
+    /// The sum of what left an incident.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn sent_totals(&self, scope: &Scope, incident: IncidentId) -> Result<SentTotals, TriageError> {
+        self.incident(scope, incident).await?;
+        Ok(self.0.store.sent_totals(scope, incident).await?)
+    }
+
+    /// Everything that left an incident, newest first.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn departures(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Departure>, TriageError> {
+        self.incident(scope, incident).await?;
+        Ok(self.0.store.departures(scope, incident).await?)
+    }
+
+    /// One departure with the exact bytes of its body.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn departure(&self, scope: &Scope, incident: IncidentId, id: DepartureId) -> Result<(Departure, Vec<u8>), TriageError> {
+        self.incident(scope, incident).await?;
+        Ok(self.0.store.departure(scope, incident, id).await?)
+    }
+
+    /// A text of this incident with its pseudonyms told apart; their values only for whoever may see them.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn pieces(&self, scope: &Scope, incident: IncidentId, text: &str) -> Result<Vec<Piece>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        let may_see = self.require(scope, Permission::RevealOriginals).is_ok();
+        let mut book = self.book(scope, incident).await?;
+        let pieces = restore(text, book.pseudonyms()).into_iter().map(|segment| match segment {
+            Segment::Text(text) => Piece::Text(text.to_owned()),
+            Segment::Pseudonym { label, original } => Piece::Pseudonym {
+                label: label.to_string(),
+                kind: label.kind.as_str().to_owned(),
+                original: original.filter(|_| may_see).map(str::to_owned),
+            },
+        });
+        Ok(pieces.collect())
+    }
+}

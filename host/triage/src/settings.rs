@@ -1,0 +1,451 @@
+//! What is set up to be reached: the model, MCP servers, Confluence. A secret is written here and never read back.
+
+use std::collections::BTreeMap;
+
+use fumehood_policy::{Permission, PluginGrant};
+use fumehood_runtime::provider::Provider;
+use fumehood_runtime::{CallError, Integration};
+use fumehood_store::outside::{IntegrationInstance, McpServer, Model};
+use fumehood_store::{CredentialId, IntegrationId, ModelId, Scope, ServerId};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::call::Purpose;
+use crate::plugins::grant_below;
+use crate::{App, TriageError};
+
+/// The plugin that talks to models.
+pub const PROVIDER: &str = "provider-openai";
+/// The plugin that talks to Confluence.
+pub const CONFLUENCE: &str = "integration-confluence";
+
+/// A secret in a form: empty keeps what is stored.
+pub enum Secret {
+    Keep,
+    Forget,
+    Set(SecretString),
+}
+
+impl Secret {
+    /// From a form's fields.
+    pub fn from_form(value: &str, forget: bool) -> Self {
+        match value.trim() {
+            _ if forget => Self::Forget,
+            "" => Self::Keep,
+            value => Self::Set(SecretString::from(value.to_owned())),
+        }
+    }
+}
+
+/// A new MCP server, as a person writes it.
+pub struct NewServer {
+    pub name: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    pub command: String,
+    pub arguments: Vec<String>,
+    pub url: String,
+    /// `none`, `api-key` or `bearer`.
+    pub auth: String,
+    pub header: String,
+    pub secret: Option<SecretString>,
+}
+
+/// What a person writes about Confluence.
+pub struct ConfluenceFields {
+    pub base_url: String,
+    /// `cloud` or `datacenter`.
+    pub kind: String,
+    pub email: String,
+    pub token: Secret,
+    pub space: String,
+    pub parent: String,
+}
+
+/// Check a URL that a person typed: absolute, http or https, no user, no query, no fragment.
+///
+/// # Errors
+/// `Invalid` for the field.
+pub fn check_url(field: &'static str, text: &str) -> Result<Url, TriageError> {
+    let invalid = |message: &str| TriageError::invalid(field, message);
+    let url = Url::parse(text.trim()).map_err(|_| invalid("That is not a URL. It begins with https:// (or http:// for a server on this machine)."))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(invalid("The URL begins with https:// (or http:// for a server on this machine)."));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("Leave the user name and password out of the URL; there is a field for the secret."));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid("Leave out everything from the ? or # on."));
+    }
+    Ok(url)
+}
+
+/// Secrets over plain HTTP only stay on this machine.
+fn check_secret_target(field: &'static str, url: &Url) -> Result<(), TriageError> {
+    let local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "http" && !local {
+        return Err(TriageError::invalid(field, "A secret is only sent over https:// (or to this machine)."));
+    }
+    Ok(())
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+impl App {
+    /// The model that is used, where one is set up.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn model(&self, scope: &Scope) -> Result<Option<Model>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.models(scope).await?.into_iter().next())
+    }
+
+    /// Set the model up, or change it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`.
+    pub async fn set_model(&self, scope: &Scope, base_url: &str, model: &str, key: Secret) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        let url = check_url("base_url", base_url)?;
+        let model = model.trim();
+        if model.is_empty() || model.len() > 200 || model.chars().any(char::is_control) {
+            return Err(TriageError::invalid("model", "Name the model as its server does, for example gpt-4.1."));
+        }
+        let old = self.0.store.models(scope).await?.into_iter().next();
+        let kept = old.as_ref().and_then(|old| old.credential_id);
+        let moved = old.as_ref().is_some_and(|old| Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url)));
+        let credential = self.credential_for(scope, "api_key", "Model", "bearer", "", &url, key, kept, moved).await?;
+        let new = Model {
+            id: old.as_ref().map_or_else(ModelId::new, |old| old.id),
+            name: model.to_owned(),
+            plugin: PROVIDER.into(),
+            base_url: url.to_string(),
+            model: model.to_owned(),
+            credential_id: credential,
+            created_us: 0,
+            checked_us: None,
+            problem: String::new(),
+        };
+        match old {
+            Some(_) => self.0.store.update_model(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?,
+            None => self.0.store.create_model(scope, new).await?,
+        }
+        Ok(())
+    }
+
+    /// The credential that goes with a form: a new one, the stored one, or none.
+    #[expect(clippy::too_many_arguments, reason = "one place for the rule that a secret is bound to its origin")]
+    async fn credential_for(
+        &self,
+        scope: &Scope,
+        field: &'static str,
+        name: &str,
+        kind: &'static str,
+        username: &str,
+        url: &Url,
+        secret: Secret,
+        kept: Option<CredentialId>,
+        moved: bool,
+    ) -> Result<Option<CredentialId>, TriageError> {
+        match secret {
+            Secret::Forget => Ok(None),
+            Secret::Keep if kept.is_some() && moved => Err(TriageError::invalid(
+                field,
+                "The stored secret belongs to the old address and is not sent to another. Type the secret for the new one.",
+            )),
+            Secret::Keep => Ok(kept),
+            Secret::Set(secret) => {
+                check_secret_target(field, url)?;
+                if secret.expose_secret().chars().any(|c| c.is_control() || !c.is_ascii()) {
+                    return Err(TriageError::invalid(field, "The secret holds characters that cannot be sent; was it copied whole?"));
+                }
+                let id = self
+                    .0
+                    .store
+                    .create_credential(scope, name.into(), kind, username.into(), secret, origin(url))
+                    .await?;
+                Ok(Some(id))
+            }
+        }
+    }
+
+    pub(crate) fn model_grant(&self, model: &Model) -> Result<PluginGrant, TriageError> {
+        let url = check_url("base_url", &model.base_url)?;
+        grant_below(self.0.plugins.get(&model.plugin)?, &url, &["GET", "POST"], false, model.credential_id)
+    }
+
+    /// The provider of a model, with the settings that its plugin is given.
+    pub(crate) fn provider(&self, model: &Model) -> Result<Provider, TriageError> {
+        let mut config = BTreeMap::new();
+        config.insert("base-url".into(), model.base_url.clone());
+        config.insert("model".into(), model.model.clone());
+        if let Some(credential) = model.credential_id {
+            config.insert("credential".into(), credential.to_string());
+        }
+        Ok(Provider::new(self.0.runtime.clone(), self.0.plugins.get(&model.plugin)?.clone(), config))
+    }
+
+    /// Ask the model's server what models it has. Returns their names; the result is kept for the page.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotSetUp`, `Plugin`.
+    pub async fn test_model(&self, scope: &Scope) -> Result<Vec<String>, TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        let model = self.model(scope).await?.ok_or_else(no_model)?;
+        let purpose = Purpose {
+            incident: None,
+            kind: "test",
+            destination: model.name.clone(),
+            subject: format!("model:{}", model.id),
+            instance: String::new(),
+        };
+        let call = self.call(scope, purpose, self.model_grant(&model)?, None);
+        let answer = self.provider(&model)?.models(call).await;
+        let names: Result<Vec<String>, CallError> = answer.map(|models| models.into_iter().map(|model| model.id).collect());
+        let problem = match &names {
+            Ok(names) if !names.is_empty() && !names.contains(&model.model) => {
+                format!("The server answered, but does not list a model named {}.", model.model)
+            }
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        self.0.store.model_checked(scope, model.id, problem).await?;
+        Ok(names?)
+    }
+
+    /// The MCP servers.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn servers(&self, scope: &Scope) -> Result<Vec<McpServer>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.servers(scope).await?)
+    }
+
+    /// Register an MCP server; discovery begins in the background.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`, `Conflict`.
+    pub async fn add_server(&self, scope: &Scope, new: NewServer) -> Result<ServerId, TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        let name = new.name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
+            return Err(TriageError::invalid("name", "Give the server a name of 1 to 40 characters."));
+        }
+        let slug = fumehood_mcp::slug(&name).map_err(|error| TriageError::invalid("name", error.to_string()))?;
+        let mut server = McpServer {
+            id: ServerId::new(),
+            name,
+            slug,
+            transport: new.transport.clone(),
+            url: String::new(),
+            command: String::new(),
+            arguments: Vec::new(),
+            auth_kind: "none".into(),
+            auth_header: String::new(),
+            credential_id: None,
+            enabled: true,
+            created_us: 0,
+            state: "pending".into(),
+            reason: String::new(),
+            checked_us: None,
+            tools: serde_json::Value::Array(Vec::new()),
+        };
+        match new.transport.as_str() {
+            "stdio" => {
+                let command = new.command.trim();
+                if !command.starts_with('/') {
+                    return Err(TriageError::invalid("command", "Name the program by its absolute path, for example /usr/bin/python3."));
+                }
+                match std::fs::metadata(command) {
+                    Ok(file) if file.is_file() => {}
+                    _ => return Err(TriageError::invalid("command", format!("There is no program {command} on this machine."))),
+                }
+                server.command = command.into();
+                server.arguments = new.arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
+            }
+            "http" => {
+                let url = check_url("url", &new.url)?;
+                server.url = url.to_string();
+                let kind = match new.auth.as_str() {
+                    "none" | "" => None,
+                    "bearer" => Some("bearer"),
+                    "api-key" => Some("raw"),
+                    _ => return Err(TriageError::invalid("auth", "Authentication is none, api-key or bearer.")),
+                };
+                if let Some(kind) = kind {
+                    let secret = new.secret.ok_or_else(|| TriageError::invalid("secret", "Type the key or token."))?;
+                    if kind == "raw" {
+                        let header = new.header.trim();
+                        fumehood_policy::check_header(header, "x")
+                            .map_err(|error| TriageError::invalid("header", error.to_string()))?;
+                        server.auth_header = header.to_owned();
+                    } else {
+                        server.auth_header = "authorization".into();
+                    }
+                    server.auth_kind.clone_from(&new.auth);
+                    server.credential_id =
+                        self.credential_for(scope, "secret", &server.name, kind, "", &url, Secret::Set(secret), None, false).await?;
+                }
+            }
+            _ => return Err(TriageError::invalid("transport", "The transport is stdio or http.")),
+        }
+        let id = server.id;
+        self.0.store.create_server(scope, server).await?;
+        let (app, scope) = (self.clone(), scope.clone());
+        tokio::spawn(async move { app.discover(&scope, id).await });
+        Ok(id)
+    }
+
+    /// Remove an MCP server.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn remove_server(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        self.disconnect(id).await;
+        Ok(self.0.store.remove_server(scope, id).await?)
+    }
+
+    /// Confluence, where it is set up.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn confluence(&self, scope: &Scope) -> Result<Option<IntegrationInstance>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.integrations(scope).await?.into_iter().find(|one| one.plugin == CONFLUENCE))
+    }
+
+    /// Set Confluence up, or change it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`.
+    pub async fn set_confluence(&self, scope: &Scope, fields: ConfluenceFields) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        let url = check_url("base_url", &fields.base_url)?;
+        let (kind, username) = match fields.kind.as_str() {
+            "cloud" | "" => {
+                let email = fields.email.trim();
+                if !email.contains('@') {
+                    return Err(TriageError::invalid("email", "Confluence Cloud asks for the e-mail address that the token belongs to."));
+                }
+                ("basic", email.to_owned())
+            }
+            "datacenter" => ("bearer", String::new()),
+            _ => return Err(TriageError::invalid("kind", "Choose Cloud or Data Center.")),
+        };
+        let space = fields.space.trim();
+        if space.is_empty() || space.len() > 255 || space.contains(char::is_whitespace) {
+            return Err(TriageError::invalid("space", "Name the space by its key, for example OPS."));
+        }
+        let old = self.confluence(scope).await?;
+        let kept = old.as_ref().and_then(|old| old.credential_id);
+        let moved = old.as_ref().is_some_and(|old| {
+            Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url))
+                || old.settings.get("email").map(String::as_str) != Some(username.as_str())
+        });
+        let credential = self.credential_for(scope, "token", "Confluence", kind, &username, &url, fields.token, kept, moved).await?;
+        if credential.is_none() {
+            return Err(TriageError::invalid("token", "Type the API token or personal access token."));
+        }
+        let mut settings = BTreeMap::new();
+        settings.insert("kind".to_owned(), if kind == "basic" { "cloud" } else { "datacenter" }.to_owned());
+        settings.insert("email".to_owned(), username);
+        settings.insert("space".to_owned(), space.to_owned());
+        settings.insert("parent".to_owned(), fields.parent.trim().to_owned());
+        let new = IntegrationInstance {
+            id: old.as_ref().map_or_else(IntegrationId::new, |old| old.id),
+            name: "Confluence".into(),
+            plugin: CONFLUENCE.into(),
+            base_url: url.to_string(),
+            settings,
+            credential_id: credential,
+            created_us: 0,
+            checked_us: None,
+            problem: String::new(),
+        };
+        match old {
+            Some(_) => self.0.store.update_integration(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?,
+            None => self.0.store.create_integration(scope, new).await?,
+        }
+        Ok(())
+    }
+
+    /// Remove Confluence.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict`.
+    pub async fn remove_confluence(&self, scope: &Scope) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        let instance = self.confluence(scope).await?.ok_or(TriageError::NotFound { what: "integration" })?;
+        Ok(self.0.store.remove_integration(scope, instance.id).await?)
+    }
+
+    pub(crate) fn integration_grant(&self, instance: &IntegrationInstance) -> Result<PluginGrant, TriageError> {
+        let url = check_url("base_url", &instance.base_url)?;
+        grant_below(self.0.plugins.get(&instance.plugin)?, &url, &["GET", "POST", "PUT"], false, instance.credential_id)
+    }
+
+    pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {
+        let mut config = BTreeMap::new();
+        config.insert("base-url".into(), instance.base_url.clone());
+        if let Some(credential) = instance.credential_id {
+            config.insert("credential".into(), credential.to_string());
+        }
+        for (key, name) in [("kind", "flavour"), ("space", "space"), ("parent", "parent")] {
+            if let Some(value) = instance.settings.get(key).filter(|value| !value.is_empty()) {
+                config.insert(name.into(), value.clone());
+            }
+        }
+        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?.clone(), config))
+    }
+
+    /// Sign in at Confluence and list its spaces. Returns who the credential belongs to, and keys and names.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotSetUp`, `Plugin`.
+    pub async fn test_confluence(&self, scope: &Scope) -> Result<(String, Vec<(String, String)>), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        let instance = self.confluence(scope).await?.ok_or_else(no_confluence)?;
+        let purpose = || Purpose {
+            incident: None,
+            kind: "test",
+            destination: instance.name.clone(),
+            subject: format!("integration:{}", instance.id),
+            instance: format!("integration:{}", instance.id),
+        };
+        let integration = self.integration(&instance)?;
+        let test = async {
+            let call = self.call(scope, purpose(), self.integration_grant(&instance)?, None);
+            let account = integration.test_connection(call).await?;
+            let call = self.call(scope, purpose(), self.integration_grant(&instance)?, None);
+            let (spaces, _) = integration.list_projects(None, call).await?;
+            let spaces = spaces.into_iter().map(|space| (space.key, space.name)).collect();
+            Ok::<_, TriageError>((format!("{} at {}", account.name, account.product), spaces))
+        };
+        let result = test.await;
+        let problem = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        self.0.store.integration_checked(scope, instance.id, problem).await?;
+        result
+    }
+}
+
+pub(crate) fn no_model() -> TriageError {
+    TriageError::NotSetUp { message: "No model is set up yet. Add one under Settings → Models.".into(), at: "/settings/models" }
+}
+
+pub(crate) fn no_confluence() -> TriageError {
+    TriageError::NotSetUp {
+        message: "Confluence is not set up yet. Add it under Integrations.".into(),
+        at: "/integrations",
+    }
+}

@@ -1,0 +1,371 @@
+//! MCP servers: connections in the background, what they offer, and calling what was approved.
+//!
+//! Invariant: a failed discovery is an error that the person and the model see, never an empty list of tools; a tool is
+//! called under the pin that was approved, and never without an approval that this call consumes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fumehood_egress::ProcessSpec;
+use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, assign, tool_name};
+use fumehood_policy::{Permission, PluginGrant, ProcessArguments, ProcessRule};
+use fumehood_redact::{Origin, Redacted};
+use fumehood_runtime::Plugin;
+use fumehood_runtime::effects::{Header, HeaderValue};
+use fumehood_store::approvals::{Approval, Binding};
+use fumehood_store::outside::McpServer;
+use fumehood_store::{ApprovalId, IncidentId, Scope, ServerId};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::call::{Purpose, nothing};
+use crate::plugins::grant_below;
+use crate::settings::check_url;
+use crate::{App, TriageError};
+
+/// Connecting and discovering, together.
+const DISCOVER: Duration = Duration::from_secs(60);
+/// One tool call.
+const CALL: Duration = Duration::from_secs(120);
+/// What of a tool's answer goes back to the model, bytes; the whole is kept.
+pub const RESULT_BYTES: usize = 64 << 10;
+
+/// The living connections.
+#[derive(Default)]
+pub(crate) struct Tools {
+    connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
+}
+
+/// A tool as the model is offered it.
+#[derive(Clone, Debug)]
+pub struct OfferedTool {
+    /// `mcp_{server}_{tool}`.
+    pub name: String,
+    pub server_id: ServerId,
+    pub server: String,
+    /// The server's own name for it.
+    pub tool: String,
+    pub description: String,
+    /// JSON Schema.
+    pub schema: serde_json::Value,
+    /// The server says of it that it changes nothing.
+    pub read_only_hint: bool,
+    /// Hash of the whole tool object.
+    pub sha256: Vec<u8>,
+}
+
+/// What can be offered, and what cannot and why.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    pub tools: Vec<OfferedTool>,
+    /// Server name and what is wrong.
+    pub problems: Vec<(String, String)>,
+}
+
+fn offered(server: &McpServer, name: String, raw: &serde_json::Value) -> Option<OfferedTool> {
+    let text = |key: &str| raw.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let tool = text("name");
+    if tool.is_empty() {
+        return None;
+    }
+    Some(OfferedTool {
+        name,
+        server_id: server.id,
+        server: server.name.clone(),
+        description: text("description"),
+        schema: raw.get("inputSchema").cloned().unwrap_or_else(|| serde_json::json!({"type": "object"})),
+        read_only_hint: raw.pointer("/annotations/readOnlyHint").and_then(serde_json::Value::as_bool).unwrap_or(false),
+        sha256: fumehood_mcp::tool_sha256(raw).to_vec(),
+        tool,
+    })
+}
+
+impl App {
+    /// What the model can be offered, from the last discovery of each server.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn catalogue(&self, scope: &Scope) -> Result<Catalogue, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        let servers: Vec<McpServer> = self.0.store.servers(scope).await?.into_iter().filter(|server| server.enabled).collect();
+        let mut catalogue = Catalogue::default();
+        for server in &servers {
+            match server.state.as_str() {
+                "connected" => {}
+                "pending" => catalogue.problems.push((server.name.clone(), "is still connecting".into())),
+                _ => catalogue.problems.push((server.name.clone(), server.reason.clone())),
+            }
+        }
+        for server in servers.iter().filter(|server| server.state == "connected") {
+            let raw = server.tools.as_array().cloned().unwrap_or_default();
+            let names: Vec<String> =
+                raw.iter().filter_map(|tool| tool.get("name").and_then(|name| name.as_str()).map(str::to_owned)).collect();
+            if let Err(collision) = assign(&[(server.slug.clone(), names)]) {
+                catalogue.problems.push((server.name.clone(), collision.to_string()));
+            }
+            for tool in &raw {
+                let own = tool.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+                let name = tool_name(&server.slug, own);
+                // Of tools whose names collide none is offered: which one was meant cannot be told.
+                let same = raw.iter().filter(|other| {
+                    other.get("name").and_then(|name| name.as_str()).is_some_and(|other| tool_name(&server.slug, other) == name)
+                });
+                if same.count() == 1 {
+                    catalogue.tools.extend(offered(server, name, tool));
+                }
+            }
+        }
+        catalogue.tools.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(catalogue)
+    }
+
+    /// Connect to every server that is switched on; used once, at the start.
+    pub(crate) async fn discover_all(&self) {
+        let scope = Scope::system();
+        let Ok(servers) = self.0.store.servers(&scope).await else { return };
+        for server in servers.into_iter().filter(|server| server.enabled) {
+            let (app, scope) = (self.clone(), scope.clone());
+            tokio::spawn(async move { app.discover(&scope, server.id).await });
+        }
+    }
+
+    /// Connect anew and ask what the server offers.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn reconnect(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        self.0.store.server(scope, id).await?;
+        self.disconnect(id).await;
+        self.0.store.server_state(scope, id, "pending", String::new(), None).await?;
+        let (app, scope) = (self.clone(), scope.clone());
+        tokio::spawn(async move { app.discover(&scope, id).await });
+        Ok(())
+    }
+
+    /// Ask what a server offers and keep the answer, whatever it is.
+    pub(crate) async fn discover(&self, scope: &Scope, id: ServerId) {
+        let Ok(server) = self.0.store.server(scope, id).await else { return };
+        let found = match tokio::time::timeout(DISCOVER, self.ask_for_tools(scope, &server)).await {
+            Ok(found) => found,
+            Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),
+        };
+        let written = match found {
+            Ok(tools) => {
+                let raw = serde_json::Value::Array(tools.into_iter().map(|tool| tool.raw).collect());
+                self.0.store.server_state(scope, id, "connected", String::new(), Some(raw)).await
+            }
+            Err(error) => {
+                self.disconnect(id).await;
+                self.0.store.server_state(scope, id, error.state(), error.to_string(), None).await
+            }
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "what an MCP server offers could not be kept");
+        }
+    }
+
+    async fn ask_for_tools(&self, scope: &Scope, server: &McpServer) -> Result<Vec<RawTool>, McpError> {
+        let purpose = Purpose {
+            incident: None,
+            kind: "discover",
+            destination: server.name.clone(),
+            subject: format!("mcp-server:{}", server.id),
+            instance: String::new(),
+        };
+        let connection = self.connect(scope, server, purpose).await?;
+        let tools = connection.discover().await;
+        // Discovery's connection is not the one that tools are called on: those are bound to an incident.
+        self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
+        tools
+    }
+
+    async fn connect(&self, scope: &Scope, server: &McpServer, purpose: Purpose) -> Result<Arc<Connection>, McpError> {
+        let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let grant = self.server_grant(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let endpoint = match server.transport.as_str() {
+            "stdio" => Endpoint::Stdio(ProcessSpec {
+                command: PathBuf::from(&server.command),
+                arguments: server.arguments.clone(),
+                environment: Vec::new(),
+                folder: PathBuf::from("/"),
+            }),
+            _ => Endpoint::Http {
+                url: server.url.clone(),
+                headers: match server.credential_id {
+                    Some(id) => {
+                        vec![Header { name: server.auth_header.clone(), value: HeaderValue::Credential(id.to_string()) }]
+                    }
+                    None => Vec::new(),
+                },
+            },
+        };
+        let host = self.call(scope, purpose, grant, None);
+        let connection = Connection::open(Connect {
+            runtime: self.0.runtime.clone(),
+            plugin,
+            egress: Arc::clone(&self.0.egress),
+            name: server.name.clone(),
+            endpoint,
+            host,
+            call_timeout: CALL,
+        })
+        .await?;
+        Ok(Arc::new(connection))
+    }
+
+    fn transport(&self, server: &McpServer) -> Result<Plugin, TriageError> {
+        let name = if server.transport == "stdio" { "transport-stdio" } else { "transport-http" };
+        self.0.plugins.get(name).cloned()
+    }
+
+    pub(crate) fn server_grant(&self, server: &McpServer) -> Result<PluginGrant, TriageError> {
+        let plugin = self.transport(server)?;
+        if server.transport != "stdio" {
+            let url = check_url("url", &server.url)?;
+            return grant_below(&plugin, &url, &["GET", "POST", "DELETE"], false, server.credential_id);
+        }
+        let mut grant = nothing(&plugin);
+        grant.processes.push(ProcessRule {
+            path: server.command.clone(),
+            digest: None,
+            arguments: ProcessArguments::Fixed(server.arguments.clone()),
+        });
+        Ok(grant)
+    }
+
+    /// Close a server's connection.
+    pub(crate) async fn disconnect(&self, id: ServerId) {
+        let connection = self.0.tools.connections.lock().await.remove(&id);
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+    }
+
+    pub(crate) async fn disconnect_all(&self) {
+        let all: Vec<_> = self.0.tools.connections.lock().await.drain().map(|(_, connection)| connection).collect();
+        for connection in all {
+            connection.close().await;
+        }
+    }
+
+    /// The last lines that a server's process wrote to its standard error, for operators.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn server_output(&self, scope: &Scope, id: ServerId) -> Result<Vec<String>, TriageError> {
+        self.require(scope, Permission::ReadPluginLogs)?;
+        let connections = self.0.tools.connections.lock().await;
+        Ok(connections.get(&id).map(|connection| connection.output_tail()).unwrap_or_default())
+    }
+
+    /// What a call is bound to: the tool as it is now, the transport, the exact arguments.
+    pub(crate) fn binding(&self, server: &McpServer, tool_sha256: Vec<u8>, arguments: &str) -> Result<Binding, TriageError> {
+        Ok(Binding {
+            tool_sha256,
+            plugin_sha256: self.transport(server)?.digest().to_vec(),
+            arguments_sha256: Sha256::digest(arguments.as_bytes()).to_vec(),
+        })
+    }
+
+    /// Decide about a tool call, once, and go on with the turn.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict`.
+    pub async fn decide_call(&self, scope: &Scope, incident: IncidentId, id: ApprovalId, approve: bool) -> Result<(), TriageError> {
+        self.require(scope, Permission::ApproveTools)?;
+        let approval = self.0.store.approval(scope, id).await?;
+        if approval.incident_id != incident {
+            return Err(TriageError::NotFound { what: "tool call" });
+        }
+        self.0.store.decide_call(scope, id, approve).await?;
+        self.resume(scope, approval.turn_id).await
+    }
+
+    /// Carry out an approved call. What it brings back is raw text and is kept as it came.
+    pub(crate) async fn run_call(&self, scope: &Scope, approval: &Approval, cancel: CancellationToken) -> Result<(), TriageError> {
+        let store = &self.0.store;
+        let outcome = self.try_call(scope, approval, cancel).await;
+        let (state, result, problem) = match outcome {
+            Ok(result) if result.1 => ("failed", result.0, "The tool reported an error.".to_owned()),
+            Ok(result) => ("done", result.0, String::new()),
+            Err(error) => ("failed", String::new(), error.to_string()),
+        };
+        Ok(store.finish_call(scope, approval.id, state, result, problem).await?)
+    }
+
+    async fn try_call(&self, scope: &Scope, approval: &Approval, cancel: CancellationToken) -> Result<(String, bool), TriageError> {
+        let server = self.0.store.server(scope, approval.server_id).await?;
+        // The pin as it is now, not as it was when the person looked.
+        let now = self.catalogue(scope).await?.tools.into_iter().find(|tool| tool.server_id == server.id && tool.tool == approval.tool);
+        let now = now.ok_or_else(|| TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool)))?;
+        let binding = self.binding(&server, now.sha256, &approval.arguments)?;
+        self.0.store.consume(scope, approval.id, binding).await?;
+        let arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&approval.arguments)
+            .map_err(|_| TriageError::invalid("arguments", "The model's arguments are no JSON object."))?;
+        let purpose = Purpose {
+            incident: Some(approval.incident_id),
+            kind: "tool",
+            destination: format!("{} ({})", approval.tool, server.name),
+            subject: format!("approval:{}", approval.id),
+            instance: String::new(),
+        };
+        self.record_stdio_departure(scope, &server, approval).await?;
+        // A connection of its own: what travels on it belongs to this incident, and its sash can cut it.
+        let connection = self.connect(scope, &server, purpose).await.map_err(|error| mcp(&error))?;
+        let answer = connection.call_tool(&approval.tool, arguments, cancel).await;
+        connection.close().await;
+        let answer = answer.map_err(|error| mcp(&error))?;
+        Ok((answer.text, answer.is_error))
+    }
+
+    /// Over HTTP each request is a departure of its own. To a process the arguments leave through a pipe: checked and
+    /// recorded here, before it is written to.
+    async fn record_stdio_departure(&self, scope: &Scope, server: &McpServer, approval: &Approval) -> Result<(), TriageError> {
+        if server.transport != "stdio" {
+            return Ok(());
+        }
+        let body = approval.arguments.clone().into_bytes();
+        self.check_outgoing(scope, approval.incident_id, &body).await?;
+        let departure = fumehood_store::departures::NewDeparture {
+            kind: "tool".into(),
+            destination: format!("{} ({})", approval.tool, server.name),
+            plugin: "transport-stdio".into(),
+            subject: format!("approval:{}", approval.id),
+            method: "tools/call".into(),
+            url: format!("stdio:{}", server.command),
+            headers: Vec::new(),
+            body,
+            masked: approval.masked.clone(),
+        };
+        let (id, intent) = self.0.store.depart(scope, approval.incident_id, departure).await?;
+        Ok(self.0.store.arrived(scope, id, intent, None, 0, "ok".into()).await?)
+    }
+
+    /// A tool's answer as the model may see it.
+    pub(crate) async fn mask_result(&self, scope: &Scope, approval: &Approval) -> Result<Redacted, TriageError> {
+        let text = match approval.state.as_str() {
+            "denied" => return Ok(Redacted::literal("The responder denied this call. Do not ask for it again; go on without it.")),
+            "expired" => return Ok(Redacted::literal("Nobody approved this call in time.")),
+            _ if approval.result.is_empty() && approval.problem.is_empty() => {
+                return Ok(Redacted::literal("(the tool answered with nothing)"));
+            }
+            _ if approval.problem.is_empty() => approval.result.clone(),
+            _ => format!("{}\n{}", approval.problem, approval.result),
+        };
+        // Scanned whole, then cut: a value at the cut must not lose its mask.
+        let mut masked = self.mask_one(scope, approval.incident_id, Origin::Raw, &text).await?;
+        if masked.len() > RESULT_BYTES {
+            masked.truncate_at(RESULT_BYTES);
+            masked.push_literal("\n(cut here: the answer is longer than its share of the prompt)");
+        }
+        Ok(masked)
+    }
+}
+
+fn mcp(error: &McpError) -> TriageError {
+    TriageError::Conflict(error.to_string())
+}
+

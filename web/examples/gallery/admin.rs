@@ -1,0 +1,407 @@
+//! Pages outside an incident.
+
+use std::error::Error;
+
+use fumehood_web::markdown;
+use fumehood_web::units::{Bytes, Count, Id};
+use fumehood_web::view::account::{AcceptPage, SignInPage};
+use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow, Verification};
+use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
+use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
+use fumehood_web::view::integrations::{ConfluenceForm, IntegrationsPage, TestResult};
+use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
+use fumehood_web::view::servers::{NewServerPage, ServerForm, ServerPage, ServerRow, ServersPage, ToolRow};
+use fumehood_web::view::settings::{ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
+use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
+
+use crate::Gallery;
+use crate::sample::{ago, frame, id, row};
+
+pub fn write(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    account(gallery)?;
+    incidents(gallery)?;
+    plugins(gallery)?;
+    servers(gallery)?;
+    integrations(gallery)?;
+    audit(gallery)?;
+    settings(gallery)?;
+    for page in [
+        ErrorPage::forbidden("operator"),
+        ErrorPage::not_found(),
+        ErrorPage::too_large("10 MB"),
+        ErrorPage::wrong_host(),
+        ErrorPage::internal(Id::new("0198f2a5-7e11-7a02-b00c-1f2e3d4c5b6a")),
+        ErrorPage::sealed(),
+    ] {
+        gallery.page(&format!("error-{}", page.status), &page)?;
+    }
+    let keyboard = KeyboardPage { frame: frame("Keyboard", Place::Elsewhere, vec![Crumb::here("Keyboard")]) };
+    gallery.page("keyboard", &keyboard)
+}
+
+fn account(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    gallery.page("sign-in", &SignInPage { next: "/incidents".to_owned(), ..SignInPage::default() })?;
+    let wrong = SignInPage {
+        login: Field::new("ana@example.com"),
+        problem: Some("Name or password is wrong. After ten tries this address has to wait for a minute.".to_owned()),
+        ..SignInPage::default()
+    };
+    gallery.page("sign-in-error", &wrong)?;
+    gallery.page("sign-in-first", &SignInPage { first_start: true, ..SignInPage::default() })?;
+    let accept = AcceptPage {
+        token: "5kQ2".to_owned(),
+        role: "admin".to_owned(),
+        password_min: 12,
+        name: Field::new("Ana Kovač"),
+        password: Field::wrong("", "It has 8 characters; at least 12 are needed."),
+        ..AcceptPage::default()
+    };
+    gallery.page("accept", &accept)?;
+    gallery.page("accept-spent", &AcceptPage { spent: true, ..accept })
+}
+
+fn incidents(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    use Severity::{Critical, High, Low, Medium};
+    use Status::{Closed, Investigating, Open, Resolved};
+    let rows = vec![
+        row(3, "Checkout answers 502 for EU customers since 02:40", Critical, Investigating, 2),
+        row(4, "Payment webhooks arrive twice", High, Open, 31),
+        row(5, "Search index lags four hours behind", Medium, Investigating, 130),
+        row(6, "Password reset mails are not delivered to outlook.com", High, Resolved, 1_500),
+        row(7, "Nightly export fails with ENOSPC", Low, Closed, 4_400),
+        row(8, "TLS certificate of api.example.com ran out", Critical, Closed, 20_000),
+    ];
+    let list = IncidentsPage {
+        frame: frame("Incidents", Place::Incidents, vec![Crumb::here("Incidents")]),
+        filter: Filter::default(),
+        total: Count(6),
+        rows,
+        any: true,
+        next: None,
+        first: None,
+    };
+    let heavy = IncidentsPage {
+        rows: (0..50)
+            .map(|n| {
+                let title = if n % 7 == 0 {
+                    "A very long title that somebody pasted from an alert: [FIRING:14] KubePodCrashLooping production-eu-west-1 payments/worker-7d9f8b6c54-x2x9k is restarting 4.12 times / 5 minutes"
+                } else {
+                    "Order confirmation is slow"
+                };
+                row(n, title, Severity::ALL[n as usize % 4], Status::ALL[n as usize / 2 % 4], i64::from(n) * 97)
+            })
+            .collect(),
+        total: Count(12_840),
+        next: Some("/incidents?after=x".to_owned()),
+        filter: Filter { status: Some(Open), ..Filter::default() },
+        ..list.clone()
+    };
+    let none = IncidentsPage {
+        rows: Vec::new(),
+        filter: Filter { q: "kafka".to_owned(), severity: Some(Low), ..Filter::default() },
+        ..list.clone()
+    };
+    gallery.page("incidents", &list)?;
+    gallery.page("incidents-heavy", &heavy)?;
+    gallery.page("incidents-none", &none)?;
+    gallery.page("incidents-empty", &IncidentsPage { any: false, rows: Vec::new(), ..list })?;
+    let crumbs = vec![Crumb::link("Incidents", "/incidents"), Crumb::here("New")];
+    let new = NewIncidentPage {
+        frame: frame("New incident", Place::Incidents, crumbs),
+        form: IncidentForm::default(),
+        categories: vec!["payments".to_owned(), "search".to_owned()],
+    };
+    gallery.page("incident-new", &new)?;
+    let mut wrong = new;
+    wrong.form.title = Field::wrong("", "An incident needs a title.");
+    wrong.form.tags = Field::wrong("a,b,c", "A tag has at least two characters: “a”, “b” and “c” are too short.");
+    gallery.page("incident-new-error", &wrong)
+}
+
+fn grant(may: &str, object: &str, bounds: &str, credential: Option<&str>) -> GrantSentence {
+    GrantSentence {
+        may: may.to_owned(),
+        object: object.to_owned(),
+        bounds: bounds.to_owned(),
+        credential: credential.map(str::to_owned),
+    }
+}
+
+fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    let plugin = |n: u32, name: &str, world: &str, about: &str, grants| PluginRow {
+        id: id(n),
+        name: name.to_owned(),
+        version: "0.1.0".to_owned(),
+        world: world.to_owned(),
+        description: about.to_owned(),
+        digest: "9f1c0a7be2d64e1fb35a2b5f0c8812d1a6a4d93b7c5e0f12b8a3f6d7e9c01234".to_owned(),
+        publisher: "built in".to_owned(),
+        size: Bytes(812_331),
+        state: "ready".to_owned(),
+        problem: None,
+        grants,
+        denied: Vec::new(),
+        used: Some(ago(2)),
+    };
+    let mut confluence = plugin(
+        3,
+        "integration-confluence",
+        "integration",
+        "Publishes documents to Confluence Cloud and Data Center.",
+        vec![
+            grant("may GET from", "https://acme.atlassian.net/wiki/api/v2/", "at most 4 MiB a call", Some("Confluence OPS")),
+            grant("may POST and PUT to", "https://acme.atlassian.net/wiki/api/v2/pages", "at most 256 KiB a call", Some("Confluence OPS")),
+            grant("may keep notes of its own", "", "at most 4 MiB in all", None),
+        ],
+    );
+    confluence.denied = vec![grant("DELETE at", "https://acme.atlassian.net/wiki/api/v2/pages", "", None)];
+    let mut failed = plugin(4, "transport-stdio", "transport", "Speaks MCP with a program on this machine.", vec![]);
+    failed.state = "failed".to_owned();
+    failed.problem =
+        Some("It did not compile within 60 s. Servers over stdio cannot be reached; everything else works.".to_owned());
+    let page = PluginsPage {
+        frame: frame("Plugins", Place::Plugins, vec![Crumb::here("Plugins")]),
+        plugins: vec![
+            plugin(1, "scanner-pii", "scanner", "Finds personal data and secrets in logs, prose and tool results.", vec![]),
+            plugin(
+                2,
+                "provider-openai",
+                "provider",
+                "Talks to servers with the chat-completions API.",
+                vec![grant("may POST to", "https://api.example.com/v1/chat/completions", "at most 4 MiB a call", Some("Model API key"))],
+            ),
+            confluence,
+            failed,
+        ],
+    };
+    gallery.page("plugins", &page)?;
+    gallery.page("plugins-empty", &PluginsPage { plugins: Vec::new(), ..page })
+}
+
+fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    let server = |n: u32, name: &str, transport: &str, target: &str, state: &str, reason: Option<&str>, tools| ServerRow {
+        id: id(n),
+        name: name.to_owned(),
+        transport: transport.to_owned(),
+        target: target.to_owned(),
+        state: state.to_owned(),
+        reason: reason.map(str::to_owned),
+        tools,
+        auth: if n % 2 == 0 { "none".to_owned() } else { "bearer".to_owned() },
+        since: ago(i64::from(n) * 7),
+        about: Some(format!("mcp-server-{name} 1.2.0")),
+    };
+    let frame_of = |crumbs| frame("MCP servers", Place::Servers, crumbs);
+    let list = vec![
+        server(1, "everything", "http", "https://mcp.example.com/mcp", "connected", None, Some(Count(13))),
+        server(2, "git", "stdio", "/usr/local/bin/mcp-server-git --repository /srv/repo", "error", Some("The program exited with status 1 after 0.2 s. Its last words: “not a git repository”. Check the arguments."), None),
+        server(3, "prometheus", "http", "http://10.2.0.14:8080/mcp", "unreachable", Some("Connection refused. Is it running, and does it listen on that port?"), None),
+        server(4, "time", "stdio", "/usr/local/bin/mcp-server-time", "pending", Some("Started; waiting for its first answer."), None),
+    ];
+    let page = ServersPage { frame: frame_of(vec![Crumb::here("MCP servers")]), servers: list.clone() };
+    gallery.page("servers", &page)?;
+    gallery.page("servers-empty", &ServersPage { servers: Vec::new(), ..page })?;
+    let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here("New")];
+    let new = NewServerPage { frame: frame_of(crumbs), form: ServerForm::default() };
+    gallery.page("server-new", &new)?;
+    let http = ServerForm {
+        name: Field::new("prometheus"),
+        transport: "http".to_owned(),
+        url: Field::wrong("10.2.0.14:8080", "An address begins with https:// or http://."),
+        auth: "api-key".to_owned(),
+        header: Field::new("X-Api-Key"),
+        ..ServerForm::default()
+    };
+    gallery.page("server-new-http", &NewServerPage { form: http, ..new })?;
+    let tool = |name: &str, about: &str, refused: Option<&str>| ToolRow {
+        name: name.to_owned(),
+        full_name: format!("mcp_everything_{name}"),
+        description: markdown::plain(about),
+        schema: "{\n  \"type\": \"object\",\n  \"properties\": {\n    \"message\": { \"type\": \"string\" }\n  },\n  \"required\": [\"message\"]\n}".to_owned(),
+        refused: refused.map(str::to_owned),
+    };
+    for (name, row) in ["server", "server-error"].iter().zip(&list) {
+        let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here(row.name.clone())];
+        let connected = row.state == "connected";
+        let page = ServerPage {
+            frame: frame_of(crumbs),
+            server: row.clone(),
+            tools: if connected {
+                vec![
+                    tool("echo", "Echoes back the input string.", None),
+                    tool("get-sum", "Returns the sum of two numbers.", None),
+                    tool("get_sum", "Also a sum.", Some("After lowering it has the same name as get-sum: mcp_everything_get_sum.")),
+                ]
+            } else {
+                Vec::new()
+            },
+            output: if connected { Vec::new() } else { vec!["fatal: not a git repository: '/srv/repo'".to_owned()] },
+        };
+        gallery.page(name, &page)?;
+    }
+    Ok(())
+}
+
+fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    let page = IntegrationsPage {
+        frame: frame("Integrations", Place::Integrations, vec![Crumb::here("Integrations")]),
+        confluence: ConfluenceForm {
+            base_url: Field::new("https://acme.atlassian.net"),
+            email: Field::new("ops-bot@acme.example"),
+            has_token: true,
+            space: Field::new("OPS"),
+            ..ConfluenceForm::default()
+        },
+        configured: true,
+        tested: Some(TestResult {
+            good: true,
+            text: "Signed in as Ops Bot at Confluence Cloud; 4 spaces can be written.".to_owned(),
+            at: ago(5),
+        }),
+        spaces: vec![("OPS".to_owned(), "Operations".to_owned())],
+    };
+    gallery.page("integrations", &page)?;
+    let mut bad = page.clone();
+    bad.tested = Some(TestResult {
+        good: false,
+        text: "acme.atlassian.net refused the token (401). Make a new one under Account, Security, API tokens.".to_owned(),
+        at: ago(1),
+    });
+    bad.confluence.kind = "datacenter".to_owned();
+    gallery.page("integrations-error", &bad)?;
+    let empty =
+        IntegrationsPage { confluence: ConfluenceForm::default(), configured: false, tested: None, spaces: vec![], ..page };
+    gallery.page("integrations-empty", &empty)
+}
+
+fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    const ACTIONS: [(&str, &str, &str, &str); 5] = [
+        ("model.complete", "effect", "ok", "POST api.example.com, 18,204 B, 23 masked"),
+        ("incident.update", "outcome", "ok", "status: open → investigating"),
+        ("mcp.call", "outcome", "denied", "search_code on git"),
+        ("log.add", "intent", "", "checkout-api.log"),
+        ("document.publish", "outcome", "unknown", "acme.atlassian.net did not answer in time"),
+    ];
+    let entries = (0..40u32)
+        .map(|n| {
+            let (action, stage, outcome, detail) = ACTIONS[n as usize % ACTIONS.len()];
+            EntryRow {
+                number: Count(48_210 - u64::from(n)),
+                at: ago(i64::from(n) * 3),
+                actor: ["Ana Kovač", "plugin provider-openai", "Jonas Weber"][n as usize % 3].to_owned(),
+                action: action.to_owned(),
+                object: "incident 3f5e8c20".to_owned(),
+                href: Some("/incidents/0198f2a4-7c1e-7d31-9b6a-3f5e8c20d714".to_owned()),
+                stage: stage.to_owned(),
+                outcome: outcome.to_owned(),
+                intent: (stage == "outcome").then(|| Count(48_209 - u64::from(n))),
+                detail: detail.to_owned(),
+                hash: "5be1c90f7d".repeat(6),
+            }
+        })
+        .collect();
+    let page = AuditPage {
+        frame: frame("Audit", Place::Audit, vec![Crumb::here("Audit")]),
+        filter: AuditFilter::default(),
+        actors: vec!["Ana Kovač".to_owned(), "plugin provider-openai".to_owned()],
+        actions: ACTIONS.iter().map(|a| a.0.to_owned()).collect(),
+        entries,
+        total: Count(48_211),
+        older: Some("/audit?before=48171".to_owned()),
+        checkpoints: vec![CheckpointRow {
+            size: Count(48_192),
+            root: "qL3Yb0vZk1n4mXcT9w2sQe7RfUjHgDaPpKoIiNuYtE0=".to_owned(),
+            at: ago(8),
+            sinks: vec!["data folder".to_owned(), "/mnt/worm/checkpoints".to_owned()],
+        }],
+        verification: Some(Verification { good: true, text: "48,192 entries and 31 checkpoints hold.".to_owned(), at: ago(12) }),
+        verifying: None,
+        origin: "fumehood.example.com/3f9c1a2b".to_owned(),
+        public_key: "ed25519:Zt0cP3nQ9y1mVb8sXw4kL7eRfUjHgDaPpKoIiNuYtE0=".to_owned(),
+    };
+    gallery.page("audit", &page)?;
+    let mut bad = page.clone();
+    bad.verification = Some(Verification {
+        good: false,
+        text: "Entry 31,402 is not the one that checkpoint 24 covers: its hash differs. Entries before it hold. Compare with the copy of the checkpoint outside, and keep this machine as it is.".to_owned(),
+        at: ago(1),
+    });
+    gallery.page("audit-bad", &bad)?;
+    let empty = AuditPage {
+        entries: Vec::new(),
+        filter: AuditFilter { q: "nothing".to_owned(), ..AuditFilter::default() },
+        verification: None,
+        verifying: Some(Bytes(18_000_000)),
+        ..page
+    };
+    gallery.page("audit-none", &empty)
+}
+
+fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    let mut top = frame("Models", Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here("Models")]);
+    let models = ModelsPage {
+        frame: top.clone(),
+        form: ModelForm::default(),
+        configured: false,
+        tested: None,
+        known: Vec::new(),
+    };
+    gallery.page("models-empty", &models)?;
+    top.notice = Some(Notice { tone: Tone::Good, text: "The model was saved.".to_owned(), id: None });
+    let set = ModelsPage {
+        frame: top.clone(),
+        form: ModelForm {
+            base_url: Field::new("https://api.example.com/v1"),
+            model: Field::new("gpt-4.1"),
+            has_key: true,
+            ..ModelForm::default()
+        },
+        configured: true,
+        tested: Some(TestResult { good: false, text: "api.example.com says that the model “gpt-4.1” does not exist (404). It lists gpt-4.1-mini and o4.".to_owned(), at: ago(0) }),
+        known: vec!["gpt-4.1-mini".to_owned(), "o4".to_owned()],
+    };
+    gallery.page("models", &set)?;
+    let person = |n: u32, name: &str, email: &str, role: &str, state: &str| PersonRow {
+        id: id(n),
+        name: name.to_owned(),
+        email: email.to_owned(),
+        role: role.to_owned(),
+        state: state.to_owned(),
+        seen: (state == "active").then(|| ago(i64::from(n) * 50)),
+        you: n == 0,
+    };
+    top.notice = None;
+    let people = PeoplePage {
+        frame: top.clone(),
+        people: vec![
+            person(0, "Ana Kovač", "ana@example.com", "admin", "active"),
+            person(1, "Jonas Weber", "jonas.weber@example.com", "responder", "active"),
+            person(2, "Priya, security on call", "", "security", "invited"),
+            person(3, "Old Account", "old@example.com", "viewer", "off"),
+        ],
+        note: Field::default(),
+        role: String::new(),
+        invitation: Some(("https://fumehood.example.com/sign-in/3vQ7xk2mB9nL0pYt5sWc8dRf".to_owned(), ago(-2_880))),
+    };
+    gallery.page("people", &people)?;
+    let token = |n: u32, name: &str, revoked| TokenRow {
+        id: id(n),
+        name: name.to_owned(),
+        role: "responder".to_owned(),
+        by: "Ana Kovač".to_owned(),
+        created: ago(9_000),
+        expires: (n > 1).then(|| ago(-40_000)),
+        used: (n > 1).then(|| ago(12)),
+        revoked,
+    };
+    let tokens = TokensPage {
+        frame: top,
+        tokens: vec![token(1, "ci-upload", false), token(2, "pager-bridge", false), token(3, "laptop", true)],
+        name: Field::default(),
+        role: String::new(),
+        days: Field::new("90"),
+        created: Some("fh_0198f2a5_9wK3vQ7xk2mB9nL0pYt5sWc8dRfGhJkL".to_owned()),
+    };
+    gallery.page("tokens", &tokens)?;
+    gallery.page("tokens-empty", &TokensPage { tokens: Vec::new(), created: None, ..tokens })
+}
