@@ -57,7 +57,6 @@ test('a tool call comes in fragments, and its result is answered', async () => {
   const two = called(await (await ask('tools', { tools })).text());
   assert.deepEqual(two.map(({ name }) => name), ['mcp_time_now', 'mcp_other']);
   two.forEach((one) => JSON.parse(one.arguments));
-  assert.throws(() => JSON.parse('{"open": '));
   assert.equal(called(await (await ask('badargs', { tools })).text())[0].arguments, '{"open": ');
   assert.equal(called(await (await ask('unknown', { tools })).text())[0].name, 'mcp_nowhere_nothing');
 });

@@ -5,11 +5,74 @@
 //! types in [`units`] whose text is fixed. It has no rules of its own: who may do what is decided below it, and arrives
 //! here as data.
 
+mod api;
 pub mod assets;
+mod guard;
 pub mod icons;
 pub mod markdown;
+mod pages;
+mod problem;
+mod session;
 pub mod units;
 pub mod view;
 
 #[cfg(test)]
 mod template_rules;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Uri;
+use fumehood_triage::App;
+
+/// How the web is served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Under which browsers reach the server, without a slash at the end.
+    pub public_url: String,
+    /// What the server listens on.
+    pub listen: SocketAddr,
+}
+
+/// The public URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no public URL; it looks like https://triage.example.com, without a path")]
+pub struct WebError(String);
+
+/// What handlers share.
+pub(crate) struct Shared {
+    pub(crate) app: App,
+    pub(crate) options: Options,
+    hosts: Vec<String>,
+}
+
+impl Shared {
+    /// Whether requests for this host (and port) are for us.
+    pub(crate) fn knows_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+    }
+}
+
+/// Everything that the server answers.
+///
+/// # Errors
+/// Where the public URL is not one.
+pub fn router(app: App, options: Options) -> Result<Router, WebError> {
+    let wrong = || WebError(options.public_url.clone());
+    let public: Uri = options.public_url.parse().map_err(|_| wrong())?;
+    let authority = public.authority().ok_or_else(wrong)?.to_string();
+    if !matches!(public.scheme_str(), Some("http" | "https")) || !matches!(public.path(), "" | "/") {
+        return Err(wrong());
+    }
+    let mut hosts = vec![authority, options.listen.to_string()];
+    if options.listen.ip().is_loopback() {
+        hosts.push(format!("localhost:{}", options.listen.port()));
+    }
+    let shared = Arc::new(Shared { app, options, hosts });
+    Ok(pages::router()
+        .merge(api::router())
+        .merge(assets::router())
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
+        .with_state(shared))
+}

@@ -229,6 +229,27 @@ impl App {
         Ok((judged(stored, &decisions), line, label))
     }
 
+    /// Findings of a log in order, from a part of it (0 for the beginning) until there are `limit`; and where the next
+    /// page begins.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn findings(&self, scope: &Scope, log: LogId, from: i64, limit: usize) -> Result<(Vec<Judged>, Option<i64>), TriageError> {
+        self.log(scope, log).await?;
+        let decisions = self.0.store.decisions(scope, log).await?;
+        let chunks = self.0.store.chunk_count(scope, log).await?;
+        let mut found = Vec::new();
+        let mut seq = from.max(0);
+        while seq < chunks && found.len() < limit {
+            let chunk = self.0.store.chunk(scope, log, seq).await?;
+            let begin = chunk.place.first_byte as u64;
+            // A finding that began in the part before was listed there.
+            found.extend(chunk.findings.iter().filter(|finding| finding.0 >= begin).map(|finding| judged(finding, &decisions)));
+            seq += 1;
+        }
+        Ok((found, (seq < chunks).then_some(seq)))
+    }
+
     /// The next (or previous) finding from a byte or a line, of the given kinds (none given: of any).
     ///
     /// # Errors

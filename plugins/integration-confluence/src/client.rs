@@ -68,7 +68,12 @@ pub struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn send(&self, method: &'static str, path: &str, body: Option<Body>) -> Result<Box<dyn Response>, Failure> {
+    fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Body>,
+    ) -> Result<Box<dyn Response>, Failure> {
         let text = |value: &str| HeaderValue::Text(value.to_owned());
         let mut headers = vec![("accept", text("application/json"))];
         if let Some(handle) = &self.credential {
@@ -80,7 +85,10 @@ impl Client<'_> {
                 // Without it Confluence takes an upload for a forged form.
                 headers.push(("x-atlassian-token", text("nocheck")));
                 let (media_type, bytes) = match body {
-                    Body::Json(value) => ("application/json".to_owned(), value.to_string().into_bytes()),
+                    Body::Json(value) => (
+                        "application/json".to_owned(),
+                        value.to_string().into_bytes(),
+                    ),
                     Body::Raw(media_type, bytes) => (media_type, bytes),
                 };
                 headers.push(("content-type", HeaderValue::Text(media_type)));
@@ -138,13 +146,18 @@ impl Client<'_> {
     /// # Errors
     /// See [`WriteError`]. A success whose body cannot be read is [`WriteError::Unknown`]: something was done, but we
     /// do not know what.
-    pub fn write(&self, method: &'static str, path: &str, body: Body) -> Result<Answer, WriteError> {
-        let mut answer = self.send(method, path, Some(body)).map_err(|failure| {
-            match failure.code.as_ref() {
-                code::OUTCOME_UNKNOWN | code::TIMEOUT => WriteError::Unknown(failure),
-                _ => WriteError::Refused(failure),
-            }
-        })?;
+    pub fn write(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Body,
+    ) -> Result<Answer, WriteError> {
+        let mut answer =
+            self.send(method, path, Some(body))
+                .map_err(|failure| match failure.code.as_ref() {
+                    code::OUTCOME_UNKNOWN | code::TIMEOUT => WriteError::Unknown(failure),
+                    _ => WriteError::Refused(failure),
+                })?;
         let headers = answer.headers();
         let status = answer.status();
         if (200..300).contains(&status) {

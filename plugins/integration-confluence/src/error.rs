@@ -30,11 +30,25 @@ pub fn said(body: &[u8]) -> String {
         value.get(name)?.as_str().map(str::to_owned)
     };
     let mut owned = Vec::new();
-    for error in value.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        owned.extend(["title", "detail", "message"].iter().filter_map(|name| text(error, name)));
+    for error in value
+        .get("errors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        owned.extend(
+            ["title", "detail", "message"]
+                .iter()
+                .filter_map(|name| text(error, name)),
+        );
     }
     owned.extend(text(&value, "message"));
-    for error in value.pointer("/data/errors").and_then(Value::as_array).into_iter().flatten() {
+    for error in value
+        .pointer("/data/errors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         owned.extend(
             ["/message/translation", "/message/key"]
                 .iter()
@@ -70,10 +84,14 @@ pub fn from_answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Fa
             "Confluence refused the credential (401). Renew it in the settings.",
         ),
         // Data Center asks for a CAPTCHA in the browser after failed sign-ins.
-        403 if header(headers, "x-seraph-loginreason").is_some_and(|r| r.contains("AUTHENTICATION_DENIED")) => (
-            code::AUTH,
-            "Confluence asks this user for a CAPTCHA. Sign in once in a browser, then try again.",
-        ),
+        403 if header(headers, "x-seraph-loginreason")
+            .is_some_and(|r| r.contains("AUTHENTICATION_DENIED")) =>
+        {
+            (
+                code::AUTH,
+                "Confluence asks this user for a CAPTCHA. Sign in once in a browser, then try again.",
+            )
+        }
         403 => (
             code::FORBIDDEN,
             "The credential may not do this in Confluence (403).",
@@ -91,7 +109,10 @@ pub fn from_answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Fa
         408 => (code::TIMEOUT, "Confluence gave up waiting (408)."),
         500..=599 => (code::UNAVAILABLE, "Confluence failed."),
         400..=499 => (code::INVALID, "Confluence refused the request."),
-        _ => (code::PROTOCOL, "Confluence answered with an unexpected status."),
+        _ => (
+            code::PROTOCOL,
+            "Confluence answered with an unexpected status.",
+        ),
     };
     let status = if text.contains('(') || text.contains("scope") {
         String::new()
@@ -138,9 +159,16 @@ fn redirect(headers: &[(String, String)]) -> Failure {
     let target = header(headers, "location").unwrap_or_default();
     let shown = clip(target.split(['?', '#']).next().unwrap_or_default(), 200);
     let lower = shown.to_lowercase();
-    if ["login", "signin", "saml", "oauth", "sso", "id.atlassian.com"]
-        .iter()
-        .any(|word| lower.contains(word))
+    if [
+        "login",
+        "signin",
+        "saml",
+        "oauth",
+        "sso",
+        "id.atlassian.com",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
     {
         return Failure::new(
             code::AUTH,
@@ -149,7 +177,9 @@ fn redirect(headers: &[(String, String)]) -> Failure {
     }
     Failure::new(
         code::INVALID,
-        format!("Confluence redirects to {shown}. Redirects are not followed; set base-url to the final address."),
+        format!(
+            "Confluence redirects to {shown}. Redirects are not followed; set base-url to the final address."
+        ),
     )
 }
 
@@ -161,12 +191,28 @@ mod tests {
     #[test]
     fn statuses() {
         for (status, body, code) in [
-            (400, r#"{"errors":[{"status":400,"code":"INVALID_REQUEST_PARAMETER","title":"bad","detail":null}]}"#, "invalid"),
+            (
+                400,
+                r#"{"errors":[{"status":400,"code":"INVALID_REQUEST_PARAMETER","title":"bad","detail":null}]}"#,
+                "invalid",
+            ),
             (401, "", "auth"),
-            (401, r#"{"code":401,"message":"Unauthorized; scope does not match"}"#, "forbidden"),
+            (
+                401,
+                r#"{"code":401,"message":"Unauthorized; scope does not match"}"#,
+                "forbidden",
+            ),
             (403, "XSRF check failed", "forbidden"),
-            (404, r#"{"statusCode":404,"message":"No content found"}"#, "not-found"),
-            (409, r#"{"statusCode":409,"message":"Version must be incremented on update. Current version is: 5"}"#, "conflict"),
+            (
+                404,
+                r#"{"statusCode":404,"message":"No content found"}"#,
+                "not-found",
+            ),
+            (
+                409,
+                r#"{"statusCode":409,"message":"Version must be incremented on update. Current version is: 5"}"#,
+                "conflict",
+            ),
             (413, "", "too-large"),
             (429, "", "rate-limited"),
             (500, "<html>", "unavailable"),
@@ -174,17 +220,32 @@ mod tests {
             (418, "", "invalid"),
             (199, "", "protocol"),
         ] {
-            assert_eq!(from_answer(status, &[], body.as_bytes()).code, code, "{status} {body}");
+            assert_eq!(
+                from_answer(status, &[], body.as_bytes()).code,
+                code,
+                "{status} {body}"
+            );
         }
         let location = |to: &str| vec![("location".to_owned(), to.to_owned())];
-        assert_eq!(from_answer(302, &location("https://id.atlassian.com/x?token=1"), b"").code, "auth");
+        assert_eq!(
+            from_answer(302, &location("https://id.atlassian.com/x?token=1"), b"").code,
+            "auth"
+        );
         let failure = from_answer(301, &location("https://evil.example/wiki?token=1"), b"");
         assert_eq!(
             failure.message,
             "Confluence redirects to https://evil.example/wiki. Redirects are not followed; set base-url to the final address."
         );
         assert_eq!(
-            from_answer(403, &[("x-seraph-loginreason".into(), "AUTHENTICATION_DENIED".into())], b"").code,
+            from_answer(
+                403,
+                &[(
+                    "x-seraph-loginreason".into(),
+                    "AUTHENTICATION_DENIED".into()
+                )],
+                b""
+            )
+            .code,
             "auth"
         );
         let failure = from_answer(429, &[("retry-after".into(), "9".into())], b"");

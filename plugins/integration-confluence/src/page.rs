@@ -42,12 +42,7 @@ impl Page {
         if !is_id(&id) {
             return None;
         }
-        let string = |path: &str| {
-            value
-                .pointer(path)
-                .and_then(text)
-                .unwrap_or_default()
-        };
+        let string = |path: &str| value.pointer(path).and_then(text).unwrap_or_default();
         let first = |paths: &[&str]| {
             paths
                 .iter()
@@ -56,13 +51,16 @@ impl Page {
                 .unwrap_or_default()
         };
         let webui = string("/_links/webui");
-        let base = [value.pointer("/_links/base"), links.and_then(|links| links.get("base"))]
-            .into_iter()
-            .flatten()
-            .find_map(Value::as_str)
-            .filter(|base| base.starts_with("https://") || base.starts_with("http://"))
-            .unwrap_or(root)
-            .trim_end_matches('/');
+        let base = [
+            value.pointer("/_links/base"),
+            links.and_then(|links| links.get("base")),
+        ]
+        .into_iter()
+        .flatten()
+        .find_map(Value::as_str)
+        .filter(|base| base.starts_with("https://") || base.starts_with("http://"))
+        .unwrap_or(root)
+        .trim_end_matches('/');
         let url = if webui.starts_with('/') {
             format!("{base}{webui}")
         } else {
@@ -147,16 +145,37 @@ mod tests {
             "_links":{"webui":"/spaces/OPS/pages/123/T","base":"https://x.atlassian.net/wiki"},"new":{"a":1}});
         let page = Page::read(&v2, None, "https://api/wiki").unwrap();
         assert_eq!(
-            (page.id.as_str(), page.version, page.space.as_str(), page.url.as_str(), page.message.as_str()),
-            ("123", 2, "OPS", "https://x.atlassian.net/wiki/spaces/OPS/pages/123/T", "m")
+            (
+                page.id.as_str(),
+                page.version,
+                page.space.as_str(),
+                page.url.as_str(),
+                page.message.as_str()
+            ),
+            (
+                "123",
+                2,
+                "OPS",
+                "https://x.atlassian.net/wiki/spaces/OPS/pages/123/T",
+                "m"
+            )
         );
-        assert_eq!((page.created.as_str(), page.updated.as_str()), ("2026-01-22T14:28:24.5Z", "2026-01-22T23:00:00Z"));
+        assert_eq!(
+            (page.created.as_str(), page.updated.as_str()),
+            ("2026-01-22T14:28:24.5Z", "2026-01-22T23:00:00Z")
+        );
         let v1 = json!({"id":7,"type":"page","status":"trashed","title":"T","space":{"key":"OPS"},
             "version":{"number":1,"when":"2026-01-22T14:28:24.000+01:00","by":{"displayName":"Ann"}},
             "_links":{"webui":"/display/OPS/T"}});
-        let page = Page::read(&v1, Some(&json!({"base":"https://c.example"})), "https://r").unwrap();
+        let page =
+            Page::read(&v1, Some(&json!({"base":"https://c.example"})), "https://r").unwrap();
         assert_eq!(
-            (page.id.as_str(), page.space.as_str(), page.url.as_str(), page.author.as_str()),
+            (
+                page.id.as_str(),
+                page.space.as_str(),
+                page.url.as_str(),
+                page.author.as_str()
+            ),
             ("7", "OPS", "https://c.example/display/OPS/T", "Ann")
         );
         assert!(!page.is_current());
@@ -166,10 +185,16 @@ mod tests {
     #[test]
     fn what_is_absent_or_odd() {
         let page = Page::read(&json!({"id":"1"}), None, "https://r").unwrap();
-        assert_eq!((page.url.as_str(), page.version, page.kind.as_str()), ("https://r/pages/viewpage.action?pageId=1", 0, "page"));
+        assert_eq!(
+            (page.url.as_str(), page.version, page.kind.as_str()),
+            ("https://r/pages/viewpage.action?pageId=1", 0, "page")
+        );
         let odd = json!({"id":"1","_links":{"webui":"javascript:x","base":"javascript:y"},"version":7,"title":null,"createdAt":"soon"});
         let page = Page::read(&odd, None, "https://r").unwrap();
-        assert_eq!((page.url.as_str(), page.created.as_str()), ("https://r/pages/viewpage.action?pageId=1", ""));
+        assert_eq!(
+            (page.url.as_str(), page.created.as_str()),
+            ("https://r/pages/viewpage.action?pageId=1", "")
+        );
         for id in [json!("../1"), json!(""), json!(null), json!("1?x")] {
             assert_eq!(Page::read(&json!({"id":id}), None, "https://r"), None);
         }

@@ -123,7 +123,10 @@ pub fn publish(confluence: &Confluence<'_>, document: &Document) -> Result<Publi
     };
     if let Some(known) = &document.known {
         let version = known.version.parse().map_err(|_| {
-            Failure::new(code::INVALID, "The version that is remembered of the page is no number.")
+            Failure::new(
+                code::INVALID,
+                "The version that is remembered of the page is no number.",
+            )
         })?;
         let base = Base {
             version,
@@ -150,7 +153,12 @@ pub fn publish(confluence: &Confluence<'_>, document: &Document) -> Result<Publi
 ///
 /// # Errors
 /// Those of the contract.
-pub fn create_once(confluence: &Confluence<'_>, content: &Content, space: &str, parent: Option<&str>) -> Result<Page, Failure> {
+pub fn create_once(
+    confluence: &Confluence<'_>,
+    content: &Content,
+    space: &str,
+    parent: Option<&str>,
+) -> Result<Page, Failure> {
     let job = Job {
         confluence,
         content,
@@ -215,7 +223,12 @@ impl Job<'_, '_> {
         Ok(property.is_some_and(|value| marker.is_property(&value, &page.id)))
     }
 
-    fn create(&self, space: &Space, parent: Option<&str>, taken: [bool; 2]) -> Result<Published, Failure> {
+    fn create(
+        &self,
+        space: &Space,
+        parent: Option<&str>,
+        taken: [bool; 2],
+    ) -> Result<Published, Failure> {
         let parent = parent.map(str::trim).filter(|parent| !parent.is_empty());
         for (title, taken) in self.content.titles.iter().zip(taken) {
             if taken {
@@ -226,14 +239,16 @@ impl Job<'_, '_> {
                 Ok(page) => page,
                 // Taken since we looked, by another attempt of ours or by someone else; or by a page that is hidden
                 // from us.
-                Err(WriteError::TitleTaken(_) | WriteError::Stale(_)) => match self.locate(space)? {
-                    Found::Ours(page) => {
-                        let published = self.update(*page, None)?;
-                        self.leave_traces(&published.remote.id);
-                        return Ok(published);
+                Err(WriteError::TitleTaken(_) | WriteError::Stale(_)) => {
+                    match self.locate(space)? {
+                        Found::Ours(page) => {
+                            let published = self.update(*page, None)?;
+                            self.leave_traces(&published.remote.id);
+                            return Ok(published);
+                        }
+                        Found::Taken(_) => continue,
                     }
-                    Found::Taken(_) => continue,
-                },
+                }
                 Err(WriteError::Unknown(failure)) => match self.locate(space) {
                     Ok(Found::Ours(page)) if self.content.is_in(&page) => *page,
                     Ok(Found::Ours(page)) => return self.update(*page, None),
@@ -278,7 +293,8 @@ impl Job<'_, '_> {
             Err(failure) => Err(failure),
         };
         if let Err(failure) = written {
-            host.log.warn(&format!("page {id} has no property: {failure}"));
+            host.log
+                .warn(&format!("page {id} has no property: {failure}"));
         }
     }
 
@@ -294,7 +310,11 @@ impl Job<'_, '_> {
             };
             let titled = self.content.titles.contains(&page.title);
             if titled && last.as_deref() == Some(short(&self.content.sha256)) {
-                let outcome = if tried { Outcome::Updated } else { Outcome::Unchanged };
+                let outcome = if tried {
+                    Outcome::Updated
+                } else {
+                    Outcome::Unchanged
+                };
                 return Ok(self.published(&page, outcome));
             }
             // A page that got a suffix keeps it.
@@ -308,12 +328,17 @@ impl Job<'_, '_> {
             };
             tried = true;
             let number = page.version.saturating_add(1);
-            match self.confluence.update_page(&page.id, number, &self.content.write(title)) {
+            match self
+                .confluence
+                .update_page(&page.id, number, &self.content.write(title))
+            {
                 Ok(written) => return Ok(self.published(&written, Outcome::Updated)),
                 Err(WriteError::TitleTaken(failure)) if suffix => return Err(failure),
                 Err(WriteError::TitleTaken(_)) => suffix = true,
                 Err(WriteError::Refused(failure)) => return Err(failure),
-                Err(WriteError::Stale(_)) => page = self.confluence.page(&page.id)?.ok_or_else(gone)?,
+                Err(WriteError::Stale(_)) => {
+                    page = self.confluence.page(&page.id)?.ok_or_else(gone)?
+                }
                 Err(WriteError::Unknown(failure)) => {
                     let Ok(Some(now)) = self.confluence.page(&page.id) else {
                         return Err(Failure {
@@ -345,7 +370,8 @@ impl Job<'_, '_> {
         let Some(ours) = self.confluence.page_version(&page.id, base.version)? else {
             return Ok(None);
         };
-        let same = ours.title == page.title && without_volatile(&ours.body) == without_volatile(&page.body);
+        let same = ours.title == page.title
+            && without_volatile(&ours.body) == without_volatile(&page.body);
         Ok(same.then_some(digest))
     }
 

@@ -92,7 +92,11 @@ impl<'a> Confluence<'a> {
             let cloud = known.get("flavour").and_then(Value::as_str) == Some("cloud");
             return Ok(Self {
                 client: client(root),
-                flavour: if cloud { Flavour::Cloud } else { Flavour::DataCenter },
+                flavour: if cloud {
+                    Flavour::Cloud
+                } else {
+                    Flavour::DataCenter
+                },
                 settings,
             });
         }
@@ -108,10 +112,15 @@ impl<'a> Confluence<'a> {
             let client = client(root);
             match client.get(path) {
                 Ok(answer) if answer.json.get("results").is_some_and(Value::is_array) => {
-                    let word = if flavour == Flavour::Cloud { "cloud" } else { "datacenter" };
+                    let word = if flavour == Flavour::Cloud {
+                        "cloud"
+                    } else {
+                        "datacenter"
+                    };
                     let note = json!({ "base": base, "root": root, "flavour": word });
                     if let Err(failure) = host.kv.set(FLAVOUR_KEY, note.to_string().as_bytes()) {
-                        host.log.warn(&format!("the flavour is not remembered: {failure}"));
+                        host.log
+                            .warn(&format!("the flavour is not remembered: {failure}"));
                     }
                     return Ok(Self {
                         client,
@@ -165,10 +174,16 @@ impl<'a> Confluence<'a> {
         if text("type") == Some("anonymous") {
             return Ok(None);
         }
-        Ok(["displayName", "publicName", "username", "email", "accountId"]
-            .iter()
-            .find_map(|name| text(name))
-            .map(str::to_owned))
+        Ok([
+            "displayName",
+            "publicName",
+            "username",
+            "email",
+            "accountId",
+        ]
+        .iter()
+        .find_map(|name| text(name))
+        .map(str::to_owned))
     }
 
     /// A page of the list of spaces.
@@ -176,7 +191,11 @@ impl<'a> Confluence<'a> {
     /// # Errors
     /// `invalid` for a foreign cursor, or those of the contract.
     pub fn spaces(&self, cursor: Option<&str>) -> Result<(Vec<Space>, Option<String>), Failure> {
-        let list = if self.cloud() { "/api/v2/spaces" } else { "/rest/api/space" };
+        let list = if self.cloud() {
+            "/api/v2/spaces"
+        } else {
+            "/rest/api/space"
+        };
         let path = match cursor {
             Some(cursor) => paging::checked(cursor, list)?.to_owned(),
             None => format!("{list}?limit=100"),
@@ -218,11 +237,15 @@ impl<'a> Confluence<'a> {
         let missing = || {
             Failure::new(
                 code::NOT_FOUND,
-                format!("There is no space {key:?} in Confluence, or the credential may not see it."),
+                format!(
+                    "There is no space {key:?} in Confluence, or the credential may not see it."
+                ),
             )
         };
         let found = if self.cloud() {
-            let answer = self.client.get(&format!("/api/v2/spaces?keys={encoded}&limit=5"))?;
+            let answer = self
+                .client
+                .get(&format!("/api/v2/spaces?keys={encoded}&limit=5"))?;
             results(&answer)?
                 .iter()
                 .filter_map(|value| self.read_space(value, &answer.json))
@@ -258,7 +281,9 @@ impl<'a> Confluence<'a> {
         let path = if self.cloud() {
             format!("/api/v2/pages/{id}?version={version}&body-format=storage")
         } else {
-            format!("/rest/api/content/{id}?status=historical&version={version}&expand=version,space,body.storage")
+            format!(
+                "/rest/api/content/{id}?status=historical&version={version}&expand=version,space,body.storage"
+            )
         };
         Ok(self.page_at(&path)?.filter(|page| page.version == version))
     }
@@ -269,7 +294,10 @@ impl<'a> Confluence<'a> {
         };
         match self.read_page(&answer.json) {
             Some(page) => Ok(Some(page)),
-            None => Err(unexpected("a page without an id", answer.json.to_string().as_bytes())),
+            None => Err(unexpected(
+                "a page without an id",
+                answer.json.to_string().as_bytes(),
+            )),
         }
     }
 
@@ -299,14 +327,22 @@ impl<'a> Confluence<'a> {
         })
     }
 
-    fn list<T>(&self, path: String, read: impl Fn(&Value, Option<&Value>) -> Option<T>) -> Result<Vec<T>, Failure> {
+    fn list<T>(
+        &self,
+        path: String,
+        read: impl Fn(&Value, Option<&Value>) -> Option<T>,
+    ) -> Result<Vec<T>, Failure> {
         let mut items = Vec::new();
         let mut next = Some(path);
         for _ in 0..MAX_LIST_PAGES {
             let Some(path) = next else { break };
             let answer = self.client.get(&path)?;
             let links = answer.json.get("_links");
-            items.extend(results(&answer)?.iter().filter_map(|value| read(value, links)));
+            items.extend(
+                results(&answer)?
+                    .iter()
+                    .filter_map(|value| read(value, links)),
+            );
             next = paging::next(&answer.json, &answer.headers);
         }
         Ok(items)
@@ -316,7 +352,12 @@ impl<'a> Confluence<'a> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn create_page(&self, space: &Space, parent: Option<&str>, write: &Write<'_>) -> Result<Page, WriteError> {
+    pub fn create_page(
+        &self,
+        space: &Space,
+        parent: Option<&str>,
+        write: &Write<'_>,
+    ) -> Result<Page, WriteError> {
         if let Some(parent) = parent {
             checked_id(parent).map_err(WriteError::Refused)?;
         }
@@ -327,7 +368,11 @@ impl<'a> Confluence<'a> {
             ("/api/v2/pages", body)
         } else {
             let mut body = json!({ "type": "page", "title": write.title, "space": { "key": space.key }, "body": { "storage": storage } });
-            insert(&mut body, "ancestors", parent.map(|id| json!([{ "id": id }])));
+            insert(
+                &mut body,
+                "ancestors",
+                parent.map(|id| json!([{ "id": id }])),
+            );
             ("/rest/api/content", body)
         };
         self.written(self.client.write("POST", path, Body::Json(body))?)
@@ -337,7 +382,12 @@ impl<'a> Confluence<'a> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn update_page(&self, id: &str, number: u64, write: &Write<'_>) -> Result<Page, WriteError> {
+    pub fn update_page(
+        &self,
+        id: &str,
+        number: u64,
+        write: &Write<'_>,
+    ) -> Result<Page, WriteError> {
         let id = checked_id(id).map_err(WriteError::Refused)?;
         let storage = json!({ "value": write.body, "representation": "storage" });
         let version = json!({ "number": number, "message": write.message });
@@ -357,7 +407,10 @@ impl<'a> Confluence<'a> {
 
     fn written(&self, answer: Answer) -> Result<Page, WriteError> {
         self.read_page(&answer.json).ok_or_else(|| {
-            WriteError::Unknown(unexpected("a page without an id", answer.json.to_string().as_bytes()))
+            WriteError::Unknown(unexpected(
+                "a page without an id",
+                answer.json.to_string().as_bytes(),
+            ))
         })
     }
 
@@ -376,7 +429,9 @@ impl<'a> Confluence<'a> {
             })?;
             return Ok(values.into_iter().next());
         }
-        let answer = self.client.find(&format!("/rest/api/content/{id}/property/{PROPERTY_KEY}"))?;
+        let answer = self
+            .client
+            .find(&format!("/rest/api/content/{id}/property/{PROPERTY_KEY}"))?;
         Ok(answer.and_then(|answer| answer.json.get("value").cloned()))
     }
 
@@ -392,29 +447,43 @@ impl<'a> Confluence<'a> {
             format!("/rest/api/content/{id}/property")
         };
         let body = json!({ "key": PROPERTY_KEY, "value": value });
-        self.client.write("POST", &path, Body::Json(body)).map(|_| ())
+        self.client
+            .write("POST", &path, Body::Json(body))
+            .map(|_| ())
     }
 
     /// A page of the hits of a query, and where the next one is.
     ///
     /// # Errors
     /// `invalid` for a foreign cursor, or those of the contract.
-    pub fn search(&self, cql: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<Page>, Option<String>), Failure> {
+    pub fn search(
+        &self,
+        cql: &str,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<Page>, Option<String>), Failure> {
         let (list, expand) = if self.cloud() {
-            ("/rest/api/search", "content.version,content.space,content.history")
+            (
+                "/rest/api/search",
+                "content.version,content.space,content.history",
+            )
         } else {
             ("/rest/api/content/search", "version,space,history")
         };
         let path = match cursor {
             Some(cursor) => paging::checked(cursor, list)?.to_owned(),
-            None => format!("{list}?cql={}&limit={limit}&expand={expand}", percent_encode(cql)),
+            None => format!(
+                "{list}?cql={}&limit={limit}&expand={expand}",
+                percent_encode(cql)
+            ),
         };
         let answer = self.client.get(&path)?;
         let links = answer.json.get("_links");
         let pages = results(&answer)?
             .iter()
             .filter_map(|hit| {
-                let mut page = Page::read(hit.get("content").unwrap_or(hit), links, &self.client.root)?;
+                let mut page =
+                    Page::read(hit.get("content").unwrap_or(hit), links, &self.client.root)?;
                 if page.updated.is_empty() {
                     let changed = hit.get("lastModified").and_then(Value::as_str);
                     page.updated = crate::page::instant(changed.unwrap_or_default());
@@ -448,7 +517,13 @@ impl<'a> Confluence<'a> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn upload(&self, id: &str, known: Option<&Attached>, media_type: String, body: Vec<u8>) -> Result<Attached, WriteError> {
+    pub fn upload(
+        &self,
+        id: &str,
+        known: Option<&Attached>,
+        media_type: String,
+        body: Vec<u8>,
+    ) -> Result<Attached, WriteError> {
         let id = checked_id(id).map_err(WriteError::Refused)?;
         let list = format!("/rest/api/content/{id}/child/attachment");
         let (method, path) = match known {
@@ -460,10 +535,15 @@ impl<'a> Confluence<'a> {
             None if self.cloud() => ("PUT", list),
             None => ("POST", list),
         };
-        let answer = self.client.write(method, &path, Body::Raw(media_type, body))?;
+        let answer = self
+            .client
+            .write(method, &path, Body::Raw(media_type, body))?;
         let value = answer.json.pointer("/results/0").unwrap_or(&answer.json);
         read_attached(value).ok_or_else(|| {
-            WriteError::Unknown(unexpected("a file without an id", answer.json.to_string().as_bytes()))
+            WriteError::Unknown(unexpected(
+                "a file without an id",
+                answer.json.to_string().as_bytes(),
+            ))
         })
     }
 }
@@ -490,7 +570,10 @@ fn checked_id(id: &str) -> Result<&str, Failure> {
     if is_id(id) {
         Ok(id)
     } else {
-        Err(Failure::new(code::INVALID, "This is not the id of a Confluence page."))
+        Err(Failure::new(
+            code::INVALID,
+            "This is not the id of a Confluence page.",
+        ))
     }
 }
 

@@ -45,7 +45,9 @@ impl Settings {
         };
         let invalid = |message: &str| Failure::new(code::INVALID, message);
         let url = get("base-url").ok_or_else(|| {
-            invalid("The setting base-url is missing. An example: https://example.atlassian.net/wiki")
+            invalid(
+                "The setting base-url is missing. An example: https://example.atlassian.net/wiki",
+            )
         })?;
         let (rest, plain) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
             (Some(rest), _) => (rest, false),
@@ -132,18 +134,42 @@ mod tests {
     fn bases_and_flavours() {
         let cloud = Some(Flavour::Cloud);
         for (url, base, flavour) in [
-            ("https://x.atlassian.net", "https://x.atlassian.net/wiki", cloud),
-            ("https://x.atlassian.net/wiki/", "https://x.atlassian.net/wiki", cloud),
-            ("https://api.atlassian.com/ex/confluence/1-2", "https://api.atlassian.com/ex/confluence/1-2/wiki", cloud),
+            (
+                "https://x.atlassian.net",
+                "https://x.atlassian.net/wiki",
+                cloud,
+            ),
+            (
+                "https://x.atlassian.net/wiki/",
+                "https://x.atlassian.net/wiki",
+                cloud,
+            ),
+            (
+                "https://api.atlassian.com/ex/confluence/1-2",
+                "https://api.atlassian.com/ex/confluence/1-2/wiki",
+                cloud,
+            ),
             ("https://host/confluence//", "https://host/confluence", None),
             ("http://127.0.0.1:8090/x", "http://127.0.0.1:8090/x", None),
             ("http://[::1]:8090", "http://[::1]:8090", None),
-            ("https://x.atlassian.net.evil.example", "https://x.atlassian.net.evil.example", None),
+            (
+                "https://x.atlassian.net.evil.example",
+                "https://x.atlassian.net.evil.example",
+                None,
+            ),
         ] {
             let settings = Settings::read(&Pairs(&[("base-url", url)])).unwrap();
-            assert_eq!((settings.base.as_str(), settings.flavour), (base, flavour), "{url}");
+            assert_eq!(
+                (settings.base.as_str(), settings.flavour),
+                (base, flavour),
+                "{url}"
+            );
         }
-        let pairs = [("base-url", "https://h"), ("flavour", "datacenter"), ("space", " OPS ")];
+        let pairs = [
+            ("base-url", "https://h"),
+            ("flavour", "datacenter"),
+            ("space", " OPS "),
+        ];
         let settings = Settings::read(&Pairs(&pairs)).unwrap();
         assert_eq!(settings.flavour, Some(Flavour::DataCenter));
         assert_eq!(settings.space_or_default(" ").unwrap(), "OPS");
@@ -168,6 +194,11 @@ mod tests {
             assert!(failure.message.contains(word), "{url}: {}", failure.message);
         }
         let pairs = [("base-url", "https://h"), ("flavour", "x")];
-        assert!(Settings::read(&Pairs(&pairs)).unwrap_err().message.contains("flavour"));
+        assert!(
+            Settings::read(&Pairs(&pairs))
+                .unwrap_err()
+                .message
+                .contains("flavour")
+        );
     }
 }

@@ -220,6 +220,15 @@ impl<'a> Text<'a> {
         end
     }
 
+    /// Where the run of `byte` that begins at `i` ends, at most eight bytes on.
+    pub(crate) fn run_of(&self, i: usize, byte: u8) -> usize {
+        let mut end = i;
+        while end < i + 8 && self.at(end) == byte {
+            end += 1;
+        }
+        end
+    }
+
     /// Where the run of `class` that ends at `i` begins, at most `limit` bytes back.
     #[inline]
     pub(crate) fn run_back(&self, i: usize, class: Class, limit: usize) -> usize {

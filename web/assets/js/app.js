@@ -1,0 +1,99 @@
+// Starts the modules. Every page works without them; they make it faster to use.
+
+import { $, $$, on, debounce, html, parse, problem, replace } from "./dom.js";
+import { startChat } from "./chat.js";
+import { startKeys } from "./keys.js";
+import { startPalette } from "./palette.js";
+import { startPseudonyms } from "./pseudonyms.js";
+import { startSash } from "./sash.js";
+import { startTimes } from "./times.js";
+import { startUpload } from "./upload.js";
+import { startViewer } from "./viewer.js";
+
+document.documentElement.classList.add("js");
+
+// htmx: say what failed; drop empty fields from the address.
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  problem(status === 401 || status === 403 ? "You may not do this, or your session is over. Nothing was changed."
+    : `The server answered ${status}. Nothing was changed.`);
+});
+document.addEventListener("htmx:sendError", () => problem("The server cannot be reached. What you see is kept; try again."));
+document.addEventListener("htmx:configRequest", (event) => {
+  if (!event.detail.elt.matches("[data-tidy]")) return;
+  const fields = event.detail.parameters;
+  for (const name of Object.keys(fields)) if (fields[name] === "") delete fields[name];
+});
+on("submit", "[data-tidy]", (_, form) => {
+  for (const field of form.elements) if (field.name && field.value === "") field.disabled = true;
+  setTimeout(() => { for (const field of form.elements) field.disabled = false; });
+});
+
+// Ids and hashes are copied by a click.
+on("click", "[data-copy]", async (_, element) => {
+  try {
+    await navigator.clipboard.writeText(element.dataset.copy);
+    element.classList.add("copied");
+    setTimeout(() => element.classList.remove("copied"), 1200);
+  } catch {
+    getSelection().selectAllChildren(element);
+  }
+});
+for (const element of $$("[data-copy]")) element.title ||= "Copy";
+
+// Menus close by a click elsewhere and by Escape.
+document.addEventListener("click", (event) => {
+  for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of $$("details.menu[open]")) {
+    menu.open = false;
+    $("summary", menu).focus();
+  }
+});
+
+on("change", "[data-submit-on-change]", (_, form) => form.requestSubmit());
+on("click", "[data-opens]", (event, link) => {
+  const dialog = document.getElementById(link.dataset.opens);
+  if (!dialog) return;
+  event.preventDefault();
+  dialog.showModal();
+});
+
+// Folded columns are remembered by the server's side through a cookie, so that nothing shifts when a page comes.
+on("change", ".fold", () => {
+  const folded = ["left", "right"].filter((side) => $(`#fold-${side}`)?.checked);
+  document.cookie = `fold=${folded.join(".")}; path=/; max-age=31536000; samesite=strict`;
+});
+
+// A why shows its button when it has been changed.
+on("input", "[data-autosave]", (_, form) => form.classList.add("changed"));
+
+// The document: a preview while typing, and a question before what was typed is lost.
+let unsaved = false;
+const preview = debounce(350, async (form) => {
+  try {
+    const body = new URLSearchParams({ markdown: form.elements.markdown.value });
+    replace(parse(await html(form.dataset.preview, { method: "POST", body })).firstElementChild);
+  } catch (error) {
+    problem(error.message);
+  }
+});
+on("input", "#editor", (event, form) => {
+  unsaved = true;
+  if (event.target.name === "markdown") preview(form);
+  const target = $(".publish span", form);
+  if (event.target.name === "title" && target) target.textContent = target.textContent.replace(/ \/ .*/, ` / ${event.target.value}`);
+});
+on("submit", "#editor", () => { unsaved = false; });
+addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+
+startTimes();
+startKeys();
+startPalette();
+startPseudonyms();
+startSash();
+startUpload();
+startViewer();
+startChat();

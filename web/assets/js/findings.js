@@ -1,0 +1,134 @@
+// Findings in the log viewer: walk through them, see why they are marked, judge them.
+
+import { $, $$, debounce, html, json, parse, post, problem, replace, writing } from "./dom.js";
+
+export function startFindings(viewer) {
+  let current = $("#finding")?.dataset.finding || "";
+  let busy = false;
+
+  const marks = (id) => $$(`[id="f-${CSS.escape(id)}"]`);
+
+  const show = () => {
+    for (const other of $$(".f.focus")) other.classList.remove("focus");
+    const [first] = current ? marks(current) : [];
+    for (const mark of current ? marks(current) : []) mark.classList.add("focus");
+    first?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    return first;
+  };
+
+  const detail = async (id) => {
+    try {
+      const section = parse(await html(`${viewer.href}/findings/${id}`)).firstElementChild;
+      if (id === current) replace(section);
+    } catch (error) {
+      problem(error.message);
+    }
+  };
+
+  const focus = (id, line) => {
+    current = id;
+    if (line) viewer.go(line);
+    show()?.focus({ preventScroll: true });
+    const query = new URLSearchParams({ finding: id, view: viewer.view });
+    history.replaceState(null, "", `${viewer.href}?${query}${line ? `#L${line}` : location.hash}`);
+    return detail(id);
+  };
+
+  const step = async (dir) => {
+    if (busy) return;
+    busy = true;
+    try {
+      const at = Number($("#finding")?.dataset.line) || 0;
+      const seen = at > viewer.top && at <= viewer.top + viewer.visible;
+      const line = current && seen ? at : dir === "next" ? Math.floor(viewer.top) + 1 : Math.ceil(viewer.top + viewer.visible);
+      const query = new URLSearchParams({ line, dir });
+      if (current && seen) query.set("finding", current);
+      for (const kind of viewer.kinds()) query.append("kind", kind);
+      const found = await json(`${viewer.href}/findings/next?${query}`);
+      if (found) await focus(found.id, found.line);
+      else problem(dir === "next" ? "No further finding." : "No finding before this one.");
+    } catch (error) {
+      problem(error.message);
+    }
+    busy = false;
+  };
+
+  const legend = debounce(200, async () => {
+    const old = $("#legend");
+    if (!old) return;
+    try {
+      const unchecked = $$("input[name=kind]:not(:checked)", old).map((box) => box.value);
+      const fresh = parse(await html(`${viewer.href}/legend?view=${viewer.view}`)).firstElementChild;
+      for (const box of $$("input[name=kind]", fresh)) box.checked = !unchecked.includes(box.value);
+      replace(fresh);
+      const pending = $$("[data-pending]", fresh).reduce((sum, cell) => sum + Number(cell.dataset.pending), 0);
+      const total = $("#pending");
+      if (total) total.textContent = pending.toLocaleString("en");
+    } catch (error) {
+      problem(error.message);
+    }
+  });
+
+  const judge = async (verdict) => {
+    if (!current || viewer.box.dataset.canWrite !== "true") return;
+    const id = current;
+    try {
+      await post(`${viewer.href}/findings/${id}`, { verdict });
+      for (const mark of marks(id)) {
+        mark.classList.remove("pending", "accepted", "rejected");
+        mark.classList.add(verdict);
+      }
+      problem("");
+      await detail(id);
+      legend();
+    } catch (error) {
+      problem(error.message);
+    }
+  };
+
+  const judgeAll = async (kind, verdict) => {
+    if (!kind || viewer.box.dataset.canWrite !== "true") return;
+    try {
+      await post(`${viewer.href}/findings`, { kind, verdict });
+      problem("");
+      viewer.reload();
+      if (current) await detail(current);
+      legend();
+    } catch (error) {
+      problem(error.message);
+    }
+  };
+
+  viewer.box.addEventListener("rows", show);
+  viewer.box.addEventListener("click", (event) => {
+    const mark = event.target.closest(".f");
+    if (!mark || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    focus(mark.id.slice(2), Number(mark.closest(".row").id.slice(1)));
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.closest("#finding, #legend") || form.method !== "post") return;
+    event.preventDefault();
+    const verdict = event.submitter?.value;
+    if (form.elements.kind) judgeAll(form.elements.kind.value, verdict);
+    else judge(verdict);
+  });
+  for (const button of $$("[data-step]")) button.addEventListener("click", () => step(button.dataset.step));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
+    const kind = $("#finding")?.dataset.kind;
+    const act = {
+      n: () => step("next"),
+      p: () => step("prev"),
+      a: () => judge("accepted"),
+      r: () => judge("rejected"),
+      A: () => judgeAll(kind, "accepted"),
+      R: () => judgeAll(kind, "rejected"),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  show();
+}

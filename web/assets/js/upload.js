@@ -1,0 +1,129 @@
+// Uploads with progress, one file after the other; a file can be dropped anywhere on the page. Scanning goes on at the
+// server and shows in the evidence, which the page asks for again.
+
+import { $, html, make, on, parse, problem, replace } from "./dom.js";
+
+const queue = [];
+let current = null;
+
+function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let n = bytes;
+  let unit = 0;
+  while (n >= 1024 && unit < units.length - 1) { n /= 1024; unit += 1; }
+  return `${n < 10 && unit > 0 ? n.toFixed(1) : Math.round(n)}\u00a0${units[unit]}`;
+}
+
+function left(seconds) {
+  if (!Number.isFinite(seconds)) return "";
+  return seconds <= 90 ? ` · about ${Math.ceil(seconds)}\u00a0s left` : ` · about ${Math.round(seconds / 60)}\u00a0min left`;
+}
+
+/** The evidence as it is now. */
+async function refreshEvidence() {
+  const incident = $("#bench")?.dataset.incident;
+  const log = $(".log-card.current")?.dataset.log;
+  if (!incident) return;
+  try {
+    replace(parse(await html(`/incidents/${incident}/evidence${log ? `?log=${log}` : ""}`)).firstElementChild);
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+function row(form, file) {
+  const item = make("li");
+  const bar = make("progress");
+  const foot = make("p");
+  const state = make("span", "nums muted", `Waiting · ${size(file.size)}`);
+  const cancel = make("button", "link", "Cancel");
+  cancel.type = "button";
+  cancel.setAttribute("aria-label", `Cancel ${file.name}`);
+  bar.max = 100;
+  bar.value = 0;
+  bar.setAttribute("aria-label", `Uploading ${file.name}`);
+  foot.append(state, cancel);
+  item.append(make("strong", "", file.name), bar, foot);
+  $(".uploads", form).append(item);
+  const end = (text, bad) => {
+    bar.remove();
+    cancel.remove();
+    state.className = bad ? "error" : "muted";
+    state.textContent = text;
+  };
+  return { item, bar, state, cancel, end };
+}
+
+function send({ form, file, view }) {
+  const xhr = new XMLHttpRequest();
+  const began = performance.now();
+  const data = new FormData();
+  data.append("file", file, file.name);
+  current = xhr;
+  xhr.open("POST", form.action);
+  xhr.setRequestHeader("Accept", "application/json");
+  xhr.upload.onprogress = (event) => {
+    if (!event.lengthComputable) return;
+    const seconds = (performance.now() - began) / 1000;
+    view.bar.value = (event.loaded / event.total) * 100;
+    view.state.textContent = event.loaded === event.total ? "Scanning what has arrived…"
+      : `Uploading ${size(event.loaded)} of ${size(event.total)}${seconds > 2 ? left((seconds / event.loaded) * (event.total - event.loaded)) : ""}`;
+  };
+  xhr.onload = () => {
+    let body = {};
+    try { body = JSON.parse(xhr.responseText); } catch { /* not JSON: the status says enough */ }
+    if (xhr.status >= 200 && xhr.status < 300) {
+      if (body.duplicate_of) view.end(`The same file is here already: ${body.duplicate_of.name}`);
+      else view.item.remove();
+      problem("");
+    } else {
+      view.end(body.detail || body.title || `The server answered ${xhr.status}. The file was not added.`, true);
+    }
+    refreshEvidence();
+    next();
+  };
+  xhr.onerror = () => { view.end("The connection broke. The file was not added; try again.", true); next(); };
+  xhr.onabort = () => { view.end("Cancelled. The file was not added."); refreshEvidence(); next(); };
+  view.cancel.onclick = () => xhr.abort();
+  xhr.send(data);
+}
+
+function next() {
+  current = null;
+  const job = queue.shift();
+  if (job) send(job);
+}
+
+function add(form, files) {
+  for (const file of files) {
+    const job = { form, file, view: row(form, file) };
+    job.view.cancel.onclick = () => {
+      queue.splice(queue.indexOf(job), 1);
+      job.view.end("Cancelled. The file was not added.");
+    };
+    queue.push(job);
+  }
+  if (!current) next();
+}
+
+export function startUpload() {
+  on("change", "[data-upload] input[type=file]", (_, input) => {
+    add(input.form, input.files);
+    input.value = "";
+  });
+  const files = (event) => event.dataTransfer?.types.includes("Files") && $("[data-upload]");
+  let depth = 0;
+  const drag = (over) => document.body.classList.toggle("dragging", over);
+  addEventListener("dragenter", (event) => { if (files(event)) { depth += 1; drag(true); } });
+  addEventListener("dragleave", (event) => { if (files(event)) { depth -= 1; drag(depth > 0); } });
+  addEventListener("dragover", (event) => { if (files(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    const form = files(event);
+    if (!form) return;
+    event.preventDefault();
+    depth = 0;
+    drag(false);
+    add(event.target.closest?.("[data-upload]") || form, event.dataTransfer.files);
+  });
+  addEventListener("beforeunload", (event) => { if (current) event.preventDefault(); });
+}

@@ -174,15 +174,15 @@ fn log(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             remarks: Vec::new(),
         },
         view: View::Original,
-        lines: lines(1, 200, View::Original),
+        lines: lines(1, 100, View::Original),
         from: 1,
-        page: 200,
+        page: 100,
         whole: false,
         kinds: kinds(),
         finding: None,
     };
     gallery.page("log", &page)?;
-    let masked = LogPage { view: View::Masked, lines: lines(1, 200, View::Masked), ..page.clone() };
+    let masked = LogPage { view: View::Masked, lines: lines(1, 100, View::Masked), ..page.clone() };
     gallery.page("log-masked", &masked)?;
     let detail = FindingDetail {
         incident: Id::new(INCIDENT),
@@ -205,7 +205,7 @@ fn log(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         of_kind: Count(96),
         can_write: true,
     };
-    let mut heavy = LogPage { from: 1_180_001, lines: lines(1_180_001, 200, View::Original), finding: Some(detail), ..page.clone() };
+    let mut heavy = LogPage { from: 1_180_001, lines: lines(1_180_001, 100, View::Original), finding: Some(detail), ..page.clone() };
     heavy.log.remarks = vec!["12 bytes are not UTF-8 and are shown as \u{fffd}.".to_owned()];
     gallery.page("log-finding", &heavy)?;
     let mut empty = LogPage { lines: Vec::new(), kinds: Vec::new(), ..page };

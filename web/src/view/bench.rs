@@ -271,6 +271,12 @@ impl Evidence {
     pub fn is_busy(&self) -> bool {
         self.logs.iter().any(|log| log.state.progress().is_some())
     }
+
+    /// The log that is being read.
+    #[must_use]
+    pub fn current(&self) -> Option<&Id> {
+        self.logs.iter().find(|log| log.current).map(|log| &log.id)
+    }
 }
 
 /// `GET /incidents/{id}/evidence[?log={id}]`: the left column alone; root `<div id="evidence">`. `log` marks what is

@@ -13,7 +13,8 @@
 //! | `sash` | HTML ([`super::bench::SashFragment`]) | replaces `#sash` |
 //! | `end` | HTML of the turn ([`TurnFragment`]) | replaces `#turn-{turn}` and closes the stream |
 //!
-//! A stream for a turn that is over sends `end` at once.
+//! The stream stays open while a tool call waits for a person: another browser may decide. A stream for a turn that is
+//! over sends `end` at once.
 
 use askama::Template;
 

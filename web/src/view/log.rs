@@ -266,7 +266,7 @@ pub struct LogPage {
     pub log: LogHead,
     /// Which text is shown.
     pub view: View,
-    /// The rows from `from`; 200.
+    /// The rows from `from`; 100, so that the page stays below 100 KB.
     pub lines: Vec<LogLine>,
     /// The first line on the page, counted from one.
     pub from: u64,

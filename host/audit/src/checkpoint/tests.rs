@@ -160,3 +160,15 @@ proptest! {
         prop_assert!(SignedCheckpoint::parse(&note[..end]).is_err());
     }
 }
+
+#[test]
+fn a_key_that_anyone_can_sign_for_is_refused() {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let weak = VerifierKey::new(ORIGIN, VerifyingKey::from_bytes(&identity).unwrap()).unwrap();
+    assert!(weak.key().is_weak());
+    assert_eq!(
+        weak.to_string().parse::<VerifierKey>(),
+        Err(CheckpointError::VerifierKey)
+    );
+}

@@ -200,6 +200,63 @@ fn the_empty_tree() {
 }
 
 #[test]
+fn a_path_has_the_length_that_the_sizes_call_for() {
+    let leaves = leaves(4);
+    let root = root_of(&leaves, 2);
+    let path = vec![leaves[1]];
+    InclusionProof {
+        index: 0,
+        size: 2,
+        path: path.clone(),
+    }
+    .verify(&leaves[0], &root)
+    .unwrap();
+    assert!(
+        InclusionProof {
+            index: 0,
+            size: 4,
+            path: path.clone()
+        }
+        .verify(&leaves[0], &root)
+        .is_err()
+    );
+    ConsistencyProof {
+        old_size: 1,
+        new_size: 2,
+        path: path.clone(),
+    }
+    .verify(&leaves[0], &root)
+    .unwrap();
+    assert!(
+        ConsistencyProof {
+            old_size: 1,
+            new_size: 4,
+            path: path.clone()
+        }
+        .verify(&leaves[0], &root)
+        .is_err()
+    );
+    assert!(
+        ConsistencyProof {
+            old_size: 0,
+            new_size: 2,
+            path: path.clone()
+        }
+        .verify(&empty_root(), &root)
+        .is_err()
+    );
+    assert!(
+        ConsistencyProof {
+            old_size: 2,
+            new_size: 2,
+            path
+        }
+        .verify(&root, &root)
+        .is_err()
+    );
+}
+
+#[test]
 fn what_is_not_there_cannot_be_proved() {
     let leaves = leaves(5);
     let leaves = leaves.as_slice();

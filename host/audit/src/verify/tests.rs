@@ -330,3 +330,75 @@ fn what_can_still_be_trusted_is_told() {
     }));
     assert_eq!(verifier.confirmed(), 8);
 }
+
+#[test]
+fn an_outcome_that_does_not_fit_comes_before_a_later_fault() {
+    let mut log = Log::of([
+        entry(0, ""),
+        Entry {
+            index: 1,
+            ..entry(2, "")
+        },
+        Entry {
+            intent: Some(1),
+            index: 2,
+            ..entry(1, "")
+        },
+    ]);
+    log.rows.push(row(&entry(4, "")));
+    let what = FaultKind::OutcomeWithoutIntent { intent: 1 };
+    assert_eq!(
+        log.fault(),
+        Fault {
+            index: Some(2),
+            what
+        }
+    );
+}
+
+#[test]
+fn two_stored_checkpoints_that_contradict_each_other_are_a_fork() {
+    let mut log = Log::honest(9);
+    log.outside.clear();
+    log.stored.push(note(8, leaf_hash(b"other history")));
+    let stored = |place| Note {
+        origin: Origin::Stored,
+        place,
+    };
+    let what = FaultKind::Forked {
+        one: stored(3),
+        other: stored(2),
+        size: 8,
+    };
+    assert_eq!(
+        log.fault(),
+        Fault {
+            index: Some(4),
+            what
+        }
+    );
+}
+
+#[test]
+fn a_stored_checkpoint_that_is_ahead_is_named_before_an_outside_one() {
+    let mut log = Log::honest(9);
+    log.rows.truncate(6);
+    log.outside = Log::honest(12).outside;
+    let note = Note {
+        origin: Origin::Stored,
+        place: 2,
+    };
+    let what = FaultKind::Truncated {
+        note,
+        size: 8,
+        entries: 6,
+        confirmed: 4,
+    };
+    assert_eq!(
+        log.fault(),
+        Fault {
+            index: Some(6),
+            what
+        }
+    );
+}

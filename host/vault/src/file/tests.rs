@@ -40,6 +40,9 @@ fn creating_never_overwrites() {
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), "something");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Neither where the file system has no links.
+    assert!(write_durably(&path, &MasterKey::generate().unwrap()).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "something");
     // Neither through a link that leads nowhere.
     let link = folder.path().join("link");
     symlink(folder.path().join("nowhere"), &link).unwrap();

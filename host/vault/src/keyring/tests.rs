@@ -120,6 +120,20 @@ fn keys_cannot_be_removed_exchanged_or_brought_in() {
         copy.keys[1].wrapped = wrapped;
     });
     changed(&|copy| {
+        let last = copy.keys[5].clone();
+        copy.keys.push(last);
+    });
+    changed(&|copy| {
+        (copy.keys[3].purpose, copy.keys[4].purpose) = (Purpose::Session, Purpose::CacheMac)
+    });
+    changed(&|copy| {
+        let wrapped = copy.keys[0].clone();
+        copy.keys.push(WrappedKey {
+            id: KeyId(7),
+            ..wrapped
+        });
+    });
+    changed(&|copy| {
         let first = copy.keys[0].clone();
         copy.keys.push(first);
     });

@@ -193,6 +193,24 @@ fn the_database_key_is_64_digits_and_stays() {
 }
 
 #[test]
+fn older_keys_come_newest_first() {
+    let keyring = Keyring::create(&master()).unwrap();
+    let twice = keyring
+        .rotate(&master(), Purpose::Database)
+        .unwrap()
+        .rotate(&master(), Purpose::Database)
+        .unwrap();
+    let vault = twice.open(&master()).unwrap();
+    assert_eq!(vault.key_id(Purpose::Database), KeyId(8));
+    let ids: Vec<_> = vault
+        .older_database_keys_hex()
+        .iter()
+        .map(|(id, _)| *id)
+        .collect();
+    assert_eq!(ids, [KeyId(7), KeyId(1)]);
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let vault = vault();
     let key = vault.database_key_hex();

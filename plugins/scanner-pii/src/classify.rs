@@ -1,0 +1,244 @@
+//! What the name of a field says about its value.
+//!
+//! Invariant: the last words of a name decide (`passwordPolicy` is a policy, `reset_api_token` a token), so that names
+//! never need to be listed whole. Pure.
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Password,
+    /// A secret or key in the wide sense: long and random, but a passphrase happens.
+    Secret,
+    /// Random, of some length.
+    Token,
+    /// As [`Class::Token`], but the name is used for other things too, so the value has to look random.
+    Weak,
+    AwsSecret,
+    AzureKey,
+    /// A signature counts in a query alone: there it authorises.
+    Signature,
+    Authorization,
+    Cookie,
+    Session,
+    /// A person's name; the name of the field says so.
+    Person,
+    /// `name`: a person's, if it looks like one.
+    Name,
+    Username,
+    Address,
+    Birth,
+    Host,
+}
+
+/// The longest name that is looked at; of longer ones, the end.
+pub(crate) const MAX_NAME: usize = 64;
+
+/// `name` in lower case with an underscore between words, in `buffer`. Digits separate words and are left out.
+fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
+    let mut length = 0;
+    let mut push = |byte: u8| {
+        if let Some(place) = buffer.get_mut(length) {
+            *place = byte;
+            length += 1;
+        }
+    };
+    let mut open = false;
+    for (i, byte) in name.iter().enumerate() {
+        if !byte.is_ascii_alphabetic() {
+            open = false;
+            continue;
+        }
+        let before = i.checked_sub(1).and_then(|j| name.get(j)).copied().unwrap_or(0);
+        let after = name.get(i + 1).copied().unwrap_or(0);
+        let hump = byte.is_ascii_uppercase()
+            && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+        if (!open || hump) && i > 0 {
+            push(b'_');
+        }
+        open = true;
+        push(byte.to_ascii_lowercase());
+    }
+    let bytes = buffer.get(..length).unwrap_or_default();
+    std::str::from_utf8(bytes).unwrap_or_default().trim_matches('_')
+}
+
+/// Words that may follow without changing what the value is.
+const TRAILING: &[&str] = &[
+    "value", "plain", "plaintext", "text", "new", "old", "confirm", "confirmation", "current", "raw", "prod", "dev",
+    "staging", "test", "env", "base", "header", "cleartext", "again", "repeat", "verify", "primary", "secondary",
+    "default", "string", "param",
+];
+
+/// What makes a key one that must be kept: the word before `key`.
+const KEY_OF: &[&str] = &[
+    "api", "secret", "access", "private", "auth", "encryption", "encrypt", "signing", "sign", "master", "account",
+    "storage", "shared", "sharedaccess", "service", "admin", "app", "client", "deploy", "license", "subscription",
+    "functions", "function", "integration", "webhook", "jwt", "hmac", "ssh", "maps", "write", "ingest", "ingestion",
+    "rest", "cipher", "crypto", "aes", "session", "cookie", "consumer", "merchant", "gateway", "bot", "write",
+    "instrumentation", "host", "root", "security", "authorization", "wrapping", "data", "application", "user", "rsa",
+];
+
+/// As [`KEY_OF`], written in one word.
+const KEY_WORDS: &[&str] = &[
+    "apikey", "secretkey", "accesskey", "privatekey", "accountkey", "masterkey", "encryptionkey", "signingkey",
+    "sharedaccesskey", "sharedkey", "authkey", "appkey", "subscriptionkey", "storagekey", "servicekey", "privkey",
+    "writekey", "licensekey", "consumerkey", "apptoken", "hostkey", "functionkey",
+];
+
+/// Tokens that are positions or parts of a grammar.
+const NO_TOKEN: &[&str] = &[
+    "next", "page", "sync", "continuation", "cancellation", "cancel", "continue", "resume", "pagination", "start",
+    "end", "stop", "eos", "bos", "pad", "unk", "mask", "sep", "invalid", "unexpected", "syntax", "expired", "missing",
+    "expected", "per", "by", "fencing", "ownership", "prompt", "completion", "scroll", "concurrency", "change",
+];
+
+const PASS_OF: &[&str] = &[
+    "db", "user", "smtp", "mysql", "pg", "root", "admin", "ftp", "mail", "ssh", "redis", "ldap", "imap", "proxy",
+    "http", "database", "keystore", "key", "store", "truststore", "postgres", "rabbitmq", "amqp", "mongo", "email",
+    "login", "account", "my", "sudo", "vault", "wifi", "bind", "rpc", "sql", "sa",
+];
+
+const PERSON_OF: &[&str] = &[
+    "full", "first", "last", "given", "family", "sur", "display", "customer", "patient", "holder", "employee", "owner",
+    "contact", "real", "recipient", "sender", "applicant", "beneficiary", "cardholder", "member", "legal", "middle",
+    "maiden", "nick", "client", "guest", "passenger", "student", "person", "billing", "shipping", "payer", "payee",
+    "manager", "author", "assignee", "reporter", "approver", "requester", "doctor", "physician", "caller", "common",
+    "driver", "tenant", "policyholder", "signatory", "account",
+];
+
+const PERSON_WORDS: &[&str] = &[
+    "fullname", "firstname", "lastname", "surname", "forename", "displayname", "holder", "cardholder", "accountholder",
+    "customer", "patient", "beneficiary", "customername", "givenname", "familyname", "recipient", "realname", "owner",
+    "assignee", "policyholder",
+];
+
+const NO_POSTAL: &[&str] = &[
+    "ip", "mac", "email", "mail", "remote", "local", "bind", "listen", "hw", "client", "peer", "memory", "server",
+    "src", "dst", "wallet", "source", "destination", "host", "base", "start", "end", "virtual", "physical", "socket",
+    "node", "advertise", "broker", "contract", "return", "load", "e", "web", "http", "network", "pod", "cluster",
+];
+
+/// What the name of a field says; nothing where it says nothing.
+pub(crate) fn classify(name: &[u8]) -> Option<Class> {
+    let mut buffer = [0; MAX_NAME * 2];
+    let mut name = snake(name, &mut buffer);
+    for _ in 0..2 {
+        match name.rsplit_once('_') {
+            Some((rest, last)) if TRAILING.contains(&last) => name = rest,
+            _ => break,
+        }
+    }
+    let (rest, last) = name.rsplit_once('_').unwrap_or(("", name));
+    let previous = rest.rsplit('_').next().unwrap_or_default();
+    secret(name, previous, last).or_else(|| personal(name, previous, last))
+}
+
+fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
+    let ends = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
+    if ends(&["password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "passwrd"])
+        || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
+        || last.strip_suffix("pass").is_some_and(|of| PASS_OF.contains(&of))
+        || (last == "phrase" || last == "word") && previous == "pass"
+    {
+        return Some(Class::Password);
+    }
+    let key = last == "key" && KEY_OF.contains(&previous) || KEY_WORDS.contains(&last);
+    if key || ends(&["secret"]) || (last == "key" && previous == "secret") {
+        if name.ends_with("secret_access_key") || name.ends_with("secretaccesskey") || name.ends_with("aws_secret_key") || name.ends_with("aws_secret") {
+            return Some(Class::AwsSecret);
+        }
+        if name.ends_with("account_key")
+            || name.ends_with("accountkey")
+            || name.ends_with("shared_access_key")
+            || name.ends_with("sharedaccesskey")
+        {
+            return Some(Class::AzureKey);
+        }
+        return Some(if ends(&["secret"]) || previous == "secret" { Class::Secret } else { Class::Token });
+    }
+    if ends(&["token"]) {
+        return (!NO_TOKEN.contains(&previous)).then_some(Class::Token);
+    }
+    match last {
+        "authorization" => Some(Class::Authorization),
+        "cookie" => Some(Class::Cookie),
+        "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => Some(Class::Session),
+        "id" if ["session", "sess"].contains(&previous) => Some(Class::Session),
+        "sig" | "signature" => Some(Class::Signature),
+        "auth" | "credential" | "credentials" | "creds" | "cred" => Some(Class::Weak),
+        _ => None,
+    }
+}
+
+fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
+    match last {
+        "username" | "user" | "login" | "uname" | "usr" | "logname" => return Some(Class::Username),
+        "name" if ["user", "login", "account"].contains(&previous) => return Some(Class::Username),
+        "id" if previous == "user" || previous == "login" => return Some(Class::Username),
+        "uid" | "acct" | "userid" if name == last => return Some(Class::Username),
+        "name" if PERSON_OF.contains(&previous) => return Some(Class::Person),
+        "name" if name == "name" => return Some(Class::Name),
+        "dob" | "birthdate" | "birthday" | "dateofbirth" => return Some(Class::Birth),
+        "birth" if previous == "of" => return Some(Class::Birth),
+        "date" if previous == "birth" => return Some(Class::Birth),
+        "hostname" | "host" | "fqdn" | "servername" | "server" => return Some(Class::Host),
+        _ => {}
+    }
+    if PERSON_WORDS.contains(&last) {
+        return Some(Class::Person);
+    }
+    let postal = ["address", "addr", "street", "streetaddress"].contains(&last) && !NO_POSTAL.contains(&previous);
+    postal.then_some(Class::Address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_decide() {
+        for (name, class) in [
+            ("password", Some(Class::Password)),
+            ("DB_PASSWORD", Some(Class::Password)),
+            ("spring.datasource.password", Some(Class::Password)),
+            ("dbPassword2", Some(Class::Password)),
+            ("passwordPolicy", None),
+            ("password_reset_url", None),
+            ("bypass", None),
+            ("dbpass", Some(Class::Password)),
+            ("resetAPI_TOKEN", Some(Class::Token)),
+            ("X-Api-Key", Some(Class::Token)),
+            ("APIKey", Some(Class::Token)),
+            ("public_key", None),
+            ("primaryKey", None),
+            ("nextToken", None),
+            ("token_count", None),
+            ("max_tokens", None),
+            ("client_secret", Some(Class::Secret)),
+            ("secretName", None),
+            ("AWS_SECRET_ACCESS_KEY", Some(Class::AwsSecret)),
+            ("SecretAccessKey", Some(Class::AwsSecret)),
+            ("AccountKey", Some(Class::AzureKey)),
+            ("access_key_id", None),
+            ("Proxy-Authorization", Some(Class::Authorization)),
+            ("Set-Cookie", Some(Class::Cookie)),
+            ("user_name", Some(Class::Username)),
+            ("firstName", Some(Class::Person)),
+            ("filename", None),
+            ("name", Some(Class::Name)),
+            ("pod_name", None),
+            ("ip_address", None),
+            ("home_address", Some(Class::Address)),
+            ("date_of_birth", Some(Class::Birth)),
+            ("inside", None),
+        ] {
+            assert_eq!(classify(name.as_bytes()), class, "{name}");
+        }
+    }
+
+    #[test]
+    fn any_name_fits_the_buffer() {
+        let name = "aB".repeat(MAX_NAME);
+        assert_eq!(classify(name.as_bytes()), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The literals that the first pass looks for, all at once and in any case, and what each of them starts.
+//!
+//! Invariant: a literal is only a hint. Whatever a literal starts checks the exact spelling, the boundaries and the
+//! value itself; a matcher whose literal does not occur costs nothing.
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, BuildError, MatchKind};
+
+use crate::vendors;
+
+/// A word whose place matters to what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Cue {
+    /// A telephone number follows.
+    Phone,
+    /// One may follow: "call", "dial", "contact".
+    Call,
+    Ssn,
+    Nhs,
+    Nino,
+    Card,
+    Mac,
+    /// Part of a connection string.
+    Connection,
+}
+
+pub(crate) const CUES: usize = Cue::Connection as usize + 1;
+
+/// What a literal starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The literal may be part of a field's name.
+    Key,
+    /// A cue alone.
+    Cue(Cue),
+    /// A cue that may also be part of a field's name.
+    KeyCue(Cue),
+    /// Index into [`vendors::VENDORS`].
+    Vendor(usize),
+    Pem,
+    Jwt,
+    Url,
+    AzureSecret,
+    Slack,
+    SlackHook,
+    Bearer,
+    Basic,
+    /// An encoded at sign; its length.
+    EncodedAt,
+    /// An encoded plus.
+    EncodedPlus,
+    /// A label of internal names.
+    HostLabel,
+    /// A folder of home folders.
+    Home,
+    /// An account's name follows.
+    User(crate::users::Cue),
+    /// A person's name follows.
+    Person(crate::people::Cue),
+    /// A postal address follows.
+    Place,
+    /// A date of birth follows.
+    Birth,
+    Passport,
+    Insert,
+    /// `-u user:password`.
+    CurlUser,
+    /// `IDENTIFIED BY`, `sshpass -p`: a password follows, without a separator.
+    Secret,
+}
+
+/// Pairs of literal (lower case) and what it starts.
+fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
+    let mut all: Vec<(String, Start)> = Vec::with_capacity(256);
+    let mut add = |literals: &[&str], start: Start| {
+        all.extend(
+            literals
+                .iter()
+                .map(|literal| ((*literal).to_owned(), start)),
+        );
+    };
+    add(
+        &[
+            "pass", "pwd", "_pw", "secret", "token", "key", "cred", "auth", "cookie", "session",
+            "sessid", "sid=", "sig=", "signature=", "name", "holder", "customer", "patient", "addr",
+            "street", "user", "login", "birth", "dob", "host", "owner", "kennwort", "contrase",
+            "connect.sid", "beneficiary", "recipient", "passphrase", "uid=", "acct=", "logname",
+            "server",
+        ],
+        Start::Key,
+    );
+    add(
+        &["phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"],
+        Start::Cue(Cue::Phone),
+    );
+    add(&["call", "dial", "sms", "contact", "ring"], Start::Cue(Cue::Call));
+    add(&["ssn", "social security", "itin"], Start::Cue(Cue::Ssn));
+    add(&["nhs", "patient"], Start::Cue(Cue::Nhs));
+    add(&["nino", "national insurance"], Start::Cue(Cue::Nino));
+    add(&["card", "pan", "payment", "visa"], Start::Cue(Cue::Card));
+    add(
+        &["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"],
+        Start::Cue(Cue::Mac),
+    );
+    add(
+        &["jdbc:", "data source=", "server=", "initial catalog", "dbname=", "database="],
+        Start::Cue(Cue::Connection),
+    );
+    add(&["host="], Start::KeyCue(Cue::Connection));
+    for (index, vendor) in vendors::VENDORS.iter().enumerate() {
+        add(&[&vendor.prefix.to_ascii_lowercase()], Start::Vendor(index));
+    }
+    add(&["-----begin "], Start::Pem);
+    add(&["eyj"], Start::Jwt);
+    add(&["://"], Start::Url);
+    add(&["q~"], Start::AzureSecret);
+    add(&["xox", "xapp-"], Start::Slack);
+    add(&["hooks.slack.com/"], Start::SlackHook);
+    add(&["bearer"], Start::Bearer);
+    add(&["basic "], Start::Basic);
+    add(&["%40", "\\u0040", "&#64;", "&#x40;"], Start::EncodedAt);
+    add(&["%2b"], Start::EncodedPlus);
+    add(
+        &[
+            ".internal", ".local", ".lan", ".corp", ".intranet", ".localdomain", ".consul", ".svc",
+            ".ad.", ".private", ".int.", ".prod.", ".home.arpa",
+        ],
+        Start::HostLabel,
+    );
+    for label in internal_labels {
+        add(
+            &[&format!(".{}", label.trim_matches('.').to_ascii_lowercase())],
+            Start::HostLabel,
+        );
+    }
+    add(&["/home/", "/users/", "\\users\\", "\\documents and settings\\"], Start::Home);
+    for (literal, cue) in crate::users::CUES {
+        add(&[literal], Start::User(*cue));
+    }
+    for (literal, cue) in crate::people::CUES {
+        add(&[literal], Start::Person(*cue));
+    }
+    add(
+        &[
+            "lives at ", "live at ", "living at ", "resides at ", "residing at ", "office is at ",
+            "located at ", "delivered to ", "deliver to ", "ship to ", "disk to ", "shipped to ",
+            "moved to ", "address is ", "send it to ", "based at ", "home at ",
+        ],
+        Start::Place,
+    );
+    add(
+        &[
+            "born on ", "born ", "date of birth", "d.o.b", "birth date", "birthday", "geboren am ",
+            "geburtsdatum", "naissance", "(dob ", "dob: ", "dob ", "nacimiento",
+        ],
+        Start::Birth,
+    );
+    add(&["passport"], Start::Passport);
+    add(&["insert into "], Start::Insert);
+    add(&[" -u ", " --user "], Start::CurlUser);
+    add(&["identified by ", "sshpass -p"], Start::Secret);
+    all
+}
+
+/// The automaton over all literals: one table look-up for each byte of text.
+#[derive(Clone, Debug)]
+pub(crate) struct Literals {
+    automaton: DFA,
+    starts: Vec<(Start, usize)>,
+}
+
+/// Where a literal stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit {
+    pub start: usize,
+    pub end: usize,
+    pub what: Start,
+}
+
+impl Literals {
+    pub(crate) fn new(internal_labels: &[String]) -> Result<Self, BuildError> {
+        let table = table(internal_labels);
+        let automaton = DFA::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .prefilter(false)
+            .build(table.iter().map(|(literal, _)| literal.as_bytes()))?;
+        Ok(Self {
+            automaton,
+            starts: table
+                .into_iter()
+                .map(|(literal, start)| (start, literal.len()))
+                .collect(),
+        })
+    }
+
+    /// All occurrences, overlapping ones too, by their ends.
+    pub(crate) fn find(&self, text: &[u8], mut hit: impl FnMut(Hit)) {
+        let Ok(mut state) = self.automaton.start_state(Anchored::No) else {
+            return;
+        };
+        for (i, byte) in text.iter().enumerate() {
+            state = self.automaton.next_state(Anchored::No, state, *byte);
+            if self.automaton.is_special(state) && self.automaton.is_match(state) {
+                for n in 0..self.automaton.match_len(state) {
+                    let pattern = self.automaton.match_pattern(state, n);
+                    if let Some((what, length)) = self.starts.get(pattern.as_usize()) {
+                        hit(Hit {
+                            start: i + 1 - length,
+                            end: i + 1,
+                            what: *what,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Bytes of the automaton.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.automaton.memory_usage()
+    }
+}

@@ -1,0 +1,207 @@
+//! The order of the passes over one window, and what they share.
+//!
+//! Invariant: hits are handled in ascending order, so that every "done up to here" mark only moves forward.
+
+use crate::kind::{Group, Kind};
+use crate::literals::{CUES, Cue, Hit, Literals, Start};
+use crate::text::{DIGIT, HEX, Text, is};
+use crate::{
+    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, sql, url,
+    users, vendors,
+};
+
+/// One window being scanned.
+pub(crate) struct Scan<'a> {
+    pub text: Text<'a>,
+    /// The text goes on behind the window.
+    pub continues_after: bool,
+    out: Vec<Finding>,
+    cues: [Vec<usize>; CUES],
+    /// Where at signs of URLs stand that end a user's part: no mail address has its at sign there.
+    pub authority_ats: Vec<usize>,
+    /// Up to where each matcher with a mark has come.
+    pub key_done: usize,
+    pub cookie_done: usize,
+    pub pem_done: usize,
+    pub jwt_done: usize,
+    pub host_done: usize,
+    pub insert_done: usize,
+    pub colon_done: usize,
+    pub place_done: usize,
+    pub quotes: crate::value::Quotes,
+    pub groups: Vec<numbers::Group>,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(text: &'a str, continues_before: bool, continues_after: bool) -> Self {
+        Self {
+            text: Text::new(text, continues_before),
+            continues_after,
+            out: Vec::new(),
+            cues: [const { Vec::new() }; CUES],
+            authority_ats: Vec::new(),
+            key_done: 0,
+            cookie_done: 0,
+            pem_done: 0,
+            jwt_done: 0,
+            host_done: 0,
+            insert_done: 0,
+            colon_done: 0,
+            place_done: 0,
+            quotes: crate::value::Quotes::default(),
+            groups: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, literals: &Literals) {
+        let mut hits = Vec::new();
+        literals.find(self.text.bytes(), |hit| hits.push(hit));
+        self.text.tick(self.text.len() + hits.len());
+        for hit in &hits {
+            if let Start::Cue(cue) | Start::KeyCue(cue) = hit.what
+                && let Some(ends) = self.cues.get_mut(cue as usize)
+            {
+                ends.push(hit.end);
+            }
+        }
+        for hit in hits {
+            self.start(hit);
+        }
+        self.classes();
+    }
+
+    fn start(&mut self, hit: Hit) {
+        let Hit { start, end, what } = hit;
+        match what {
+            Start::Key | Start::KeyCue(_) => assign::key(self, start, end),
+            Start::Cue(_) => {}
+            Start::Vendor(index) => vendors::matched(self, index, start),
+            Start::Pem => pem::matched(self, start, end),
+            Start::Jwt => jwt::matched(self, start),
+            Start::Url => url::matched(self, start, end),
+            Start::AzureSecret => vendors::azure_secret(self, start),
+            Start::Slack => vendors::slack(self, start),
+            Start::SlackHook => vendors::slack_hook(self, start, end),
+            Start::Bearer => auth::bearer(self, start, end),
+            Start::Basic => auth::basic(self, start, end),
+            Start::EncodedAt => email::at_sign(self, start, end - start),
+            Start::EncodedPlus => phone::encoded_plus(self, end),
+            Start::HostLabel => hosts::matched(self, start, end),
+            Start::Home => users::home(self, start, end),
+            Start::User(cue) => users::cue(self, cue, start, end),
+            Start::Person(cue) => people::cue(self, cue, start, end),
+            Start::Place => places::cue(self, start, end),
+            Start::Birth => ids::birth(self, start, end),
+            Start::Passport => ids::passport(self, start, end),
+            Start::Insert => sql::insert(self, end),
+            Start::CurlUser => auth::curl_user(self, end),
+            Start::Secret => assign::bare_secret(self, end),
+        }
+    }
+
+    /// What no literal starts.
+    fn classes(&mut self) {
+        self.authority_ats.sort_unstable();
+        let mut i = 0;
+        while let Some(byte) = self.text.bytes().get(i).copied() {
+            self.text.tick(1);
+            i = match byte {
+                b'0'..=b'9' => numbers::at(self, i),
+                b':' => network::colon(self, i),
+                b'-' if is(self.text.at(i + 3), HEX) => network::dash(self, i),
+                b'.' if is(self.text.at(i + 4), HEX) => network::dot(self, i),
+                b'@' => {
+                    email::at_sign(self, i, 1);
+                    users::mention(self, i);
+                    i + 1
+                }
+                _ => i + 1,
+            };
+        }
+    }
+
+    /// A number begins at `i` after letters, as IBANs and insurance numbers do. Gives where to go on.
+    pub(crate) fn lettered_number(&mut self, i: usize) -> usize {
+        if let Some(end) = payment::iban(self, i) {
+            return end;
+        }
+        if let Some(end) = ids::nino(self, i) {
+            return end;
+        }
+        self.text.run(i, DIGIT)
+    }
+
+    /// Report a value. Empty ranges and ranges off character boundaries are no values.
+    pub(crate) fn emit(
+        &mut self,
+        kind: Kind,
+        start: usize,
+        end: usize,
+        confidence: f32,
+        validated: bool,
+        detector: &'static str,
+    ) {
+        let whole = self.text.str();
+        if start < end && whole.is_char_boundary(start) && whole.is_char_boundary(end) {
+            self.out.push(Finding {
+                kind,
+                start,
+                end,
+                confidence,
+                validated,
+                detector,
+            });
+        }
+    }
+
+    /// How far before `at` the last such cue ended, where that is on the same line and within `limit` bytes.
+    pub(crate) fn cue_before(&self, cue: Cue, at: usize, limit: usize) -> Option<usize> {
+        let ends = self.cues.get(cue as usize)?;
+        let last = ends.partition_point(|end| *end <= at).checked_sub(1)?;
+        let end = *ends.get(last)?;
+        let between = at - end;
+        if between > limit {
+            return None;
+        }
+        self.text.tick(between + 1);
+        let same_line = !self.text.slice(end, at).contains(&b'\n');
+        same_line.then_some(between)
+    }
+
+    /// The findings in their order, without those that another covers with better evidence.
+    pub(crate) fn finish(self) -> Vec<Finding> {
+        let mut out = self.out;
+        let rank = |f: &Finding| {
+            let specific = !matches!(f.kind, Kind::GenericSecret | Kind::Password | Kind::ConnectionString);
+            (f.validated, specific)
+        };
+        out.sort_by(|a, b| {
+            (a.start, std::cmp::Reverse(a.end))
+                .cmp(&(b.start, std::cmp::Reverse(b.end)))
+                .then_with(|| rank(b).cmp(&rank(a)))
+        });
+        let mut kept: Vec<Finding> = Vec::with_capacity(out.len());
+        for finding in out {
+            let covered = kept.last().is_some_and(|last| covers(last, &finding));
+            if covered {
+                continue;
+            }
+            // A general finding gives way to a specific one of the same range or more; of the same start and less, it
+            // stays, because more would be masked.
+            kept.push(finding);
+        }
+        kept
+    }
+}
+
+/// Whether `inner` says nothing that `outer` does not: same range and group, or a part of a secret.
+fn covers(outer: &Finding, inner: &Finding) -> bool {
+    if inner.start < outer.start || inner.end > outer.end {
+        return false;
+    }
+    let same_range = inner.start == outer.start && inner.end == outer.end;
+    match (outer.kind.group(), inner.kind.group()) {
+        (Group::Secret, _) => true,
+        (a, b) => inner.kind == outer.kind || (same_range && a == b && !inner.validated),
+    }
+}

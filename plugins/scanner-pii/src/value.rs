@@ -1,0 +1,421 @@
+//! Where the value of a field begins and ends, and whether it is one.
+//!
+//! Invariant: a placeholder, a reference or a state is no value, whatever the field is called. Looking for a closing
+//! quote is paid for once for each line, however many quotes stay open.
+
+use crate::text::{BARE, BLANK, Class as Bytes, Text, is};
+use crate::vendors::distinct;
+
+/// How name and value are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// `=`, `:=`, `=>`.
+    Equals,
+    /// `:`.
+    Colon,
+    /// `%3D`.
+    Encoded,
+    /// `<name>value</name>`.
+    Element,
+    /// Blanks alone.
+    Blank,
+    /// A comma between quoted strings, `(name)=(value)`, `name` and `value` as fields of their own.
+    Other,
+}
+
+/// A value and how it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value {
+    pub start: usize,
+    pub end: usize,
+    pub quoted: bool,
+    pub join: Join,
+    /// Blanks stand between the separator and the value.
+    pub spaced: bool,
+}
+
+/// What closing quotes were last looked for: for each kind, from where, to where.
+#[derive(Debug, Default)]
+pub(crate) struct Quotes {
+    seen: [(usize, usize); 8],
+}
+
+impl Quotes {
+    /// Where the closing quote stands on this line, counting from `from`; `None` where there is none.
+    fn close(&mut self, text: &Text<'_>, from: usize, quote: u8, escaped: bool) -> Option<usize> {
+        let index = match quote {
+            b'"' => 0,
+            b'\'' => 1,
+            b'`' => 2,
+            b'<' => 3,
+            _ => 4,
+        };
+        let index = if escaped { index % 2 + 6 } else { index };
+        let place = self.seen.get_mut(index)?;
+        if !(place.0 < from && from <= place.1) {
+            let mut i = from;
+            let mut backslash = false;
+            while i < text.len() {
+                let byte = text.at(i);
+                let closes = byte == quote && (backslash == escaped || quote == b'<');
+                if byte == b'\n' || closes {
+                    break;
+                }
+                backslash = byte == b'\\' && (!backslash || escaped);
+                i += 1;
+            }
+            text.tick(i - from + 1);
+            *place = (from.saturating_sub(1), i);
+            if from == 0 {
+                *place = (0, i);
+            }
+        }
+        let at = place.1;
+        (text.at(at) == quote).then_some(at)
+    }
+}
+
+/// The value that follows a name which ends at `end`.
+pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end: usize) -> Option<Value> {
+    let mut i = end;
+    // The name's own closing quote, with the backslash of an escaped one.
+    let slashes = text.run_of(i, b'\\');
+    let mut quoted_name = false;
+    if matches!(text.at(slashes), b'"' | b'\'' | b'`') {
+        i = slashes + 1;
+        quoted_name = true;
+    } else if text.at(i) == b']' {
+        i += 1;
+    } else if text.has(i, "%5d") {
+        i += 3;
+    }
+    let after_blanks = text.run(i, BLANK);
+    let blanks = after_blanks > i;
+    i = after_blanks;
+    let join = match text.at(i) {
+        b'=' => {
+            i += 1;
+            if matches!(text.at(i), b'=' | b'>' | b'~') {
+                i += 1;
+            }
+            Join::Equals
+        }
+        b':' => {
+            i += 1;
+            match text.at(i) {
+                b'=' => {
+                    i += 1;
+                    Join::Equals
+                }
+                b':' | b'/' if text.at(i) == b':' || text.at(i + 1) == b'/' => return None,
+                _ => Join::Colon,
+            }
+        }
+        b'%' if text.has(i, "%3d") || text.has(i, "%3a") => {
+            i += 3;
+            Join::Encoded
+        }
+        b'>' if matches!(text.before(name_start), b'<' | b':') => {
+            i += 1;
+            Join::Element
+        }
+        b',' if quoted_name => {
+            let next = text.run(i + 1, BLANK);
+            if matches!(text.at(next), b'"' | b'\'') {
+                i += 1;
+                Join::Other
+            } else {
+                return field_value(text, quotes, i);
+            }
+        }
+        b')' if text.at(i + 1) == b'=' && text.at(i + 2) == b'(' => {
+            i += 3;
+            let close = text.line_end(i).min(i + 256);
+            let end = text.slice(i, close).iter().position(|b| *b == b')')?;
+            return Some(Value { start: i, end: i + end, quoted: true, join: Join::Other, spaced: false });
+        }
+        b'\n' | b'\r' | b' ' => return field_value(text, quotes, i),
+        _ if blanks => Join::Blank,
+        _ if quoted_name => return field_value(text, quotes, i),
+        _ => return None,
+    };
+    value(text, quotes, i, join)
+}
+
+/// `name: X` and `value: Y` as fields of their own, as lists of variables and XML attributes have them. `i` is behind X.
+fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> {
+    let mut at = i;
+    while at < i + 40 && matches!(text.at(at), b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-') {
+        at += 1;
+    }
+    text.tick(at - i);
+    if !text.has(at, "value") || at == i {
+        return None;
+    }
+    at += 5;
+    while matches!(text.at(at), b'"' | b'\'' | b'\\' | b' ') && at < i + 64 {
+        at += 1;
+    }
+    matches!(text.at(at), b'=' | b':')
+        .then(|| value(text, quotes, at + 1, Join::Other))
+        .flatten()
+}
+
+/// The value at `i`, behind the separator.
+fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<Value> {
+    let mut start = text.run(i, BLANK);
+    let spaced = start > i;
+    if join == Join::Element {
+        let end = quotes.close(text, start, b'<', false)?;
+        return Some(Value { start, end, quoted: true, join, spaced });
+    }
+    // `@"…"`, `b'…'`, `u"…"`.
+    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r') && matches!(text.at(start + 1), b'"' | b'\'') {
+        start += 1;
+    }
+    let slashes = text.run_of(start, b'\\');
+    let quote = text.at(slashes);
+    if matches!(quote, b'"' | b'\'' | b'`') {
+        let escaped = slashes > start;
+        let open = slashes + 1;
+        if let Some(close) = quotes.close(text, open, quote, escaped) {
+            let mut end = close;
+            while escaped && end > open && text.at(end - 1) == b'\\' {
+                end -= 1;
+            }
+            return Some(Value { start: open, end, quoted: true, join, spaced });
+        }
+        start = open;
+    } else if text.has(start, "%22") {
+        start += 3;
+    } else if text.has(start, "&quot;") {
+        start += 6;
+    }
+    let end = bare_end(text, start, join);
+    Some(Value { start, end, quoted: false, join, spaced })
+}
+
+/// Where an unquoted value ends: at white space and quotes, at a separator behind which the next field begins, and
+/// before the punctuation of the sentence.
+fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
+    let limit = text.run(start, BARE);
+    let mut end = start;
+    while end < limit {
+        let stop = match text.at(end) {
+            b'\\' => matches!(text.at(end + 1), b'n' | b'r' | b't' | b'"'),
+            b'&' | b',' | b';' => next_field(text, end + 1, limit),
+            b'%' if join == Join::Encoded => text.has(end, "%26") || text.has(end, "%22"),
+            _ => false,
+        };
+        if stop {
+            break;
+        }
+        end += 1;
+    }
+    text.tick(end - start);
+    // Closing brackets that nothing in the value opened, and the end of a sentence.
+    while end > start {
+        let last = text.at(end - 1);
+        let value = text.slice(start, end);
+        let surplus = match last {
+            b')' => !value.contains(&b'('),
+            b']' => !value.contains(&b'['),
+            b'}' => !value.contains(&b'{'),
+            b'>' => !value.contains(&b'<'),
+            b'.' | b',' | b';' | b':' => true,
+            _ => false,
+        };
+        if !surplus || end + 4 < limit {
+            break;
+        }
+        end -= 1;
+    }
+    end
+}
+
+/// Behind a separator comes the end, a quote or the name of a field.
+fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
+    if i >= limit {
+        return true;
+    }
+    let end = (i + 32).min(limit);
+    let mut at = i;
+    while at < end && (is(text.at(at), crate::text::KEY) || text.at(at) == b'[' || text.at(at) == b']') {
+        at += 1;
+    }
+    text.tick(at - i + 1);
+    at > i && (matches!(text.at(at), b'=' | b':') || (at == limit && matches!(text.at(at), b' ')))
+}
+
+/// What stands for a value that is elsewhere or was taken out.
+pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    let Some(first) = value.first().copied() else {
+        return true;
+    };
+    let last = value.last().copied().unwrap_or(0);
+    let has = |needle: &[u8]| value.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle));
+    let framed = matches!((first, last), (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')'));
+    if framed && !value.iter().any(u8::is_ascii_digit) || first == b'<' && last == b'>' {
+        return true;
+    }
+    // What is masked, and a variable's name.
+    let masked = value.iter().filter(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?')).count();
+    if masked == value.len() || has(b"****") || has(b"xxxx") {
+        return true;
+    }
+    let variable = (first == b'$' && value.len() > 1)
+        && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
+        && !value.iter().any(u8::is_ascii_lowercase);
+    let reference = [
+        &b"${"[..], b"$(", b"{{", b"}}", b"<%", b"%(", b"#{", b"\xe2\x80\xa2", b"\xe2\x80\xa6", b"redacted", b"[filtered", b"[masked",
+        b"[hidden", b"changeme", b"change_me", b"change-me", b"placeholder", b"your_", b"your-", b"yourpass", b"yourtoken",
+        b"arn:aws", b"secretref", b"valuefrom", b"os.environ", b"getenv", b"process.env", b"env.", b"vault:", b"@@@@",
+    ]
+    .iter()
+    .any(|needle| has(needle));
+    let format = value.len() <= 3 && first == b'%';
+    variable || reference || format || is_pseudonym(value)
+}
+
+/// `[EMAIL-1]` and its like.
+fn is_pseudonym(value: &[u8]) -> bool {
+    value.first() == Some(&b'[')
+        && value.last() == Some(&b']')
+        && value.get(1).is_some_and(u8::is_ascii_uppercase)
+        && value.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_'))
+}
+
+/// States and types that a log or a schema puts behind such a name.
+const STATES: &[&str] = &[
+    "null", "none", "nil", "true", "false", "undefined", "empty", "required", "optional", "string", "str", "number",
+    "integer", "int", "bool", "boolean", "object", "text", "invalid", "expired", "missing", "incorrect", "wrong",
+    "changed", "updated", "reset", "set", "unset", "not", "no", "yes", "is", "was", "has", "for", "failed", "failure",
+    "success", "ok", "error", "unknown", "denied", "valid", "default", "hidden", "disabled", "enabled", "provided",
+    "authentication", "mismatch", "strict", "basic", "bearer", "digest", "negotiate", "token", "password", "secret",
+    "key", "user", "username", "admin", "mandatory", "protected", "secure", "encrypted", "hashed", "revoked", "refresh",
+    "access", "jwt", "oauth", "oauth2", "saml", "ldap", "kerberos", "md5", "trust", "peer", "scram-sha-256", "n/a",
+    "the", "a", "an", "and", "or", "with", "from", "to", "in", "of", "on", "at", "by", "must", "should", "cannot",
+    "can", "will", "may", "too", "does", "that", "this", "it", "when", "if", "please", "use", "using", "example",
+    "sample", "test", "todo", "tbd", "ask", "see", "check", "generated", "rotated", "rotation", "policy", "manager",
+    "varchar", "char", "securestring", "any", "absent", "present", "ignored", "auto", "anonymous", "public", "private",
+];
+
+/// Whether the value is a word that says how things stand.
+pub(crate) fn is_state(value: &[u8]) -> bool {
+    value.len() <= 16 && STATES.iter().any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
+}
+
+/// What a value is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Makeup {
+    pub digits: usize,
+    pub lower: usize,
+    pub upper: usize,
+    pub other: usize,
+}
+
+impl Makeup {
+    pub(crate) fn of(value: &[u8]) -> Self {
+        let mut makeup = Self::default();
+        for byte in value {
+            match byte {
+                b'0'..=b'9' => makeup.digits += 1,
+                b'a'..=b'z' => makeup.lower += 1,
+                b'A'..=b'Z' => makeup.upper += 1,
+                _ => makeup.other += 1,
+            }
+        }
+        makeup
+    }
+
+    /// Letters and digits, or letters of both cases in no word's order.
+    pub(crate) fn mixed(self) -> bool {
+        let letters = self.lower + self.upper;
+        letters > 0 && (self.digits > 0 || (self.lower > 3 && self.upper > 3))
+    }
+}
+
+/// A file, a folder or an address of the web is no password.
+pub(crate) fn is_path(value: &[u8]) -> bool {
+    let drive = value.get(1) == Some(&b':') && matches!(value.get(2), Some(b'\\' | b'/'));
+    let rooted = matches!(value.first(), Some(b'/' | b'~')) && value.iter().filter(|b| **b == b'/').count() >= 1
+        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
+    drive || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic)) || value.windows(3).any(|w| w == b"://") || value.starts_with(b"./") || value == b"/" || value == b"~"
+}
+
+const PATH_BYTES: Bytes = crate::text::KEY;
+
+/// A call, an index or a member of a program.
+pub(crate) fn is_code(value: &[u8]) -> bool {
+    let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
+        at > 2 && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY))
+            && value.get(..at).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
+            && value.last().is_some_and(|b| matches!(b, b')' | b'(' | b';'))
+    });
+    let member = value.contains(&b'.')
+        && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
+        && value.split(|b| *b == b'.').all(|part| part.len() > 1);
+    call || member
+}
+
+/// Random enough for a token: letters and digits, many different ones.
+pub(crate) fn is_random(value: &[u8], min: usize) -> bool {
+    let makeup = Makeup::of(value);
+    value.len() >= min
+        && makeup.mixed()
+        && distinct(value) >= 6
+        && !value.iter().any(|b| *b <= b' ')
+        && !is_path(value)
+        && !is_code(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value_of(text: &str, name: &str) -> Option<String> {
+        let start = text.find(name).unwrap();
+        let text = Text::new(text, false);
+        after(&text, &mut Quotes::default(), start, start + name.len())
+            .map(|v| text.part(v.start, v.end).to_owned())
+    }
+
+    #[test]
+    fn values_in_each_notation() {
+        for (text, value) in [
+            ("password=abc", "abc"),
+            ("password = \"a b'c\" x", "a b'c"),
+            ("\"password\": \"a\\\"b\",", "a\\\"b"),
+            ("{\\\"password\\\":\\\"abc\\\",\\\"x\\\":1}", "abc"),
+            ("<password>abc</password>", "abc"),
+            ("?password=abc&x=1", "abc"),
+            ("password=a&b&x=1", "a&b"),
+            ("password=a;b;Encrypt=True", "a;b"),
+            ("password%3Dabc%26x", "abc"),
+            ("password => 'abc'", "abc"),
+            ("user[password]=abc", "abc"),
+            ("(password)=(abc) already", "abc"),
+            ("password\", \"abc\")", "abc"),
+            ("- name: password\n  value: abc\n", "abc"),
+            ("key=\"password\" value=\"abc\" />", "abc"),
+            ("(password=abc).", "abc"),
+        ] {
+            assert_eq!(value_of(text, "password").as_deref(), Some(value), "{text}");
+        }
+        assert_eq!(value_of("password::new", "password"), None);
+        assert_eq!(value_of("password://x", "password"), None);
+    }
+
+    #[test]
+    fn placeholders() {
+        for value in [
+            "${DB_PASSWORD}", "$(cat x)", "{{ vault }}", "<redacted>", "[REDACTED]", "********", "xxxxxxxx", "$DB_PASS",
+            "%s", "YOUR_API_KEY", "changeme", "[PASSWORD-1]", "", "<your password>",
+        ] {
+            assert!(is_placeholder(value.as_bytes()), "{value}");
+        }
+        for value in ["hunter2", "$ecret1", "p*ss-w0rd", "[a1]b", "P@ss<1>x"] {
+            assert!(!is_placeholder(value.as_bytes()), "{value}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Logs: upload, findings, judgements, masked text.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use fumehood_triage::TriageError;
+use fumehood_triage::store::LogId;
+use fumehood_triage::viewer::{FindingKey, RedactedCursor};
+use futures_util::TryStreamExt as _;
+use tokio_util::io::StreamReader;
+
+use super::caller::{Body, Caller, Checked, id};
+use super::types::{DecisionIn, DecisionOut, FindingOut, FindingsPage, FindingsQuery, KindOut, LogOut, UploadQuery};
+use crate::Shared;
+use crate::problem::Problem;
+
+/// Upload a log: the raw body, plain, gzip or zstd; streamed, scanned while it arrives
+#[utoipa::path(post, path = "/incidents/{id}/logs", tag = "logs", params(("id" = String, Path), UploadQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = LogOut), (status = 200, body = LogOut, description = "this text was here already"),
+        (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn upload(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+    Checked(Query(query)): Checked<Query<UploadQuery>>,
+    headers: HeaderMap,
+    body: HttpBody,
+) -> Result<(StatusCode, Json<LogOut>), Problem> {
+    let incident = id(&text, "incident")?;
+    let expected = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let stream = body.into_data_stream().map_err(std::io::Error::other);
+    let received = shared.app.upload(&scope, incident, &query.name, expected, Box::pin(StreamReader::new(stream))).await?;
+    let status = if received.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    let mut log = LogOut::from(received.log);
+    log.duplicate = received.duplicate;
+    Ok((status, Json(log)))
+}
+
+/// List an incident's logs
+#[utoipa::path(get, path = "/incidents/{id}/logs", tag = "logs", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<LogOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn list(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Vec<LogOut>>, Problem> {
+    let logs = shared.app.logs(&scope, id(&text, "incident")?).await?;
+    Ok(Json(logs.into_iter().map(Into::into).collect()))
+}
+
+/// Read what is known of a log
+#[utoipa::path(get, path = "/logs/{id}", tag = "logs", params(("id" = String, Path)),
+    responses((status = 200, body = LogOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn read(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Json<LogOut>, Problem> {
+    Ok(Json(shared.app.log(&scope, id(&text, "log")?).await?.into()))
+}
+
+/// Stop an upload; nothing of it is kept
+#[utoipa::path(post, path = "/logs/{id}/cancel", tag = "logs", params(("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn cancel(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<StatusCode, Problem> {
+    shared.app.cancel_upload(&scope, id(&text, "log")?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List a log's findings: types and byte ranges, never values
+#[utoipa::path(get, path = "/logs/{id}/findings", tag = "logs", params(("id" = String, Path), FindingsQuery),
+    responses((status = 200, body = FindingsPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn findings(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+    Checked(Query(query)): Checked<Query<FindingsQuery>>,
+) -> Result<Json<FindingsPage>, Problem> {
+    let log: LogId = id(&text, "log")?;
+    let limit = query.limit.unwrap_or(10_000).clamp(1, 50_000);
+    let kinds = shared.app.kinds(&scope, log).await?;
+    let (found, next) = shared.app.findings(&scope, log, query.cursor.unwrap_or(0), limit).await?;
+    let finding = |judged: fumehood_triage::viewer::Judged| FindingOut {
+        id: judged.key.to_string(),
+        kind: judged.key.kind,
+        group: judged.group.code().to_owned(),
+        start: judged.key.start,
+        end: judged.key.end,
+        confidence: judged.confidence,
+        validated: judged.validated,
+        detector: judged.detector,
+        scanner: judged.scanner,
+        verdict: match judged.accepted {
+            None => "pending",
+            Some(true) => "accepted",
+            Some(false) => "rejected",
+        },
+    };
+    let kind = |kind: fumehood_triage::viewer::KindSummary| KindOut {
+        kind: kind.kind,
+        group: kind.group,
+        total: kind.total,
+        accepted: kind.accepted,
+        rejected: kind.rejected,
+    };
+    Ok(Json(FindingsPage {
+        kinds: kinds.into_iter().map(kind).collect(),
+        findings: found.into_iter().map(finding).collect(),
+        next,
+    }))
+}
+
+/// Accept or reject one finding, or all of a type
+#[utoipa::path(post, path = "/logs/{id}/decisions", tag = "logs", params(("id" = String, Path)), request_body = DecisionIn,
+    responses((status = 200, body = DecisionOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn decide(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+    Body(decision): Body<DecisionIn>,
+) -> Result<Json<DecisionOut>, Problem> {
+    let log = id(&text, "log")?;
+    let accepted = match decision.verdict.as_str() {
+        "accepted" => Some(true),
+        "rejected" => Some(false),
+        "pending" => None,
+        _ => {
+            let message = "The verdict is accepted, rejected or pending.".to_owned();
+            return Err(TriageError::Invalid { field: "verdict", message }.into());
+        }
+    };
+    let key = match &decision.id {
+        Some(text) => Some(text.parse::<FindingKey>()?),
+        None => None,
+    };
+    let kind = key.as_ref().map(|key| key.kind.clone()).or(decision.kind);
+    let kind = kind.ok_or_else(|| TriageError::Invalid { field: "type", message: "Name a finding (id) or a type (type).".into() })?;
+    let changed = shared.app.judge(&scope, log, &kind, key.as_ref(), accepted).await?;
+    Ok(Json(DecisionOut { changed }))
+}
+
+/// Read a log's text as it would leave, streamed
+#[utoipa::path(get, path = "/logs/{id}/redacted", tag = "logs", params(("id" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+pub async fn redacted(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Response, Problem> {
+    let log = shared.app.log(&scope, id(&text, "log")?).await?;
+    if log.state != "ready" {
+        let message = format!("This log is {}: it can be read once all of it was scanned. {}", log.state, log.reason);
+        return Err(TriageError::Conflict(message.trim().to_owned()).into());
+    }
+    // The first part is made before the answer begins, so that its errors have a status.
+    let mut cursor = RedactedCursor::default();
+    let first = shared.app.redacted(&scope, &log, &mut cursor).await?;
+    let parts = futures_util::stream::try_unfold((first, cursor), move |(ready, mut cursor)| {
+        let (shared, scope, log) = (Arc::clone(&shared), scope.clone(), log.clone());
+        async move {
+            let Some(ready) = ready else { return Ok::<_, std::io::Error>(None) };
+            let next = shared.app.redacted(&scope, &log, &mut cursor).await.map_err(|error| std::io::Error::other(error.to_string()))?;
+            Ok(Some((Bytes::from(ready.as_str().to_owned()), (next, cursor))))
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((headers, HttpBody::from_stream(parts)).into_response())
+}

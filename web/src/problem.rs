@@ -1,0 +1,84 @@
+//! Errors for machines: problem details (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fumehood_triage::TriageError;
+
+/// One problem.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// `about:blank` has no more to say than `title`; ours are `urn:fumehood:…` with the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    /// What happened and what to do.
+    pub detail: String,
+    /// The field that is wrong, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with a code of our own.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:fumehood:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            retry_after_s: None,
+        }
+    }
+}
+
+/// The status that says the same as an error of a use case.
+pub fn status_of(error: &TriageError) -> StatusCode {
+    match error {
+        TriageError::SignedOut => StatusCode::UNAUTHORIZED,
+        TriageError::Forbidden(_) => StatusCode::FORBIDDEN,
+        TriageError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        TriageError::NotFound { .. } => StatusCode::NOT_FOUND,
+        TriageError::Conflict(_) | TriageError::WouldLeak { .. } | TriageError::NotSetUp { .. } | TriageError::Cancelled(_) => {
+            StatusCode::CONFLICT
+        }
+        TriageError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        TriageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        TriageError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        TriageError::Plugin(_) => StatusCode::BAD_GATEWAY,
+        TriageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<TriageError> for Problem {
+    fn from(error: TriageError) -> Self {
+        if let TriageError::Internal(detail) = &error {
+            tracing::error!(%detail, "a request failed by a fault of our own");
+        }
+        let mut problem = Self::new(status_of(&error), error.code(), error.to_string());
+        match &error {
+            TriageError::Invalid { field, .. } if !field.is_empty() => problem.field = Some((*field).to_owned()),
+            TriageError::TooMany { seconds } => problem.retry_after_s = Some(*seconds),
+            _ => {}
+        }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
