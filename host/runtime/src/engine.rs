@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Linker<State>,
     pool: Arc<Semaphore>,
     long_lived: Arc<Semaphore>,
-    ticker: Arc<()>,
+    _ticker: Arc<()>,
 }
 
 impl Runtime {
@@ -64,7 +64,7 @@ impl Runtime {
             egress: config.egress,
             pool: Arc::new(Semaphore::new(config.instances as usize)),
             long_lived: Arc::new(Semaphore::new(limits::LONG_LIVED.min(config.instances as usize / 2).max(1))),
-            ticker,
+            _ticker: ticker,
         })))
     }
 
@@ -123,13 +123,6 @@ fn start_ticker(engine: &Engine, alive: &Arc<()>) -> Result<(), LoadError> {
         })
         .map(drop)
         .map_err(|error| LoadError::Engine(error.to_string()))
-}
-
-impl Inner {
-    /// Keeps the epoch clock running for as long as the runtime lives.
-    pub(crate) fn _ticker(&self) -> &Arc<()> {
-        &self.ticker
-    }
 }
 
 /// The engine's settings. `tests::golden` holds them still.

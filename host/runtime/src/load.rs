@@ -3,7 +3,6 @@
 //! Invariant: a component that asks for more than its world may have is refused before any of its code runs, and
 //! machine code is only ever our own (see `cache`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -113,7 +112,7 @@ impl Runtime {
                 limit: limits::COMPONENT_BYTES,
             });
         }
-        if Engine::is_precompiled(source.component) {
+        if Engine::detect_precompiled(source.component).is_some() {
             return Err(LoadError::Precompiled { plugin: name.into() });
         }
         let key = self.cache_key(&source);
@@ -248,9 +247,6 @@ fn import_allowed(world: World, import: &str) -> (bool, &'static str) {
         _ => (false, ""),
     }
 }
-
-/// Settings of a plugin instance, as `config` shows them.
-pub type Settings = Arc<BTreeMap<String, String>>;
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,6 @@ struct Inner {
     writer: Mutex<Option<Writer>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     readers: Readers,
-    vault: Arc<Vault>,
     folder: PathBuf,
     _lock: std::fs::File,
 }
@@ -65,7 +64,6 @@ impl Store {
             writer: Mutex::new(Some(writer)),
             thread: Mutex::new(Some(thread)),
             readers,
-            vault,
             folder: folder.into(),
             _lock: lock,
         })))

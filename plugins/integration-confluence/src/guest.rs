@@ -193,7 +193,7 @@ impl wit::Guest for Plugin {
     fn list_projects(cursor: Option<String>) -> Result<wit::PageOfProjects, wit_types::Failure> {
         let listed = call(|confluence| items::list_projects(confluence, cursor.as_deref()))?;
         Ok(wit::PageOfProjects {
-            items: listed
+            projects: listed
                 .items
                 .into_iter()
                 .map(|space| wit::Project {

@@ -13,7 +13,7 @@ use crate::model::{Account, Draft, Item, Listed, Query};
 use crate::page::{Page, is_id};
 use crate::publish::{Content, create_once};
 use crate::service::{Confluence, Space, Write};
-use crate::text::{clip, plain};
+use crate::text::{clip, plain, without_volatile};
 
 /// What Confluence supports.
 pub const CAPABILITIES: [&str; 9] = [
@@ -140,7 +140,8 @@ pub fn update(
     let title = draft.title.as_deref().unwrap_or(&page.title);
     let content = match &draft.body {
         Some(markdown) => Content::new(&draft.marker, title, markdown)?,
-        None => Content::from_storage(&draft.marker, title, &page.body)?,
+        // Without what Confluence rewrites, so that the digest is the same when this is asked again.
+        None => Content::from_storage(&draft.marker, title, &without_volatile(&page.body))?,
     };
     let done = |page: &Page| {
         // A rename alone keeps the body that it found, whose digest the message then carries.

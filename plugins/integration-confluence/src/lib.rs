@@ -14,6 +14,7 @@ pub mod marker;
 pub mod model;
 pub mod page;
 pub mod paging;
+pub mod probe;
 pub mod publish;
 pub mod retry_after;
 pub mod service;

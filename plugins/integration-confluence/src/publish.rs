@@ -239,16 +239,14 @@ impl Job<'_, '_> {
                 Ok(page) => page,
                 // Taken since we looked, by another attempt of ours or by someone else; or by a page that is hidden
                 // from us.
-                Err(WriteError::TitleTaken(_) | WriteError::Stale(_)) => {
-                    match self.locate(space)? {
-                        Found::Ours(page) => {
-                            let published = self.update(*page, None)?;
-                            self.leave_traces(&published.remote.id);
-                            return Ok(published);
-                        }
-                        Found::Taken(_) => continue,
+                Err(WriteError::TitleTaken(_)) => match self.locate(space)? {
+                    Found::Ours(page) => {
+                        let published = self.update(*page, None)?;
+                        self.leave_traces(&published.remote.id);
+                        return Ok(published);
                     }
-                }
+                    Found::Taken(_) => continue,
+                },
                 Err(WriteError::Unknown(failure)) => match self.locate(space) {
                     Ok(Found::Ours(page)) if self.content.is_in(&page) => *page,
                     Ok(Found::Ours(page)) => return self.update(*page, None),
@@ -261,7 +259,9 @@ impl Job<'_, '_> {
                         });
                     }
                 },
-                Err(WriteError::Refused(failure)) => return Err(failure),
+                Err(WriteError::Refused(failure) | WriteError::Stale(failure)) => {
+                    return Err(failure);
+                }
             };
             self.leave_traces(&page.id);
             return Ok(self.published(&page, Outcome::Created));

@@ -29,6 +29,8 @@ pub(crate) struct Scan<'a> {
     pub colon_done: usize,
     pub place_done: usize,
     pub quotes: crate::value::Quotes,
+    /// The end of the last value of a field, and how many names led to it.
+    value: (usize, usize),
     pub groups: Vec<numbers::Group>,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Scan<'a> {
             colon_done: 0,
             place_done: 0,
             quotes: crate::value::Quotes::default(),
+            value: (0, 0),
             groups: Vec::new(),
         }
     }
@@ -129,6 +132,13 @@ impl<'a> Scan<'a> {
             return end;
         }
         self.text.run(i, DIGIT)
+    }
+
+    /// How many names have led to a value that ends at `end`: names inside a long value are not looked at for ever.
+    pub(crate) fn value_again(&mut self, end: usize) -> usize {
+        let count = if self.value.0 == end { self.value.1 + 1 } else { 1 };
+        self.value = (end, count);
+        count
     }
 
     /// Report a value. Empty ranges and ranges off character boundaries are no values.

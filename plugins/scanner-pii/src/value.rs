@@ -37,7 +37,9 @@ pub(crate) struct Value {
 /// What closing quotes were last looked for: for each kind, from where, to where.
 #[derive(Debug, Default)]
 pub(crate) struct Quotes {
-    seen: [(usize, usize); 8],
+    seen: [(usize, usize); 10],
+    /// Where the last unquoted value began and ended, and how its name was joined.
+    bare: (usize, usize, bool),
 }
 
 impl Quotes {
@@ -50,7 +52,7 @@ impl Quotes {
             b'<' => 3,
             _ => 4,
         };
-        let index = if escaped { index % 2 + 6 } else { index };
+        let index = if escaped { index + 5 } else { index };
         let place = self.seen.get_mut(index)?;
         if !(place.0 < from && from <= place.1) {
             let mut i = from;
@@ -191,7 +193,14 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
     } else if text.has(start, "&quot;") {
         start += 6;
     }
-    let end = bare_end(text, start, join);
+    let encoded = join == Join::Encoded;
+    let (from, to, how) = quotes.bare;
+    let end = if how == encoded && from <= start && start < to {
+        to
+    } else {
+        bare_end(text, start, join)
+    };
+    quotes.bare = (start, end, encoded);
     Some(Value { start, end, quoted: false, join, spaced })
 }
 

@@ -116,7 +116,7 @@ export function startFindings(viewer) {
   });
   for (const button of $$("[data-step]")) button.addEventListener("click", () => step(button.dataset.step));
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
     const kind = $("#finding")?.dataset.kind;
     const act = {
       n: () => step("next"),

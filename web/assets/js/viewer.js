@@ -250,7 +250,7 @@ export function startViewer() {
     });
   }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
     if (event.key === "m") swap($(".switch a:not([aria-current])"));
     else if (event.key === "l") jump?.focus();
     else return;

@@ -509,8 +509,3 @@ fn files_are_attached_once_per_content() {
         );
     }
 }
-
-#[test]
-fn every_capability_is_a_function_of_the_world() {
-    assert_eq!(items::CAPABILITIES.len(), 9);
-}

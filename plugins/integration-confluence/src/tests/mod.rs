@@ -3,3 +3,4 @@
 mod conformance;
 mod exactly_once;
 mod fake;
+mod server;

@@ -1,0 +1,225 @@
+//! What is to be run.
+//!
+//! Invariant: what runs is a regular, executable file at an absolute path, with symbolic links resolved; no shell, no
+//! search path and no relative name ever takes part. Nothing of the server's own environment is passed on.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use std::os::unix::process::CommandExt as _;
+
+use rustix::fs::{Access, access};
+
+use super::ProcessError;
+
+/// A process as the operator registered it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProcessSpec {
+    /// Absolute path of an executable file.
+    pub command: PathBuf,
+    /// Passed as they are, one by one.
+    pub arguments: Vec<String>,
+    /// All of its environment: names and values.
+    pub environment: Vec<(String, String)>,
+    /// Absolute path of the folder that it starts in.
+    pub folder: PathBuf,
+}
+
+impl fmt::Debug for ProcessSpec {
+    /// Without arguments and environment, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessSpec")
+            .field("command", &self.command)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProcessSpec {
+    /// The command, ready to start.
+    pub(super) fn command(&self) -> Result<Command, ProcessError> {
+        let path = file(&self.command)?;
+        let folder = folder(&self.folder)?;
+        if self
+            .arguments
+            .iter()
+            .any(|argument| argument.contains('\0'))
+        {
+            return Err(ProcessError::Invalid(
+                "an argument holds a null character".to_owned(),
+            ));
+        }
+        for (name, value) in &self.environment {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(ProcessError::Invalid(
+                    "the name of an environment variable is empty or holds `=`".to_owned(),
+                ));
+            }
+            if value.contains('\0') {
+                return Err(ProcessError::Invalid(format!(
+                    "the environment variable `{name}` holds a null character"
+                )));
+            }
+        }
+        let mut command = Command::new(path);
+        command
+            // Programs that go by their own name (Python in a virtual environment, busybox) get the one that was given.
+            .arg0(&self.command)
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        Ok(command)
+    }
+}
+
+fn file(command: &Path) -> Result<PathBuf, ProcessError> {
+    let path = resolved("command", command)?;
+    let metadata = path
+        .metadata()
+        .map_err(|error| refused("command", command, &error))?;
+    if !metadata.is_file() {
+        return Err(refused("command", command, &"it is not a regular file"));
+    }
+    access(&path, Access::EXEC_OK)
+        .map_err(|_| refused("command", command, &"this server may not execute it"))?;
+    Ok(path)
+}
+
+fn folder(folder: &Path) -> Result<PathBuf, ProcessError> {
+    let path = resolved("folder", folder)?;
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(refused("folder", folder, &"it is not a folder"))
+    }
+}
+
+fn resolved(what: &str, path: &Path) -> Result<PathBuf, ProcessError> {
+    if !path.is_absolute() {
+        return Err(refused(what, path, &"it must be an absolute path"));
+    }
+    path.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => refused(what, path, &"it does not exist"),
+        _ => refused(what, path, &error),
+    })
+}
+
+fn refused(what: &str, path: &Path, why: &dyn fmt::Display) -> ProcessError {
+    ProcessError::Invalid(format!(
+        "the {what} `{}` cannot be used: {why}",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn spec(command: &Path) -> ProcessSpec {
+        ProcessSpec {
+            command: command.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: PathBuf::from("/"),
+        }
+    }
+
+    fn sentence(spec: &ProcessSpec) -> String {
+        let error = spec.command().unwrap_err();
+        assert_eq!(error.code(), "invalid");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_with_the_reason() {
+        let here = tempfile::tempdir().unwrap();
+        let plain = here.path().join("plain");
+        std::fs::write(&plain, "#!/bin/sh\n").unwrap();
+        let cases: [(&Path, &str); 5] = [
+            (
+                Path::new("sh"),
+                "the command `sh` cannot be used: it must be an absolute path",
+            ),
+            (
+                Path::new("./sh"),
+                "the command `./sh` cannot be used: it must be an absolute path",
+            ),
+            (
+                Path::new("/nowhere/at/all"),
+                "the command `/nowhere/at/all` cannot be used: it does not exist",
+            ),
+            (
+                Path::new("/dev/null"),
+                "the command `/dev/null` cannot be used: it is not a regular file",
+            ),
+            (
+                Path::new("/"),
+                "the command `/` cannot be used: it is not a regular file",
+            ),
+        ];
+        for (command, wanted) in cases {
+            assert_eq!(sentence(&spec(command)), wanted);
+        }
+        let wanted = format!(
+            "the command `{}` cannot be used: this server may not execute it",
+            plain.display()
+        );
+        assert_eq!(sentence(&spec(&plain)), wanted);
+        let mut lost = spec(Path::new("/bin/sh"));
+        lost.folder = plain.clone();
+        assert_eq!(
+            sentence(&lost),
+            format!(
+                "the folder `{}` cannot be used: it is not a folder",
+                plain.display()
+            )
+        );
+        lost.folder = "here".into();
+        assert_eq!(
+            sentence(&lost),
+            "the folder `here` cannot be used: it must be an absolute path"
+        );
+    }
+
+    #[test]
+    fn what_the_system_cannot_pass_on_is_refused() {
+        let mut odd = spec(Path::new("/bin/sh"));
+        odd.arguments = vec!["a\0b".to_owned()];
+        assert_eq!(sentence(&odd), "an argument holds a null character");
+        odd.arguments.clear();
+        for name in ["", "A=B", "A\0"] {
+            odd.environment = vec![(name.to_owned(), String::new())];
+            assert_eq!(
+                sentence(&odd),
+                "the name of an environment variable is empty or holds `=`"
+            );
+        }
+        odd.environment = vec![("TOKEN".to_owned(), "se\0cret".to_owned())];
+        assert_eq!(
+            sentence(&odd),
+            "the environment variable `TOKEN` holds a null character"
+        );
+        assert!(!format!("{odd:?}").contains("cret"));
+    }
+
+    #[test]
+    fn links_are_resolved_before_anything_is_run() {
+        let here = tempfile::tempdir().unwrap();
+        let link = here.path().join("link");
+        symlink("/bin/sh", &link).unwrap();
+        let command = spec(&link).command().unwrap();
+        assert_eq!(
+            Path::new(command.get_program()),
+            Path::new("/bin/sh").canonicalize().unwrap()
+        );
+    }
+}

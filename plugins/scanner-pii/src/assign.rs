@@ -1,0 +1,367 @@
+//! Fields with a name: `name=value` in every notation, and what the value then is.
+//!
+//! Invariant: the name decides what is looked for, the value whether it is there. A value is looked at a bounded number
+//! of times, however many names stand inside it.
+
+use crate::classify::{self, Class, MAX_NAME};
+use crate::kind::Kind;
+use crate::literals::Cue;
+use crate::scan::Scan;
+use crate::text::{ALNUM, BASE64, BLANK, KEY, is};
+use crate::value::{self, Join, Makeup, Value};
+use crate::{auth, dates, hosts, people, places, users};
+
+/// Names inside one value that are looked at.
+const NESTED: usize = 4;
+
+/// A literal that may be part of a field's name stands at `start..end`.
+pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
+    if end <= scan.key_done {
+        return;
+    }
+    let name_end = scan.text.run(end, KEY);
+    // A dot at the end is the sentence's.
+    let name_end = if scan.text.at(name_end - 1) == b'.' { name_end - 1 } else { name_end };
+    let name_start = scan.text.run_back(start, KEY, MAX_NAME);
+    scan.key_done = name_end;
+    if name_end - name_start > MAX_NAME * 2 {
+        return;
+    }
+    let name_start = name_start.max(name_end.saturating_sub(MAX_NAME));
+    let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
+        return;
+    };
+    if class == Class::Cookie {
+        auth::cookie_field(scan, name_end);
+        return;
+    }
+    let Some(found) = value::after(&scan.text, &mut scan.quotes, name_start, name_end) else {
+        if class == Class::Password {
+            prose(scan, name_end);
+        }
+        return;
+    };
+    if scan.value_again(found.end) > NESTED {
+        return;
+    }
+    field(scan, class, name_start, found);
+}
+
+/// A field of `class` has the value `found`.
+pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+    let value = scan.text.slice(found.start, found.end);
+    scan.text.tick(value.len());
+    if value.is_empty() || (value.len() < 256 && value::is_placeholder(value)) {
+        return;
+    }
+    match class {
+        Class::Password => password(scan, name_start, found),
+        Class::Secret | Class::Token | Class::Weak | Class::Signature => token(scan, class, name_start, found),
+        Class::AwsSecret => aws_secret(scan, found),
+        Class::AzureKey => {
+            let end = scan.text.run(found.start, BASE64);
+            if end - found.start >= 40 && Makeup::of(value).mixed() {
+                scan.emit(Kind::AzureKey, found.start, end, 0.99, true, "azure account key");
+            }
+        }
+        Class::Authorization => auth::authorization(scan, found),
+        Class::Session => auth::session_value(scan, name_start, found),
+        Class::Cookie => {}
+        Class::Person => people::field(scan, found, false),
+        Class::Name => people::field(scan, found, true),
+        Class::Username => users::field(scan, name_start, found),
+        Class::Address => places::field(scan, found),
+        Class::Birth => {
+            if let Some(end) = dates::date(&scan.text, found.start) {
+                scan.emit(Kind::Dob, found.start, end, 0.95, true, "field of a birth date");
+            }
+        }
+        Class::Host => hosts::field(scan, found),
+    }
+}
+
+fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
+    let mut found = found;
+    if found.join == Join::Blank {
+        let flag = scan.text.has_before(name_start, "--") || scan.text.slice(name_start, name_start + 2) == b"--";
+        if !(flag || found.quoted) {
+            return prose(scan, found.start.saturating_sub(1));
+        }
+        if flag && scan.text.at(found.start) == b'-' {
+            return;
+        }
+    }
+    let value = scan.text.slice(found.start, found.end);
+    if value.len() < 3 || value::is_state(value) || value::is_code(value) {
+        return;
+    }
+    // `PWD=/var/www` is the working directory.
+    if value::is_path(value) {
+        return;
+    }
+    let makeup = Makeup::of(value);
+    let plain_word = makeup.digits + makeup.upper + makeup.other == 0;
+    let long = value.len() > 256;
+    if !found.quoted {
+        // "password: please enter it": a word with blanks before it and after it is prose.
+        let more = scan.text.run(found.end, BLANK) > found.end;
+        let capitalised = makeup.upper == 1 && makeup.digits + makeup.other == 0;
+        if (plain_word || capitalised) && (found.spaced && more || value.len() < 4) {
+            return;
+        }
+        if long || (value.len() < 4 && makeup.digits == 0) {
+            return;
+        }
+    }
+    if found.quoted {
+        // A sentence in quotes: most of what has three blanks and no digit.
+        let blanks = value.iter().filter(|b| **b == b' ').count();
+        if (blanks > 2 && makeup.digits == 0) || long {
+            return;
+        }
+        while scan.text.at(found.end.wrapping_sub(1)) == b' ' && found.end > found.start {
+            found.end -= 1;
+        }
+    }
+    let kind = if scan.cue_before(Cue::Connection, name_start, 200).is_some() {
+        Kind::ConnectionString
+    } else {
+        Kind::Password
+    };
+    let confidence = if plain_word { 0.7 } else { 0.9 };
+    scan.emit(kind, found.start, found.end, confidence, true, "password field");
+}
+
+/// "password hunter2", "the password is hunter2": a password in prose has to look like one. `at` is behind the word.
+fn prose(scan: &mut Scan<'_>, at: usize) {
+    let text = &scan.text;
+    let mut start = text.run(at, BLANK);
+    if start == at {
+        return;
+    }
+    for word in ["is ", "was ", "to ", "now ", "=> ", "-> "] {
+        if text.has(start, word) {
+            start = text.run(start + word.len(), BLANK);
+        }
+    }
+    let close = match text.at(start) {
+        quote @ (b'"' | b'\'' | b'`') => {
+            start += 1;
+            Some(quote)
+        }
+        _ => None,
+    };
+    let mut end = start;
+    while end < start + 64 && text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<') {
+        end += 1;
+    }
+    text.tick(end - start + 8);
+    if close.is_none() {
+        while end > start && matches!(text.at(end - 1), b'.' | b',' | b';' | b':' | b')' | b'\'') {
+            end -= 1;
+        }
+    }
+    let value = text.slice(start, end);
+    let makeup = Makeup::of(value);
+    let letters = makeup.lower + makeup.upper;
+    let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
+    let digits_or_marks = makeup.digits > 0 || value.iter().any(|b| b"!@#$%^&*?".contains(b));
+    let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
+    if !strong || !digits_or_marks || counted || value::is_placeholder(value) || value::is_path(value) || value::is_state(value) || value::is_code(value) {
+        return;
+    }
+    // Sizes, versions, addresses: `2fa`, `v1.2`, `10.0.0.1`, `user@host`.
+    if value.contains(&b'@') && value.contains(&b'.') || value.contains(&b'=') || value.contains(&b'[') {
+        return;
+    }
+    scan.emit(Kind::Password, start, end, 0.75, false, "password in prose");
+}
+
+/// `IDENTIFIED BY 'x'`, `sshpass -p x`: `at` is behind the words.
+pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
+    let text = &scan.text;
+    let mut start = text.run(at, BLANK);
+    if text.has(start, "password ") {
+        return;
+    }
+    let quote = text.at(start);
+    let quoted = matches!(quote, b'"' | b'\'');
+    start += usize::from(quoted);
+    let mut end = start;
+    while end < start + 128 && text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
+        end += 1;
+    }
+    text.tick(end - start);
+    let value = text.slice(start, end);
+    if value.len() >= 4 && !value::is_placeholder(value) && !value::is_state(value) {
+        scan.emit(Kind::Password, start, end, 0.9, true, "password clause");
+    }
+}
+
+fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+    if found.join == Join::Blank && !found.quoted && !scan.text.has_before(name_start, "--") && !scan.text.has(name_start, "--") {
+        return;
+    }
+    if class == Class::Signature && !matches!(scan.text.before(name_start), b'?' | b'&') && !scan.text.has_before(name_start, "%26") {
+        return;
+    }
+    let mut end = found.end;
+    // No token has blanks: behind the first one stands something else.
+    let whole = scan.text.slice(found.start, found.end);
+    if let Some(blank) = whole.iter().position(|b| *b <= b' ') {
+        end = found.start + blank;
+    }
+    let value = scan.text.slice(found.start, end);
+    let makeup = Makeup::of(value);
+    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.len() > 8192 {
+        return;
+    }
+    let fits = match class {
+        Class::Weak => value::is_random(value, 16) && makeup.upper > 0 && makeup.digits > 0,
+        Class::Secret => {
+            // `secret` is also what applications call a passphrase.
+            let worded = whole.len() >= 6 && makeup.digits > 0 && makeup.lower + makeup.upper >= 3;
+            value::is_random(value, 8) || worded
+                || (value.len() >= 8 && makeup.other > 0 && makeup.upper > 0 && makeup.lower > 0)
+        }
+        _ => {
+            let long_number = makeup.digits == value.len() && value.len() >= 16;
+            value::is_random(value, 8) || long_number && class != Class::Signature
+        }
+    };
+    // A vendor's scheme before the key: `token abc`, `sha256=abc` is a digest.
+    if !fits || value.starts_with(b"sha") && value.contains(&b'=') || is_name(value, makeup) || is_moment(value) {
+        return;
+    }
+    let kind = if class == Class::Secret && makeup.other + makeup.digits < value.len() / 3 && value.len() < 20 {
+        Kind::Password
+    } else {
+        Kind::GenericSecret
+    };
+    scan.emit(kind, found.start, end, 0.9, true, "secret field");
+}
+
+/// `my-service-2`, `tls_cert_v1`: words joined by dashes, with a number of one or two digits at most, name things.
+fn is_name(value: &[u8], makeup: Makeup) -> bool {
+    let short_number = makeup.digits <= 1;
+    short_number
+        && makeup.upper == 0
+        && value.iter().any(|b| matches!(b, b'-' | b'_' | b'.'))
+        && value
+            .split(|b| matches!(b, b'-' | b'_' | b'.' | b'/'))
+            .all(|word| word.len() <= 12)
+}
+
+/// A date with a time.
+fn is_moment(value: &[u8]) -> bool {
+    value.len() >= 10
+        && value.get(4) == Some(&b'-')
+        && value.get(7) == Some(&b'-')
+        && value.iter().take(4).all(u8::is_ascii_digit)
+        && value.iter().all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
+}
+
+fn aws_secret(scan: &mut Scan<'_>, found: Value) {
+    let end = scan.text.run(found.start, BASE64);
+    let value = scan.text.slice(found.start, end);
+    if value.len() == 40 && Makeup::of(value).mixed() {
+        scan.emit(Kind::AwsSecretKey, found.start, end, 0.99, true, "aws secret key field");
+    } else {
+        token(scan, Class::Token, found.start, found);
+    }
+}
+
+/// Whether the byte before a name makes it part of a query.
+pub(crate) fn in_query(scan: &Scan<'_>, name_start: usize) -> bool {
+    matches!(scan.text.before(name_start), b'?' | b'&')
+}
+
+/// A run of letters and digits begins at `at`: what a name of an account consists of.
+pub(crate) fn is_word_start(scan: &Scan<'_>, at: usize) -> bool {
+    is(scan.text.at(at), ALNUM)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{all, nothing, one};
+
+    #[test]
+    fn passwords_in_assignments() {
+        for text in [
+            "password=Kestrel81!",
+            "\"db_password\": \"Kestrel81!\"",
+            "DB_PASSWORD: Kestrel81!\n",
+            "<password>Kestrel81!</password>",
+            "mysql --password Kestrel81! -h db",
+            "mysql --password=Kestrel81! -h db",
+            "POST /login?user=x&password=Kestrel81!&go=1",
+            "CREATE USER x IDENTIFIED BY 'Kestrel81!'",
+            "ALTER ROLE x WITH PASSWORD 'Kestrel81!';",
+            "login with password Kestrel81! now",
+            "the password is Kestrel81!, again",
+            "{\\\"pwd\\\":\\\"Kestrel81!\\\"}",
+            "  - name: DB_PASSWORD\n    value: Kestrel81!\n",
+            "spring.datasource.password=Kestrel81!",
+            "GET /xPASSWORD=Kestrel81! HTTP/1.1",
+        ] {
+            assert_eq!(one(text, "PASSWORD"), "Kestrel81!", "{text}");
+        }
+    }
+
+    #[test]
+    fn connection_strings() {
+        for text in [
+            "Server=tcp:db,1433;Database=x;User ID=sa;Password=Kestrel81$;Encrypt=True;",
+            "jdbc:mysql://db/x?user=app&password=Kestrel81$&useSSL=true",
+            "host=db port=5432 dbname=x user=app password=Kestrel81$ sslmode=require",
+            "Data Source=ORCL;User Id=scott;Password=Kestrel81$;",
+        ] {
+            assert_eq!(one(text, "CONNECTION_STRING"), "Kestrel81$", "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_in_fields() {
+        for text in [
+            "api_key=9f8e7d6c5b4a39281706",
+            "X-Api-Key: 9f8e7d6c5b4a39281706",
+            "\"refreshToken\":\"9f8e7d6c5b4a39281706\"",
+            "GET /a?sv=1&sig=9f8e7d6c5b4a39281706 HTTP/1.1",
+            "client_secret: '9f8e7d6c5b4a39281706'",
+        ] {
+            assert_eq!(all(text), [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")], "{text}");
+        }
+        let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        assert_eq!(one(&format!("aws_secret_access_key = \"{key} - x"), "AWS_SECRET_KEY"), key);
+    }
+
+    #[test]
+    fn what_is_no_value() {
+        for text in [
+            "password=${DB_PASSWORD}",
+            "password: \"<redacted>\"",
+            "password: [REDACTED]",
+            "password=********",
+            "Failed password for root from nowhere",
+            "password authentication failed",
+            "passwordPolicy=strict",
+            "token_count=1482",
+            "PWD=/var/www/html",
+            "secretName: db-credentials",
+            "password: required",
+            "if (password == null) return",
+            "password = os.environ['DB']",
+            "token=getToken(request)",
+            "nextToken=abc123def456ghi789",
+            "the token expired at 10",
+            "api_key=YOUR_API_KEY",
+            "password: {{ vault_password }}",
+            "key: value",
+            "std::token::Token123456",
+            "token_expires=2026-01-02T03:04:05Z",
+            "secret \"tls\" not found",
+        ] {
+            nothing(text);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Dates as people write them.
+//!
+//! Invariant: day, month and year are in range, the year one in which somebody alive may have been born.
+
+use crate::text::{ALNUM, ALPHA, DIGIT, Text, is};
+
+const MONTHS: &[&str] = &[
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mai", "okt", "dez", "juin",
+    "juil", "août", "avr", "fév", "déc", "ene", "abr", "ago", "dic", "gen", "mag", "giu", "lug", "set", "ott",
+];
+
+fn number(text: &Text<'_>, at: usize) -> Option<(u32, usize)> {
+    let end = text.run(at, DIGIT);
+    if end == at || end - at > 8 {
+        return None;
+    }
+    let value = text.slice(at, end).iter().fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
+    Some((value, end))
+}
+
+fn year(value: u32, digits: usize) -> bool {
+    match digits {
+        4 => (1900..=2035).contains(&value),
+        2 => true,
+        _ => false,
+    }
+}
+
+/// Where a month's name that begins at `at` ends.
+fn month(text: &Text<'_>, at: usize) -> Option<usize> {
+    let found = MONTHS.iter().any(|month| text.has(at, month));
+    let mut end = at;
+    while end < at + 12 && (is(text.at(end), ALPHA) || text.at(end) >= 0x80) {
+        end += 1;
+    }
+    (found && end - at >= 3).then_some(end + usize::from(text.at(end) == b'.'))
+}
+
+/// Blanks, commas, dashes and the endings of ordinal numbers.
+fn skip(text: &Text<'_>, mut at: usize) -> usize {
+    for ending in ["st", "nd", "rd", "th", "."] {
+        if text.has(at, ending) {
+            at += ending.len();
+            break;
+        }
+    }
+    while matches!(text.at(at), b' ' | b',' | b'-' | b'/') {
+        at += 1;
+        text.tick(1);
+    }
+    if text.has(at, "of ") { at + 3 } else if text.has(at, "de ") { at + 3 } else { at }
+}
+
+/// Where the date that begins at `at` ends.
+pub(crate) fn date(text: &Text<'_>, at: usize) -> Option<usize> {
+    let end = any(text, at)?;
+    (!is(text.at(end), ALNUM)).then_some(end)
+}
+
+fn any(text: &Text<'_>, at: usize) -> Option<usize> {
+    if let Some(after) = month(text, at) {
+        // March 12th, 1980
+        let (day, end) = number(text, skip(text, after))?;
+        let (value, stop) = number(text, skip(text, end))?;
+        let digits = stop - skip(text, end);
+        return ((1..=31).contains(&day) && digits == 4 && year(value, digits)).then_some(stop);
+    }
+    let (first, end) = number(text, at)?;
+    let length = end - at;
+    if length == 8 {
+        let (y, m, d) = (first / 10_000, first / 100 % 100, first % 100);
+        return (year(y, 4) && (1..=12).contains(&m) && (1..=31).contains(&d)).then_some(end);
+    }
+    let joint = text.at(end);
+    if matches!(joint, b'-' | b'/' | b'.') && text.at(end + 1).is_ascii_digit() {
+        let (second, next) = number(text, end + 1)?;
+        if text.at(next) != joint {
+            return None;
+        }
+        let (third, stop) = number(text, next + 1)?;
+        let day_month = |a: u32, b: u32| {
+            (1..=31).contains(&a) && (1..=12).contains(&b) || (1..=12).contains(&a) && (1..=31).contains(&b)
+        };
+        let fits = if length == 4 {
+            year(first, 4) && day_month(second, third)
+        } else {
+            length <= 2 && day_month(first, second) && year(third, stop - next - 1)
+        };
+        return fits.then_some(stop);
+    }
+    // 12th of March 1980, 12-Mar-1980
+    if length <= 2 && (1..=31).contains(&first) {
+        let after = month(text, skip(text, end))?;
+        let from = skip(text, after);
+        let (value, stop) = number(text, from)?;
+        return year(value, stop - from).then_some(stop);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for date_text in [
+            "1980-03-12", "12/03/1980", "3/12/80", "12.03.1980", "19800312", "12 March 1980", "12th of March, 1980",
+            "March 12, 1980", "Mar 12th 1980", "12-Mar-1980",
+        ] {
+            let line = format!("{date_text}, x");
+            assert_eq!(date(&Text::new(&line, false), 0), Some(date_text.len()), "{date_text}");
+        }
+        for text in ["1980-13-12", "32/03/1980", "12/03/1780", "March", "12 Marble 1980", "1980", "1.2.3", "12-03-19801"] {
+            assert_eq!(date(&Text::new(text, false), 0), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Mail addresses, also with an encoded at sign.
+//!
+//! Invariant: the domain has a top level that is no file's extension, no version and no hash.
+
+use crate::kind::Kind;
+use crate::scan::Scan;
+use crate::text::{HEX, HOST, LOCAL, Text, is};
+
+/// RFC 5321 limits.
+const MAX_LOCAL: usize = 64;
+const MAX_DOMAIN: usize = 253;
+
+/// Endings of files and members of programs that stand behind `name@something.`.
+const NO_TOP_LEVEL: &[&str] = &[
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "ts", "tsx", "jsx", "css", "scss", "json", "yaml", "yml", "xml",
+    "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war", "whl", "lock", "toml", "conf", "cfg", "ini", "exe", "dll",
+    "class", "java", "py", "rb", "go", "rs", "sh", "map", "md", "service", "socket", "target", "timer", "mount", "scope",
+    "slice", "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value", "length", "size", "name",
+];
+
+/// An at sign of `length` bytes stands at `at`.
+pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
+    if length == 1 && scan.authority_ats.binary_search(&at).is_ok() {
+        return;
+    }
+    let text = &scan.text;
+    let Some(start) = local_start(text, at) else {
+        return;
+    };
+    let Some(end) = domain_end(text, at + length) else {
+        return;
+    };
+    let local = text.slice(start, at);
+    // `git@host:path` is an account of a service.
+    let service = [&b"git"[..], b"hg", b"svn"].contains(&local);
+    if service || (text.at(end) == b':' && text.slice(end, end + 3) == b"://") {
+        return;
+    }
+    scan.emit(Kind::Email, start, end, 0.97, true, if length == 1 { "mail address" } else { "encoded mail address" });
+}
+
+fn is_letter(text: &Text<'_>, end: usize) -> Option<usize> {
+    let start = text.floor(end.checked_sub(1)?);
+    let letter = text.part(start, end).chars().next()?;
+    letter.is_alphanumeric().then_some(start)
+}
+
+/// Where the local part begins.
+fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
+    let mut start = text.run_back(at, LOCAL, MAX_LOCAL);
+    // Letters beyond ASCII (RFC 6531).
+    while at - start < MAX_LOCAL
+        && text.before(start) >= 0x80
+        && let Some(letter) = is_letter(text, start)
+    {
+        start = text.run_back(letter, LOCAL, MAX_LOCAL);
+    }
+    // The tail of an escape (`%3Djo`, `\njo`), and quoting.
+    while start < at {
+        let first = text.at(start);
+        if first == b'%' && is(text.at(start + 1), HEX) && is(text.at(start + 2), HEX) {
+            start += 3;
+        } else if text.before(start) == b'%' && is(first, HEX) && is(text.at(start + 1), HEX) {
+            start += 2;
+        } else if text.before(start) == b'\\' && matches!(first, b'n' | b'r' | b't') && start + 1 < at {
+            start += 1;
+        } else if matches!(first, b'.' | b'-' | b'\'' | b'%' | b'+') {
+            start += 1;
+        } else {
+            break;
+        }
+    }
+    // An escape in the middle: what stands before it is another field.
+    let local = text.slice(start, at);
+    if let Some(escape) = local.windows(3).rposition(|w| w.first() == Some(&b'%') && w.iter().skip(1).all(|b| is(*b, HEX))) {
+        let inside = local.get(escape + 1..escape + 3).unwrap_or_default();
+        if !inside.eq_ignore_ascii_case(b"2b") {
+            start += escape + 3;
+        }
+    }
+    let local = text.slice(start, at);
+    let last = local.last().copied()?;
+    let dots = local.windows(2).any(|w| w == b"..");
+    (last != b'.' && last != b'\'' && !dots && local.iter().any(|b| b.is_ascii_alphanumeric() || *b >= 0x80)).then_some(start)
+}
+
+/// Where the domain ends that begins at `start`.
+fn domain_end(text: &Text<'_>, start: usize) -> Option<usize> {
+    let mut end = text.run(start, HOST);
+    // International names.
+    let mut rest = text.part(end, text.floor(end + 64));
+    while let Some(letter) = rest.chars().next()
+        && !letter.is_ascii()
+        && letter.is_alphanumeric()
+        && end - start < MAX_DOMAIN
+    {
+        end = text.run(end + letter.len_utf8(), HOST);
+        rest = text.part(end, text.floor(end + 64));
+    }
+    if end - start > MAX_DOMAIN {
+        return None;
+    }
+    while end > start && matches!(text.at(end - 1), b'.' | b'-' | b'_') {
+        end -= 1;
+    }
+    let domain = text.slice(start, end);
+    text.tick(domain.len());
+    let dot = domain.iter().rposition(|b| *b == b'.')?;
+    let mut top = domain.get(dot + 1..).unwrap_or_default();
+    // A sentence that lost its blank: "jo@acme.com.Then". A number or a field behind it: no top level has one.
+    if let Some(strange) = top.iter().position(|b| !b.is_ascii_alphabetic() && *b < 0x80 && *b != b'-') {
+        top = top.get(..strange).unwrap_or_default();
+        if top.len() < 2 || strange == 0 {
+            return None;
+        }
+        return None;
+    }
+    let punycode = top.starts_with(b"xn--");
+    let letters = top.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80);
+    let known = NO_TOP_LEVEL.iter().any(|no| top.eq_ignore_ascii_case(no.as_bytes()));
+    let labels = domain
+        .split(|b| *b == b'.')
+        .all(|label| !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-'));
+    (labels && (letters || punycode) && (2..=24).contains(&top.len()) && !known).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{found, nothing, one};
+
+    #[test]
+    fn addresses() {
+        for (text, address) in [
+            ("<jo.doe+x@mail.acme.co.uk>", "jo.doe+x@mail.acme.co.uk"),
+            ("?email=jo%40acme.com&v=1", "jo%40acme.com"),
+            ("q%3Djo%40acme.com%26", "jo%40acme.com"),
+            ("\\\"jo@acme.com\\\"", "jo@acme.com"),
+            ("a\\njo@acme.com", "jo@acme.com"),
+            ("write to jo@acme.com.", "jo@acme.com"),
+            ("'jo@acme.com'", "jo@acme.com"),
+            ("mailto:jo@acme.com", "jo@acme.com"),
+            ("zoë@müller.de", "zoë@müller.de"),
+        ] {
+            assert_eq!(one(text, "EMAIL"), address, "{text}");
+        }
+        assert_eq!(found("a@b.com,c@d.com;e@f.com", "EMAIL").len(), 3);
+    }
+
+    #[test]
+    fn look_alikes() {
+        for text in [
+            "user@0x7f3a", "lib/foo@1.2.3", "com.acme.Order@3f2a1b", "@Override", "logo@2x.png", "git@github.com:a/b",
+            "app@sha256:abc", "a@b", "@@@@", "getty@tty1.service", "foo@latest", "x@.com", "..@..",
+        ] {
+            nothing(text);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! JSON web tokens (RFC 7519), signed, encrypted or neither.
+//!
+//! Invariant: the first part decodes to the beginning of a JOSE header; `eyJ` alone is any JSON in base64.
+
+use crate::kind::Kind;
+use crate::scan::Scan;
+use crate::text::{BASE64URL, is};
+
+/// Parts of a token: three signed, five encrypted.
+const PARTS: usize = 5;
+
+/// `eyj` stands at `start`.
+pub(crate) fn matched(scan: &mut Scan<'_>, start: usize) {
+    let text = &scan.text;
+    if start < scan.jwt_done || text.slice(start, start + 3) != b"eyJ" {
+        return;
+    }
+    if is(text.before(start), BASE64URL) && !text.after_escape(start) {
+        return;
+    }
+    let mut end = text.run(start, BASE64URL);
+    if !is_header(text.slice(start, end.min(start + 1024))) {
+        return;
+    }
+    let mut parts = 1;
+    while parts < PARTS && text.at(end) == b'.' {
+        let next = text.run(end + 1, BASE64URL);
+        // The signature of an unsigned token is empty, and so may be the key of an encrypted one.
+        if next == end + 1 && parts < 2 {
+            break;
+        }
+        end = next;
+        parts += 1;
+    }
+    let whole = parts >= 3;
+    let cut = end == text.len() && scan.continues_after;
+    if (!whole && !cut && parts < 2) || end - start < 20 {
+        return;
+    }
+    if text.at(end - 1) == b'.' && parts > 3 {
+        end -= 1;
+    }
+    scan.jwt_done = end;
+    scan.emit(Kind::Jwt, start, end, if whole { 0.99 } else { 0.8 }, whole, "json web token");
+}
+
+/// Base64url of `{"alg":…`, `{"typ":…` or another member of the header.
+fn is_header(part: &[u8]) -> bool {
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut bits = 0_u32;
+    let mut count = 0;
+    for byte in part {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return false,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            decoded.push((bits >> count & 0xff) as u8);
+        }
+    }
+    let has = |needle: &[u8]| decoded.windows(needle.len()).any(|w| w == needle);
+    [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\"", b"\"cty\"", b"\"x5t\""]
+        .iter()
+        .any(|member| has(member))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{all, nothing};
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+
+    #[test]
+    fn a_token_is_found_whole() {
+        for text in [
+            TOKEN.to_owned(),
+            format!("Authorization: Bearer {TOKEN}"),
+            format!("?token={TOKEN}&x=1"),
+            format!("id_token%3D{TOKEN}%26"),
+        ] {
+            assert_eq!(all(&text), [("JWT", TOKEN)], "{text}");
+        }
+    }
+
+    #[test]
+    fn other_json_in_base64_is_none() {
+        nothing("eyJmb28iOiJiYXIifQ.x.y");
+        nothing("data eyJmb28iOiJiYXIifQ==");
+    }
+}

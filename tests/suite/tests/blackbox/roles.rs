@@ -1,0 +1,112 @@
+//! What each role may do over the API, read off the list of operations: an operation that is not in the table fails.
+
+use fumehood_tests::Data;
+use serde_json::Value;
+
+use crate::api::operations;
+
+const EVERYBODY: &[&str] = &["viewer", "responder", "operator", "security", "admin"];
+const WORKS: &[&str] = &["responder", "operator", "security", "admin"];
+
+/// Whether `role` gets past the check for an operation; nothing where the operation is not known here.
+///
+/// The table is about refusal only: an operation that is let through may still answer 404 or 422.
+fn may(role: &str, method: &str, path: &str) -> Option<bool> {
+    let path: Vec<&str> = path
+        .trim_start_matches("/api/v1/")
+        .split('/')
+        .filter(|part| part.len() != 36)
+        .collect();
+    let among = |roles: &[&str]| Some(role == "admin" || roles.contains(&role));
+    match (method, path.as_slice()) {
+        ("GET", ["incidents" | "logs", ..]) => among(EVERYBODY),
+        ("GET", ["model" | "servers"]) => among(EVERYBODY),
+        ("GET", ["plugins"]) => among(EVERYBODY),
+        (_, ["incidents" | "logs", ..]) => among(&["responder"]),
+        ("PUT", ["model"]) | ("POST" | "DELETE", ["servers", ..]) => among(&["operator"]),
+        ("GET", ["audit", ..]) => among(&["security"]),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_operation_is_tried_as_every_role() {
+    let data = Data::prepared();
+    let server = data.start();
+    let document = server
+        .client(&data.token("admin"))
+        .get("/api/v1/openapi.json")
+        .expect(200)
+        .json();
+    let mut wrong = Vec::new();
+    for role in EVERYBODY {
+        let client = server.client(&data.token(role));
+        for (method, path) in operations(&document) {
+            if path == "/health" {
+                continue;
+            }
+            let Some(allowed) = may(role, &method, &path) else {
+                panic!("{method} {path} is in no table of roles")
+            };
+            let answer = client.send(&method, &path, &example(&method, &path));
+            // A viewer of nothing learns nothing: for ids that do not exist, 404 is as good as 403.
+            if allowed == (answer.status == 403) {
+                wrong.push(format!(
+                    "{role}: {method} {path} gave {}, allowed: {allowed}: {}",
+                    answer.status,
+                    answer.text()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A body that is valid, so that the role is what is judged.
+fn example(method: &str, path: &str) -> Value {
+    let parts: Vec<&str> = path
+        .trim_start_matches("/api/v1/")
+        .split('/')
+        .filter(|part| part.len() != 36)
+        .collect();
+    match (method, parts.as_slice()) {
+        ("GET" | "DELETE", _) => Value::Null,
+        ("POST", ["incidents"]) => fumehood_tests::client::incident("As a role"),
+        ("PATCH", _) => serde_json::json!({"version": 1, "title": "x"}),
+        (_, [.., "sash"]) => serde_json::json!({"lowered": true}),
+        (_, [.., "decisions"]) => serde_json::json!({"type": "EMAIL", "verdict": "accepted"}),
+        (_, [.., "turns"]) => serde_json::json!({"text": "why?"}),
+        (_, [.., "whys"]) => serde_json::json!({"question": "why?"}),
+        (_, [.., "document"]) => serde_json::json!({"title": "t", "markdown": "m", "version": 0}),
+        (_, [.., "generate"]) => serde_json::json!({"version": 0}),
+        (_, [.., "publish"]) => serde_json::json!({}),
+        (_, ["model"]) => {
+            serde_json::json!({"base_url": "http://127.0.0.1:9/v1", "model": "plain"})
+        }
+        (_, ["servers"]) => {
+            serde_json::json!({"name": "x", "transport": "stdio", "command": "/bin/cat"})
+        }
+        _ => Value::Null,
+    }
+}
+
+#[test]
+fn a_role_holds_for_the_command_line_as_well() {
+    let data = Data::prepared();
+    let server = data.start();
+    let viewer = server.client(&data.token("viewer"));
+    viewer
+        .send(
+            "POST",
+            "/api/v1/incidents",
+            &fumehood_tests::client::incident("No"),
+        )
+        .problem(403);
+    assert_eq!(viewer.get("/api/v1/incidents").json()["total"], 0);
+    for role in WORKS {
+        server
+            .client(&data.token(role))
+            .get("/api/v1/incidents")
+            .expect(200);
+    }
+}
