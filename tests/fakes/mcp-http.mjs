@@ -13,7 +13,7 @@
 //   hangcall  answers all but calls
 
 import { randomUUID } from 'node:crypto';
-import { html, isMain, json, main, parseJson, Refusal, serve, sleep } from './lib/http.mjs';
+import { drained, html, isMain, json, main, parseJson, Refusal, serve, sleep } from './lib/http.mjs';
 import { Machine } from './lib/mcp.mjs';
 
 export const BEARER = 'mcp-fake-token';
@@ -122,7 +122,7 @@ export async function start(port = 0) {
     if (mode === 'flood') {
       const line = `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'z'.repeat(4000) } })}\n\n`;
       while (!response.destroyed) {
-        if (!response.write(line)) await new Promise((go) => response.once('drain', go).once('close', go));
+        if (!response.write(line)) await drained(response);
       }
       return;
     }

@@ -17,7 +17,7 @@
 //   filtered      finish_reason content_filter            hugeline  one SSE line of 32 MiB
 
 import { Buffer } from 'node:buffer';
-import { html, isMain, json, main, parseJson, Refusal, serve, sleep } from './lib/http.mjs';
+import { drained, html, isMain, json, main, parseJson, Refusal, serve, sleep } from './lib/http.mjs';
 
 export const KEY = 'sk-fake-key';
 
@@ -268,14 +268,5 @@ export async function start(port = 0) {
   };
   return serve({ handle, control: { script: (value) => (script = value) }, reset: () => (script = {}) }, port);
 }
-
-const drained = (response) =>
-  new Promise((resolve) => {
-    const go = () => {
-      response.off('drain', go).off('close', go);
-      resolve();
-    };
-    response.on('drain', go).on('close', go);
-  });
 
 if (isMain(import.meta)) await main(start);

@@ -257,7 +257,7 @@ mod tests {
             (0, "just now"),
             (-20, "in a moment"),
             (60, "1 min ago"),
-            (3_569, "60 min ago"),
+            (3_569, "59 min ago"),
             (7_200, "2 h ago"),
             (-7_200, "in 2 h"),
             (3 * 86_400, "3 d ago"),

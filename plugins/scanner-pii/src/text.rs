@@ -220,6 +220,15 @@ impl<'a> Text<'a> {
         end
     }
 
+    /// Where the hexadecimal digits end that begin at `i`, at most five of them and at most at `end`.
+    pub(crate) fn hex_digits(&self, i: usize, end: usize) -> usize {
+        let mut stop = i;
+        while stop < end && stop < i + 5 && is(self.at(stop), HEX) {
+            stop += 1;
+        }
+        stop
+    }
+
     /// Where the run of `byte` that begins at `i` ends, at most eight bytes on.
     pub(crate) fn run_of(&self, i: usize, byte: u8) -> usize {
         let mut end = i;

@@ -31,6 +31,16 @@ export function html(response, status, text, headers = {}) {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** When a response that was full takes more, or has no reader any more. */
+export const drained = (response) =>
+  new Promise((resolve) => {
+    const go = () => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.on('drain', go).on('close', go);
+  });
+
 /** Read a request's whole body, or cut it off at the limit. */
 export async function readBody(request) {
   const parts = [];

@@ -1,9 +1,12 @@
 //! Processes that an operator registered (MCP servers over standard input and output, the compiler's child).
 //!
-//! Invariant: a process runs without a shell, with exactly the environment it was given, no open file but its three
-//! pipes, and as the leader of a process group of its own. When it exits, is killed, or its [`Process`] is dropped,
-//! the whole group gets SIGKILL, the leader is reaped, and only then is its place free for another. What it writes is
-//! taken in only as fast as it is read, apart from [`limits::EARLY_OUTPUT_BYTES`].
+//! Invariant: a process runs without a shell, with exactly the environment it was given, no file or socket that this
+//! server has opened but its three pipes, and as the leader of a process group of its own. When it exits, is killed,
+//! or its [`Process`] is dropped, the whole group gets SIGKILL, the leader is reaped, and only then is its place free
+//! for another. What it writes is taken in only as fast as it is read, apart from [`limits::EARLY_OUTPUT_BYTES`].
+//!
+//! Descriptors that this server itself was started with, and that do not close on exec, are passed on like its user
+//! and its limits: closing them is up to what starts the server (systemd and container runtimes pass none).
 //!
 //! If this server is itself killed with SIGKILL, nobody is left to signal the group: the process then sees the end of
 //! its standard input, which is the signal to exit that MCP prescribes. A process that ignores it outlives us, as does

@@ -1,0 +1,321 @@
+//! Addresses of networks: IPv4, IPv6, hardware addresses.
+//!
+//! Invariant: versions, object identifiers, world-wide names and clocks are none of them; loopback, unspecified and mask
+//! addresses name nobody and are left alone.
+
+use crate::kind::Kind;
+use crate::literals::Cue;
+use crate::numbers::{Group, word_before};
+use crate::scan::Scan;
+use crate::text::{ALNUM, ALPHA, HEX, HEXCOLON, Text, WORD, is};
+use crate::users;
+
+/// Words before four numbers that are a version.
+const VERSION_WORDS: &[&str] = &[
+    "v", "ver", "version", "versions", "release", "rel", "build", "firmware", "fw", "revision", "rev", "upgraded", "downgraded",
+    "installed", "chrome", "safari", "firefox", "edg", "edge", "opr", "opera", "chromium", "headlesschrome", "applewebkit",
+    "driver", "bios", "sdk", "patch", "oid", "section", "chapter", "kernel", "openssl", "package", "tag", "snmp", "trident",
+];
+
+/// Four groups joined by dots.
+pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Option<usize> {
+    let [a, b, c, d, ..] = groups else {
+        return None;
+    };
+    if a.joint != b'.' || b.joint != b'.' || c.joint != b'.' || joint_before == b'.' {
+        return None;
+    }
+    let text = &scan.text;
+    let octet = |group: &Group| -> Option<u32> {
+        let digits = text.slice(group.start, group.end);
+        let value = digits.iter().take(4).fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+        (digits.len() <= 3 && value <= 255 && (digits.len() == 1 || digits.first() != Some(&b'0'))).then_some(value)
+    };
+    let address = [octet(a)?, octet(b)?, octet(c)?, octet(d)?];
+    if d.joint == b'.' {
+        return None;
+    }
+    let (start, end) = (a.start, d.end);
+    let after = text.at(end);
+    let reverse = text.has(end, ".in-addr.arpa");
+    let suffix = matches!(after, b'-' | b'+') && is(text.at(end + 1), ALPHA)
+        || after == b'.' && is(text.at(end + 1), ALNUM) && !reverse && text.at(end + 1).is_ascii_lowercase()
+        || is(after, WORD);
+    let before = text.before(start);
+    let dashed = before == b'-' && start >= 2 && is(text.before(start - 1), ALNUM) && joint_before != b'-';
+    if suffix || dashed || before == b'.' || before == b'_' || is_version(text, start, end) {
+        return Some(4);
+    }
+    let nobody = matches!(address, [0 | 127 | 255, ..] | [1, 3, 6, 1]);
+    if nobody {
+        return Some(4);
+    }
+    let lone = matches!(address, [a, b, c, d] if a < 10 && b < 10 && c < 10 && d < 10 && [a, b, c, d] != [8, 8, 8, 8] && [a, b, c, d] != [1, 1, 1, 1]);
+    scan.emit(Kind::Ipv4, start, end, if lone { 0.6 } else { 0.95 }, !lone, "ipv4 address");
+    users::after_address(scan, end);
+    Some(4)
+}
+
+/// The words before say that four numbers are a version.
+fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
+    if text.before(start) == b'/' {
+        // `Chrome/99.1.2.3`, but `host/10.1.2.3:80` and `http://10.1.2.3`.
+        let (word, length, _) = word_before(text, start - 1);
+        let named = text.before(start - 1) != b'/' && length > 0;
+        let product = named && is(text.at(start.saturating_sub(1 + length)), crate::text::UPPER);
+        let known = VERSION_WORDS.contains(&std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default());
+        return named && (known || (product && text.at(end) != b':'));
+    }
+    let (word, length, at) = word_before(text, start);
+    let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
+    if VERSION_WORDS.contains(&word) || word.ends_with("version") || word.ends_with("_ver") || word.ends_with("release") {
+        return true;
+    }
+    // "version is 1.2.3.4", "upgraded x to 1.2.3.4", "version: >= 1.2.3.4"
+    if matches!(word, "to" | "from" | "is" | "at" | "was" | "") {
+        let line = text.slice(at.saturating_sub(48), at);
+        let clause = line.iter().rposition(|b| matches!(b, b'\n' | b';')).map_or(0, |i| i + 1);
+        let line = line.get(clause..).unwrap_or_default();
+        text.tick(line.len());
+        return ["version", "upgrad", "downgrad", "rolled back", "firmware", "release"]
+            .iter()
+            .any(|cue| line.windows(cue.len()).any(|w| w.eq_ignore_ascii_case(cue.as_bytes())));
+    }
+    false
+}
+
+/// A colon stands at `i`. Gives where to go on.
+pub(crate) fn colon(scan: &mut Scan<'_>, i: usize) -> usize {
+    let text = &scan.text;
+    let (before, after) = (text.before(i), text.at(i + 1));
+    let open = |b: u8| is(b, HEX) || b == b':';
+    if i < scan.colon_done || !open(after) || !(open(before) || after == b':') {
+        return i + 1;
+    }
+    let start = text.run_back(i, HEX, 5);
+    let end = text.run(i, HEXCOLON);
+    scan.colon_done = end;
+    let whole = i - start <= 4 && !is(text.before(start), WORD) || text.after_escape(start);
+    let colons = text.slice(i, end.min(i + 64)).iter().filter(|b| **b == b':').count();
+    text.tick(end.min(i + 64) - i);
+    if !whole || colons < 2 || end - start > 45 || text.before(start) == b':' {
+        return i + 1;
+    }
+    if colons == 5 && end - start == 17 && mac(scan, start, b':') {
+        return end;
+    }
+    match ipv6(&scan.text, start, end) {
+        Some(stop) => {
+            scan.emit(Kind::Ipv6, start, stop, 0.95, true, "ipv6 address");
+            users::after_address(scan, stop);
+            stop.max(i + 1)
+        }
+        None => i + 1,
+    }
+}
+
+/// Where the IPv6 address (RFC 4291) ends that begins at `start` within the run up to `run_end`.
+fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
+    let mut end = run_end;
+    // "from 2001:db8::1: refused"
+    if text.at(end - 1) == b':' && text.at(end - 2) != b':' {
+        end -= 1;
+    }
+    let mut groups = [0_u32; 8];
+    let mut count = 0;
+    let mut gap = None;
+    let mut at = start;
+    let (mut long, mut decimal) = (0, true);
+    if text.at(at) == b':' {
+        if text.at(at + 1) != b':' {
+            return None;
+        }
+        gap = Some(0);
+        at += 2;
+    }
+    while at < end {
+        let stop = text.hex_digits(at, end);
+        let digits = text.slice(at, stop);
+        // The last 32 bits in IPv4's form.
+        if text.at(stop) == b'.' && stop == end && count > 0 || text.at(stop) == b'.' && gap.is_some() {
+            let tail = text.run(at, crate::text::HOST);
+            let octets = text.slice(at, tail).split(|b| *b == b'.').filter(|o| (1..=3).contains(&o.len()) && o.iter().all(u8::is_ascii_digit)).count();
+            let mapped = octets == 4 && text.slice(at, tail).iter().filter(|b| **b == b'.').count() == 3;
+            return (mapped && gap.is_some()).then_some(tail);
+        }
+        if digits.is_empty() || digits.len() > 4 {
+            return None;
+        }
+        long += usize::from(digits.len() > 2);
+        decimal &= digits.iter().all(u8::is_ascii_digit);
+        let value = digits.iter().fold(0, |value, b| value * 16 + char::from(*b).to_digit(16).unwrap_or(0));
+        *groups.get_mut(count)? = value;
+        count += 1;
+        at = stop;
+        if at < end {
+            at += 1;
+            if text.at(at) == b':' && at <= end {
+                if gap.is_some() {
+                    return None;
+                }
+                gap = Some(count);
+                at += 1;
+            } else if at >= end {
+                return None;
+            }
+        }
+    }
+    let fits = match gap {
+        Some(_) => (1..=7).contains(&count),
+        None => count == 8,
+    };
+    if !fits || is(text.at(end), WORD) {
+        return None;
+    }
+    let first = groups.first().copied().unwrap_or(0);
+    // What has been given out: global unicast, unique local, link-local, multicast, NAT64.
+    let given = gap != Some(0) && matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf | 0xff00..=0xff0f | 0x64);
+    // `::1` and `::` name nobody; `::abcd:1` is deprecated.
+    let plain_clock = decimal && long == 0;
+    (given && long > 0 && !plain_clock).then_some(end)
+}
+
+/// A hardware address of 17 bytes begins at `start`.
+fn mac(scan: &mut Scan<'_>, start: usize, joint: u8) -> bool {
+    let text = &scan.text;
+    let bytes = text.slice(start, start + 17);
+    let mut digits = [0_u8; 12];
+    let mut count = 0;
+    for (i, byte) in bytes.iter().enumerate() {
+        if i % 3 == 2 {
+            if *byte != joint {
+                return false;
+            }
+        } else if is(*byte, HEX) {
+            if let Some(place) = digits.get_mut(count) {
+                *place = *byte;
+                count += 1;
+            }
+        } else {
+            return false;
+        }
+    }
+    let (before, after) = (text.before(start), text.at(start + 17));
+    if count != 12 || is(before, WORD) && !text.after_escape(start) || is(after, WORD) || after == joint && is(text.at(start + 18), HEX) || before == joint {
+        return false;
+    }
+    report_mac(scan, start, start + 17, &digits)
+}
+
+fn report_mac(scan: &mut Scan<'_>, start: usize, end: usize, digits: &[u8]) -> bool {
+    let same = digits.iter().all(|b| Some(b) == digits.first());
+    let decimal = digits.iter().all(u8::is_ascii_digit);
+    // Counters and clocks have no letters; one address in three hundred has none either.
+    let clock = decimal && digits.chunks(2).all(|pair| pair.first().is_some_and(|b| *b < b'6'));
+    let cue = scan.cue_before(Cue::Mac, start, 40).is_some();
+    if same || (clock && !cue) {
+        return false;
+    }
+    scan.emit(Kind::Mac, start, end, if decimal && !cue { 0.7 } else { 0.95 }, true, "hardware address");
+    true
+}
+
+/// A dash stands at `i`: `02-1B-…`. Gives where to go on.
+pub(crate) fn dash(scan: &mut Scan<'_>, i: usize) -> usize {
+    let text = &scan.text;
+    let pair = |at: usize| is(text.at(at), HEX) && is(text.at(at + 1), HEX);
+    let Some(start) = i.checked_sub(2) else {
+        return i + 1;
+    };
+    if pair(start) && text.at(i + 3) == b'-' && pair(i + 1) && pair(i + 4) && mac(scan, start, b'-') {
+        return start + 17;
+    }
+    i + 1
+}
+
+/// A dot stands at `i`: `021b.44ce.9a01`. Gives where to go on.
+pub(crate) fn dot(scan: &mut Scan<'_>, i: usize) -> usize {
+    let text = &scan.text;
+    let Some(start) = i.checked_sub(4) else {
+        return i + 1;
+    };
+    let four = |at: usize| text.slice(at, at + 4).len() == 4 && text.slice(at, at + 4).iter().all(|b| is(*b, HEX));
+    let (before, after) = (text.before(start), text.at(start + 14));
+    if text.at(i + 5) != b'.' || !four(start) || !four(i + 1) || !four(i + 6) {
+        return i + 1;
+    }
+    let bounded = !is(before, WORD) && before != b'.' && !is(after, WORD) && !(after == b'.' && is(text.at(start + 15), WORD)) && before != b'-';
+    let digits: Vec<u8> = text.slice(start, start + 14).iter().copied().filter(|b| *b != b'.').collect();
+    let letters = digits.iter().any(u8::is_ascii_alphabetic);
+    let words = digits.iter().all(u8::is_ascii_alphabetic);
+    let cue = scan.cue_before(Cue::Mac, start, 40).is_some();
+    if bounded && (letters && !words || cue) && report_mac(scan, start, start + 14, &digits) {
+        return start + 14;
+    }
+    i + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{nothing, one};
+
+    #[test]
+    fn ipv4_addresses() {
+        for (text, ip) in [
+            ("from 203.0.113.9 port", "203.0.113.9"),
+            ("http://10.1.2.3:80/x", "10.1.2.3"),
+            ("db/10.1.2.3:5432", "10.1.2.3"),
+            ("[10.1.2.3]", "10.1.2.3"),
+            ("ip=10.1.2.3,", "10.1.2.3"),
+            ("at 10.1.2.3.", "10.1.2.3"),
+            ("10.1.2.0/24", "10.1.2.0"),
+            ("3.2.1.10.in-addr.arpa", "3.2.1.10"),
+        ] {
+            assert_eq!(one(text, "IPV4"), ip, "{text}");
+        }
+    }
+
+    #[test]
+    fn four_numbers_that_are_none() {
+        for text in [
+            "v1.2.3.4", "version 10.11.12.13", "version=10.11.12.13", "Chrome/99.0.12.13 Safari", "openssl-1.1.1.20",
+            "1.2.3.4.5", "1.3.6.1.4.1.99", "10.11.12.256", "10.11.12.013", "127.0.0.1", "0.0.0.0", "255.255.255.0",
+            "APP_VERSION=10.20.30.40", "upgraded Foo to 10.20.30.40", "10.20.30.40-SNAPSHOT", "x10.20.30.40",
+        ] {
+            nothing(text);
+        }
+    }
+
+    #[test]
+    fn ipv6_addresses() {
+        for ip in [
+            "2001:db8::1", "fe80::1c2", "2001:db8:0:1:1:1:1:1", "fd00:1:2::3", "2a02:6b8::", "2001:DB8:0:0:8:800:200C:417A",
+        ] {
+            for text in [format!("from {ip} port"), format!("[{ip}]:443"), format!("addr={ip}, x"), format!("{ip}/64")] {
+                assert_eq!(one(&text, "IPV6"), ip, "{text}");
+            }
+        }
+        assert_eq!(one("from 2001:db8::1: refused", "IPV6"), "2001:db8::1");
+    }
+
+    #[test]
+    fn colons_that_are_none() {
+        for text in [
+            "12:34:56", "a::b::c", "dead::beef", "std::io", "12:34:56:10:20:30:40:50", "79:6b:1c:4f:18:35:d7:f5", "::1", "::",
+            "fe80::1::2", "1:2:3:4:5:6:7", "face::4", "x:fe80", "20:41:12.345", "12:34:56:10:20:30",
+        ] {
+            nothing(text);
+        }
+    }
+
+    #[test]
+    fn hardware_addresses() {
+        for mac in ["02:1b:44:ce:9a:01", "02-1B-44-CE-9A-01", "021b.44ce.9a01"] {
+            assert_eq!(one(&format!("hwaddr {mac} up"), "MAC"), mac);
+            assert_eq!(one(&format!("to {mac}."), "MAC"), mac);
+        }
+        for text in ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:1b:44:ce:9a:01:77", "02-1B-44-CE-9A", "1021b.44ce.9a01"] {
+            nothing(text);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Postal addresses, behind cues alone.
+//!
+//! Invariant: an address has a number and words that begin with capitals; it ends with the sentence, the field or the
+//! line, and is of a bounded length.
+
+use crate::kind::Kind;
+use crate::scan::Scan;
+use crate::text::{BLANK, WORD, is};
+use crate::value::{Join, Value};
+
+/// The longest address, in bytes.
+const MAX_ADDRESS: usize = 120;
+
+/// Digits, and a word with a capital: what an address has at the least.
+fn fits(scan: &Scan<'_>, start: usize, end: usize) -> bool {
+    let address = scan.text.part(start, end);
+    scan.text.tick(address.len());
+    let digit = address.bytes().any(|b| b.is_ascii_digit());
+    let words = address
+        .split([' ', ','])
+        .filter(|word| word.chars().next().is_some_and(char::is_uppercase) && word.chars().filter(|c| c.is_alphabetic()).count() > 1)
+        .count();
+    let blank = address.contains(' ');
+    let numeric = address.bytes().filter(|b| b.is_ascii_digit()).count() * 2 > address.len();
+    let technical = address.contains("://") || address.contains('=') || address.contains('@') || address.contains("0x") || address.contains('{');
+    digit && words > 0 && blank && !numeric && !technical && (8..=MAX_ADDRESS).contains(&address.len())
+}
+
+/// Where the address that begins at `at` ends, in a sentence: at its end, or at a word that leads on.
+fn sentence_end(scan: &Scan<'_>, at: usize) -> usize {
+    let text = &scan.text;
+    let limit = text.floor(text.line_end(at).min(at + MAX_ADDRESS));
+    let rest = text.part(at, limit);
+    text.tick(rest.len());
+    let mut words = rest.char_indices().peekable();
+    let mut end = rest.len();
+    while let Some((i, c)) = words.next() {
+        let next = rest.get(i + c.len_utf8()..).unwrap_or_default();
+        let stop = match c {
+            ';' | '"' | '(' | '<' | '|' | '!' | '?' => true,
+            // The dot of an abbreviation has a number or a word in lower case before it that is short.
+            '.' => {
+                let before = rest.get(..i).unwrap_or_default();
+                let word = before.rsplit([' ', ',']).next().unwrap_or_default();
+                let abbreviation = ["St", "Str", "str", "Ave", "Apt", "Rd", "Blvd", "Dr", "No", "Nr", "Ste", "Ln"].contains(&word);
+                !abbreviation && (next.is_empty() || next.starts_with([' ', '\n']))
+            }
+            ',' => {
+                // A comma leads on in an address before a capital or a number.
+                !next.trim_start().starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
+            }
+            ' ' => {
+                let word = next.split([' ', ',', '.']).next().unwrap_or_default();
+                ["and", "for", "with", "because", "but", "so", "when", "please", "since", "attention", "tel", "before", "as"].contains(&word)
+            }
+            _ => false,
+        };
+        if stop {
+            end = i;
+            break;
+        }
+    }
+    at + end
+}
+
+/// Words that lead to an address stand at `start..end`.
+pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
+    if is(scan.text.before(start), WORD) || end <= scan.place_done {
+        return;
+    }
+    let at = scan.text.run(end, BLANK);
+    let stop = sentence_end(scan, at);
+    let first = scan.text.part(at, stop).chars().next();
+    // In a sentence an address begins with its number or a capital, and its number stands early.
+    let begins = first.is_some_and(|c| c.is_ascii_digit() || c.is_uppercase());
+    let early = scan.text.slice(at, stop).iter().take(40).any(u8::is_ascii_digit);
+    if begins && early && fits(scan, at, stop) {
+        scan.place_done = stop;
+        scan.emit(Kind::Address, at, stop, 0.7, false, "address behind a cue");
+    }
+}
+
+/// The value of a field for postal addresses.
+pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
+    if found.join == Join::Blank {
+        return;
+    }
+    let text = &scan.text;
+    let end = if found.quoted {
+        found.end
+    } else {
+        let line = text.floor(text.line_end(found.start).min(found.start + MAX_ADDRESS + 8));
+        let rest = text.part(found.start, line);
+        // The next field begins behind two blanks, a tab or a bar.
+        let stop = ["  ", "\t", "|", ";", "\""].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len());
+        found.start + rest.get(..stop).unwrap_or_default().trim_end_matches([' ', '.', ',']).len()
+    };
+    if fits(scan, found.start, end) {
+        scan.emit(Kind::Address, found.start, end, 0.85, false, "field of an address");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{nothing, one};
+
+    #[test]
+    fn addresses() {
+        for (text, address) in [
+            ("\"address\":\"12 Elm Road, Springfield, IL 62704\"", "12 Elm Road, Springfield, IL 62704"),
+            ("Address:   7 rue Cler, 75007 Paris\n", "7 rue Cler, 75007 Paris"),
+            ("she lives at 221 Baker Street, London. Then", "221 Baker Street, London"),
+            ("ship to Hauptstr. 5, 10115 Berlin, attention", "Hauptstr. 5, 10115 Berlin"),
+            ("home_address=12 Elm Road; x", "12 Elm Road"),
+        ] {
+            assert_eq!(one(text, "ADDRESS"), address, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_addresses() {
+        for text in ["address: 0x7fff5fbff8", "address=localhost", "ip_address: Foo 12 Bar", "located at line 12", "ship to production"] {
+            nothing(text);
+        }
+    }
+}

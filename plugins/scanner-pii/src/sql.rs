@@ -1,0 +1,138 @@
+//! `INSERT INTO table (columns) VALUES (values)`: the columns are the names of the values.
+//!
+//! Invariant: bounded in columns and bytes; each statement is read once.
+
+use crate::assign;
+use crate::classify::{self, Class};
+use crate::kind::Kind;
+use crate::scan::Scan;
+use crate::text::{BLANK, KEY};
+use crate::value::{Join, Value};
+use crate::{ids, text};
+
+/// The most columns that are looked at.
+const COLUMNS: usize = 64;
+/// The most rows.
+const ROWS: usize = 256;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Field(Class),
+    Passport,
+    Other,
+}
+
+/// `insert into ` ends at `end`.
+pub(crate) fn insert(scan: &mut Scan<'_>, end: usize) {
+    if end < scan.insert_done {
+        return;
+    }
+    let text = &scan.text;
+    let line = text.line_end(end);
+    let mut at = end;
+    while at < line && at < end + 128 && text.at(at) != b'(' {
+        at += 1;
+    }
+    if text.at(at) != b'(' {
+        return;
+    }
+    at += 1;
+    let mut columns = Vec::new();
+    while at < line && columns.len() < COLUMNS {
+        while matches!(text.at(at), b' ' | b'`' | b'"' | b'[' | b'\\') {
+            at += 1;
+        }
+        let stop = text.run(at, KEY);
+        columns.push(column(text.slice(at, stop)));
+        at = stop;
+        while matches!(text.at(at), b' ' | b'`' | b'"' | b']' | b'\\') {
+            at += 1;
+        }
+        if text.at(at) != b',' {
+            break;
+        }
+        at += 1;
+    }
+    at = text.run(at + 1, BLANK);
+    if !text.has(at, "values") || !columns.iter().any(|column| *column != Column::Other) {
+        return;
+    }
+    at = text.run(at + 6, BLANK);
+    scan.insert_done = at;
+    for _ in 0..ROWS {
+        if scan.text.at(at) != b'(' {
+            break;
+        }
+        at = row(scan, &columns, at + 1, line);
+        at = scan.text.run(at, BLANK);
+        if scan.text.at(at) != b',' {
+            break;
+        }
+        at = scan.text.run(at + 1, BLANK);
+    }
+    scan.insert_done = at;
+}
+
+fn column(name: &[u8]) -> Column {
+    if name.windows(8).any(|w| w.eq_ignore_ascii_case(b"passport")) {
+        return Column::Passport;
+    }
+    classify::classify(name).map_or(Column::Other, Column::Field)
+}
+
+/// One row's values; gives where it ends.
+fn row(scan: &mut Scan<'_>, columns: &[Column], mut at: usize, line: usize) -> usize {
+    for column in columns {
+        at = scan.text.run(at, BLANK);
+        let quote = scan.text.at(at);
+        let quoted = matches!(quote, b'\'' | b'"');
+        let start = at + usize::from(quoted);
+        let mut end = start;
+        while end < line {
+            let byte = scan.text.at(end);
+            if quoted {
+                // Two quotes are one in the value.
+                if byte == quote {
+                    if scan.text.at(end + 1) != quote {
+                        break;
+                    }
+                    end += 1;
+                }
+            } else if matches!(byte, b',' | b')') {
+                break;
+            }
+            end += 1;
+        }
+        scan.text.tick(end - at);
+        let value = Value { start, end, quoted: true, join: Join::Other, spaced: false };
+        match column {
+            Column::Field(class) if quoted => assign::field(scan, *class, start, value),
+            Column::Passport if quoted && ids::is_passport(scan.text.slice(start, end)) => {
+                scan.emit(Kind::Passport, start, end, 0.9, false, "passport column");
+            }
+            _ => {}
+        }
+        at = scan.text.run(end + usize::from(quoted), text::BLANK);
+        if scan.text.at(at) != b',' {
+            break;
+        }
+        at += 1;
+    }
+    if scan.text.at(at) == b')' { at + 1 } else { at }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::all;
+
+    #[test]
+    fn columns_name_values() {
+        let text = "INSERT INTO p(id,full_name,dob,password) VALUES (7,'Ada King','1815-12-10','x'), (8,'Jo O''Neil','1990-01-02','Kestrel81!')";
+        let found = all(text);
+        assert_eq!(
+            found,
+            [("PERSON", "Ada King"), ("DOB", "1990-01-02"), ("PASSWORD", "Kestrel81!")]
+        );
+    }
+}

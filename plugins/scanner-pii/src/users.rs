@@ -1,0 +1,238 @@
+//! Names of accounts: in home folders, in what servers say about sign-ins, in fields.
+//!
+//! Invariant: accounts of the system and words that stand where a name may stand are no names.
+
+use crate::kind::Kind;
+use crate::scan::Scan;
+use crate::text::{ALPHA, BLANK, HOST, WORD, is};
+use crate::value::{self, Value};
+
+/// How the words before a name bind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cue {
+    /// A name follows, whatever comes after.
+    Sure,
+    /// A name may follow: a verb of signing in has to come after it, or quotes around it.
+    Maybe,
+    /// `sudo:`.
+    Sudo,
+}
+
+pub(crate) const CUES: &[(&str, Cue)] = &[
+    ("invalid user ", Cue::Sure),
+    ("illegal user ", Cue::Sure),
+    ("accepted publickey for ", Cue::Sure),
+    ("accepted password for ", Cue::Sure),
+    ("failed password for ", Cue::Sure),
+    ("failed publickey for ", Cue::Sure),
+    ("authenticating user ", Cue::Sure),
+    ("opened for user ", Cue::Sure),
+    ("closed for user ", Cue::Sure),
+    ("alter user ", Cue::Sure),
+    ("create user ", Cue::Sure),
+    ("drop user ", Cue::Sure),
+    ("alter role ", Cue::Sure),
+    ("create role ", Cue::Sure),
+    ("vpn user ", Cue::Sure),
+    ("ldap user ", Cue::Sure),
+    ("access denied for user ", Cue::Sure),
+    ("failed for user ", Cue::Sure),
+    ("logged in as ", Cue::Sure),
+    ("login failed for ", Cue::Sure),
+    ("username ", Cue::Maybe),
+    ("user ", Cue::Maybe),
+    ("account ", Cue::Maybe),
+    ("sudo: ", Cue::Sudo),
+];
+
+/// Accounts that are nobody's, and words.
+const NOBODY: &[&str] = &[
+    "root", "admin", "administrator", "system", "nobody", "daemon", "postgres", "mysql", "www-data", "www", "nginx", "apache",
+    "ubuntu", "ec2-user", "centos", "debian", "jenkins", "git", "guest", "test", "user", "users", "username", "default", "sa",
+    "service", "svc", "app", "oracle", "redis", "mongodb", "elastic", "kibana", "grafana", "prometheus", "docker", "runner",
+    "vagrant", "pi", "shared", "public", "all", "none", "null", "unknown", "anonymous", "invalid", "for", "from", "with", "is",
+    "not", "has", "was", "does", "did", "who", "and", "or", "the", "a", "an", "to", "in", "on", "of", "by", "at", "no", "new",
+    "agent", "id", "name", "input", "session", "data", "space", "profile", "account", "accounts", "role", "group", "login",
+    "logout", "logged", "sync", "bin", "sys", "backup", "operator", "local", "localhost", "true", "false", "undefined", "if",
+    "exists", "mapping", "password", "passwords", "identified", "database", "table", "info", "settings", "interface", "unit",
+    "activity", "authentication", "manager", "instance", "sessions", "events", "errors", "public", "appdata", "desktop", "lib",
+    "controller", "repository", "error", "request", "requests", "clicked", "closed", "opened", "holder", "number", "balance",
+    "this", "that", "which", "when", "will", "can", "cannot", "could", "should", "must", "may", "already", "your", "my", "their",
+    "details", "type", "status", "api", "key", "keys", "token", "tokens", "svc_orders", "replication", "rabbitmq", "kafka",
+];
+
+/// Verbs of signing in and its like, right after a name.
+const VERBS: &[&str] = &[
+    "from", "connected", "logged", "signed", "failed", "authenticated", "login", "denied", "disconnected", "locked", "has",
+    "with password", "added", "removed", "requested", "attempted", "tried", "created", "deleted", "updated", "uploaded",
+    "accessed", "changed", "host", "on host", "at ", "does not exist", "not found", "ran ", "executed", "opened", "reset",
+];
+
+const MAX_NAME: usize = 40;
+
+/// Where the account's name that begins at `at` ends; nothing where it is none.
+fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+    let text = &scan.text;
+    let mut end = text.run(at, HOST);
+    while end > at && matches!(text.at(end - 1), b'.' | b'-') {
+        end -= 1;
+    }
+    let name = text.slice(at, end);
+    if !(2..=MAX_NAME).contains(&name.len()) || !name.iter().any(u8::is_ascii_alphabetic) || name.first() == Some(&b'-') {
+        return None;
+    }
+    text.tick(name.len());
+    let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
+    (!nobody && text.at(end) < 0x80 && text.at(end) != b'@').then_some(end)
+}
+
+/// A literal of [`CUES`] stands at `start..end`.
+pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
+    let text = &scan.text;
+    if is(text.before(start), WORD) {
+        return;
+    }
+    let mut at = end;
+    for word in ["user ", "invalid user ", "illegal user ", "if not exists ", "if exists ", "'", "\"", "`", "\\\"", "(", "name "] {
+        if text.has(at, word) {
+            at += word.len();
+        }
+    }
+    let quoted = matches!(text.before(at), b'"' | b'\'' | b'`');
+    let Some(stop) = name_end(scan, at) else {
+        return;
+    };
+    let after = text.run(stop, BLANK);
+    let fits = match cue {
+        Cue::Sure => true,
+        Cue::Sudo => text.has(after, ": tty=") || text.has(after, ":  tty="),
+        Cue::Maybe => {
+            let marked = text.slice(at, stop).iter().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
+            let digits_only_tail = text.slice(at, stop).iter().any(u8::is_ascii_alphabetic);
+            (quoted && matches!(text.at(stop), b'"' | b'\'' | b'`' | b'\\'))
+                || (after > stop && VERBS.iter().any(|verb| text.has(after, verb)) && digits_only_tail)
+                || (marked && quoted)
+        }
+    };
+    let capitalised = !quoted && cue == Cue::Maybe && text.at(at).is_ascii_uppercase();
+    if fits && !capitalised {
+        scan.emit(Kind::Username, at, stop, if cue == Cue::Maybe { 0.7 } else { 0.9 }, false, "account cue");
+    }
+}
+
+/// A folder of home folders stands at `start..end`.
+pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let text = &scan.text;
+    // A part of a longer path is an endpoint: `/api/users/17`; but `file:///home/x` and `C:\Users\x`.
+    let windows = text.at(start) == b'\\';
+    let upper = text.at(start + 1) == b'U';
+    let before = text.before(start);
+    let rooted = windows || !is(before, WORD) && before != b'.' && before != b'}' || before == b':' || text.after_escape(start);
+    let mac = text.has(start, "/users/");
+    if !rooted || (mac && !upper) {
+        return;
+    }
+    let at = text.run_of(end, b'\\');
+    let Some(stop) = name_end(scan, at) else {
+        return;
+    };
+    if matches!(text.at(stop), b'/' | b'\\' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | 0 | b':' | b',' | b')' | b';' | b']') {
+        let folder = ["linuxbrewer", "shared", "public", "default", "all", "lost+found", "linuxbrew", "user"];
+        if !folder.iter().any(|name| text.slice(at, stop).eq_ignore_ascii_case(name.as_bytes())) {
+            scan.emit(Kind::Username, at, stop, 0.9, false, "home folder");
+        }
+    }
+}
+
+/// The value of a field for accounts.
+pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
+    if found.join == value::Join::Blank {
+        return;
+    }
+    let text = &scan.text;
+    // Credentials of a connection name a service, not somebody.
+    if scan.cue_before(crate::literals::Cue::Connection, name_start, 120).is_some() || crate::assign::in_query(scan, name_start) && text.has(name_start, "uid") {
+        return;
+    }
+    let Some(stop) = name_end(scan, found.start) else {
+        return;
+    };
+    let name = text.slice(found.start, stop);
+    let whole = stop == found.end || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
+    let makeup = value::Makeup::of(name);
+    let plain = makeup.upper == 0 || makeup.lower > 0;
+    let random = name.len() >= 16 && makeup.digits > 4;
+    if whole && plain && !random && is(text.at(found.start), ALPHA) && !value::is_code(name) && !value::is_state(name) {
+        scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
+    }
+}
+
+/// An address ends at `end`: the access logs of web servers name the account behind it (`- user [`).
+pub(crate) fn after_address(scan: &mut Scan<'_>, end: usize) {
+    let text = &scan.text;
+    if text.slice(end, end + 3) != b" - " {
+        return;
+    }
+    let Some(stop) = name_end(scan, end + 3) else {
+        return;
+    };
+    if text.slice(stop, stop + 2) == b" [" && text.at(stop + 2).is_ascii_digit() {
+        scan.emit(Kind::Username, end + 3, stop, 0.95, true, "access log");
+    }
+}
+
+/// An at sign stands at `at`: somebody may be spoken to (`hey @jo`).
+pub(crate) fn mention(scan: &mut Scan<'_>, at: usize) {
+    let text = &scan.text;
+    if text.before(at) != b' ' {
+        return;
+    }
+    let (word, length, _) = crate::numbers::word_before(text, at);
+    let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
+    let spoken = ["hey", "hi", "hello", "cc", "ping", "thanks", "ask", "by", "to", "with", "from", "and", "for", "assign", "fyi"];
+    if !spoken.contains(&word) {
+        return;
+    }
+    let Some(stop) = name_end(scan, at + 1) else {
+        return;
+    };
+    if text.at(at + 1).is_ascii_lowercase() && !matches!(text.at(stop), b'/' | b'(') {
+        scan.emit(Kind::Username, at + 1, stop, 0.8, false, "mention");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{found, nothing, one};
+
+    #[test]
+    fn accounts() {
+        for text in [
+            "Failed password for invalid user jdoe7 from nowhere",
+            "Accepted publickey for jdoe7 from nowhere",
+            "open /home/jdoe7/.ssh/config",
+            "C:\\Users\\jdoe7\\x",
+            "C:\\\\Users\\\\jdoe7\\\\x",
+            "\"username\":\"jdoe7\"",
+            "user=jdoe7 action=x",
+            "ALTER USER jdoe7 WITH x",
+            "user \"jdoe7\" failed",
+            "hey @jdoe7 can you",
+            "sudo: jdoe7 : TTY=pts/0 ; x",
+            "User jdoe7 connected",
+        ] {
+            assert_eq!(one(text, "USERNAME"), "jdoe7", "{text}");
+        }
+        assert_eq!(found("10.1.2.3 - jdoe7 [10/Oct/2025:13:55:36 +0000]", "USERNAME"), ["jdoe7"]);
+    }
+
+    #[test]
+    fn no_accounts() {
+        for text in [
+            "/home/ubuntu/x", "/Users/Shared/x", "/api/users/jdoe7", "the user agent", "user input is wrong", "user: root",
+            "@Override in", "user not found", "User Interface connected",
+        ] {
+            nothing(text);
+        }
+    }
+}
