@@ -7,7 +7,7 @@ use crate::classify::{self, Class, MAX_NAME};
 use crate::kind::Kind;
 use crate::literals::Cue;
 use crate::scan::Scan;
-use crate::text::{ALNUM, BASE64, BLANK, KEY, is};
+use crate::text::{BASE64, BLANK, KEY};
 use crate::value::{self, Join, Makeup, Value};
 use crate::{auth, dates, hosts, people, places, users};
 
@@ -19,9 +19,19 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     if end <= scan.key_done {
         return;
     }
+    // Some literals bring the separator with them, to be rarer.
+    let end = if scan.text.at(end - 1) == b'=' {
+        end - 1
+    } else {
+        end
+    };
     let name_end = scan.text.run(end, KEY);
     // A dot at the end is the sentence's.
-    let name_end = if scan.text.at(name_end - 1) == b'.' { name_end - 1 } else { name_end };
+    let name_end = if scan.text.at(name_end - 1) == b'.' {
+        name_end - 1
+    } else {
+        name_end
+    };
     let name_start = scan.text.run_back(start, KEY, MAX_NAME);
     scan.key_done = name_end;
     if name_end - name_start > MAX_NAME * 2 {
@@ -56,12 +66,21 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
     }
     match class {
         Class::Password => password(scan, name_start, found),
-        Class::Secret | Class::Token | Class::Weak | Class::Signature => token(scan, class, name_start, found),
+        Class::Secret | Class::Token | Class::Weak | Class::Signature => {
+            token(scan, class, name_start, found)
+        }
         Class::AwsSecret => aws_secret(scan, found),
         Class::AzureKey => {
             let end = scan.text.run(found.start, BASE64);
             if end - found.start >= 40 && Makeup::of(value).mixed() {
-                scan.emit(Kind::AzureKey, found.start, end, 0.99, true, "azure account key");
+                scan.emit(
+                    Kind::AzureKey,
+                    found.start,
+                    end,
+                    0.99,
+                    true,
+                    "azure account key",
+                );
             }
         }
         Class::Authorization => auth::authorization(scan, found),
@@ -73,7 +92,14 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
         Class::Address => places::field(scan, found),
         Class::Birth => {
             if let Some(end) = dates::date(&scan.text, found.start) {
-                scan.emit(Kind::Dob, found.start, end, 0.95, true, "field of a birth date");
+                scan.emit(
+                    Kind::Dob,
+                    found.start,
+                    end,
+                    0.95,
+                    true,
+                    "field of a birth date",
+                );
             }
         }
         Class::Host => hosts::field(scan, found),
@@ -83,7 +109,8 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
 fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let mut found = found;
     if found.join == Join::Blank {
-        let flag = scan.text.has_before(name_start, "--") || scan.text.slice(name_start, name_start + 2) == b"--";
+        let flag = scan.text.has_before(name_start, "--")
+            || scan.text.slice(name_start, name_start + 2) == b"--";
         if !(flag || found.quoted) {
             return prose(scan, found.start.saturating_sub(1));
         }
@@ -129,7 +156,14 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         Kind::Password
     };
     let confidence = if plain_word { 0.7 } else { 0.9 };
-    scan.emit(kind, found.start, found.end, confidence, true, "password field");
+    scan.emit(
+        kind,
+        found.start,
+        found.end,
+        confidence,
+        true,
+        "password field",
+    );
 }
 
 /// "password hunter2", "the password is hunter2": a password in prose has to look like one. `at` is behind the word.
@@ -152,7 +186,11 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
         _ => None,
     };
     let mut end = start;
-    while end < start + 64 && text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<') {
+    while end < start + 64
+        && text.at(end) > b' '
+        && Some(text.at(end)) != close
+        && !matches!(text.at(end), b'"' | b'<')
+    {
         end += 1;
     }
     text.tick(end - start + 8);
@@ -166,12 +204,24 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
     let letters = makeup.lower + makeup.upper;
     let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
     let digits_or_marks = makeup.digits > 0 || value.iter().any(|b| b"!@#$%^&*?".contains(b));
-    let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
-    if !strong || !digits_or_marks || counted || value::is_placeholder(value) || value::is_path(value) || value::is_state(value) || value::is_code(value) {
+    let counted = value
+        .iter()
+        .all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
+    if !strong
+        || !digits_or_marks
+        || counted
+        || value::is_placeholder(value)
+        || value::is_path(value)
+        || value::is_state(value)
+        || value::is_code(value)
+    {
         return;
     }
     // Sizes, versions, addresses: `2fa`, `v1.2`, `10.0.0.1`, `user@host`.
-    if value.contains(&b'@') && value.contains(&b'.') || value.contains(&b'=') || value.contains(&b'[') {
+    if value.contains(&b'@') && value.contains(&b'.')
+        || value.contains(&b'=')
+        || value.contains(&b'[')
+    {
         return;
     }
     scan.emit(Kind::Password, start, end, 0.75, false, "password in prose");
@@ -188,7 +238,10 @@ pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
     let quoted = matches!(quote, b'"' | b'\'');
     start += usize::from(quoted);
     let mut end = start;
-    while end < start + 128 && text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
+    while end < start + 128
+        && text.at(end) > if quoted { 31 } else { b' ' }
+        && !(quoted && text.at(end) == quote)
+    {
         end += 1;
     }
     text.tick(end - start);
@@ -199,10 +252,17 @@ pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
 }
 
 fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
-    if found.join == Join::Blank && !found.quoted && !scan.text.has_before(name_start, "--") && !scan.text.has(name_start, "--") {
+    if found.join == Join::Blank
+        && !found.quoted
+        && !scan.text.has_before(name_start, "--")
+        && !scan.text.has(name_start, "--")
+    {
         return;
     }
-    if class == Class::Signature && !matches!(scan.text.before(name_start), b'?' | b'&') && !scan.text.has_before(name_start, "%26") {
+    if class == Class::Signature
+        && !matches!(scan.text.before(name_start), b'?' | b'&')
+        && !scan.text.has_before(name_start, "%26")
+    {
         return;
     }
     let mut end = found.end;
@@ -213,7 +273,11 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     }
     let value = scan.text.slice(found.start, end);
     let makeup = Makeup::of(value);
-    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.len() > 8192 {
+    if value::is_state(value)
+        || value::is_path(value)
+        || value::is_code(value)
+        || value.len() > 8192
+    {
         return;
     }
     let fits = match class {
@@ -221,7 +285,8 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
         Class::Secret => {
             // `secret` is also what applications call a passphrase.
             let worded = whole.len() >= 6 && makeup.digits > 0 && makeup.lower + makeup.upper >= 3;
-            value::is_random(value, 8) || worded
+            value::is_random(value, 8)
+                || worded
                 || (value.len() >= 8 && makeup.other > 0 && makeup.upper > 0 && makeup.lower > 0)
         }
         _ => {
@@ -230,10 +295,17 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
         }
     };
     // A vendor's scheme before the key: `token abc`, `sha256=abc` is a digest.
-    if !fits || value.starts_with(b"sha") && value.contains(&b'=') || is_name(value, makeup) || is_moment(value) {
+    if !fits
+        || value.starts_with(b"sha") && value.contains(&b'=')
+        || is_name(value, makeup)
+        || is_moment(value)
+    {
         return;
     }
-    let kind = if class == Class::Secret && makeup.other + makeup.digits < value.len() / 3 && value.len() < 20 {
+    let kind = if class == Class::Secret
+        && makeup.other + makeup.digits < value.len() / 3
+        && value.len() < 20
+    {
         Kind::Password
     } else {
         Kind::GenericSecret
@@ -258,14 +330,23 @@ fn is_moment(value: &[u8]) -> bool {
         && value.get(4) == Some(&b'-')
         && value.get(7) == Some(&b'-')
         && value.iter().take(4).all(u8::is_ascii_digit)
-        && value.iter().all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
+        && value
+            .iter()
+            .all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
 }
 
 fn aws_secret(scan: &mut Scan<'_>, found: Value) {
     let end = scan.text.run(found.start, BASE64);
     let value = scan.text.slice(found.start, end);
     if value.len() == 40 && Makeup::of(value).mixed() {
-        scan.emit(Kind::AwsSecretKey, found.start, end, 0.99, true, "aws secret key field");
+        scan.emit(
+            Kind::AwsSecretKey,
+            found.start,
+            end,
+            0.99,
+            true,
+            "aws secret key field",
+        );
     } else {
         token(scan, Class::Token, found.start, found);
     }
@@ -274,11 +355,6 @@ fn aws_secret(scan: &mut Scan<'_>, found: Value) {
 /// Whether the byte before a name makes it part of a query.
 pub(crate) fn in_query(scan: &Scan<'_>, name_start: usize) -> bool {
     matches!(scan.text.before(name_start), b'?' | b'&')
-}
-
-/// A run of letters and digits begins at `at`: what a name of an account consists of.
-pub(crate) fn is_word_start(scan: &Scan<'_>, at: usize) -> bool {
-    is(scan.text.at(at), ALNUM)
 }
 
 #[cfg(test)]
@@ -329,10 +405,20 @@ mod tests {
             "GET /a?sv=1&sig=9f8e7d6c5b4a39281706 HTTP/1.1",
             "client_secret: '9f8e7d6c5b4a39281706'",
         ] {
-            assert_eq!(all(text), [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")], "{text}");
+            assert_eq!(
+                all(text),
+                [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")],
+                "{text}"
+            );
         }
         let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        assert_eq!(one(&format!("aws_secret_access_key = \"{key} - x"), "AWS_SECRET_KEY"), key);
+        assert_eq!(
+            one(
+                &format!("aws_secret_access_key = \"{key} - x"),
+                "AWS_SECRET_KEY"
+            ),
+            key
+        );
     }
 
     #[test]

@@ -34,9 +34,22 @@ pub(crate) fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
     let value = text.slice(at, stop.min(at + 4096));
     text.tick(value.len());
     let makeup = Makeup::of(value);
-    let random = makeup.digits > 0 && makeup.lower + makeup.upper > 0 || makeup.lower > 2 && makeup.upper > 2;
-    if value.len() >= 12 && random && !value::is_placeholder(value) && !value::is_path(value) && !value::is_code(value) {
-        scan.emit(Kind::BearerToken, at, stop, 0.97, true, "bearer authorisation");
+    let random = makeup.digits > 0 && makeup.lower + makeup.upper > 0
+        || makeup.lower > 2 && makeup.upper > 2;
+    if value.len() >= 12
+        && random
+        && !value::is_placeholder(value)
+        && !value::is_path(value)
+        && !value::is_code(value)
+    {
+        scan.emit(
+            Kind::BearerToken,
+            at,
+            stop,
+            0.97,
+            true,
+            "bearer authorisation",
+        );
     }
 }
 
@@ -89,8 +102,18 @@ pub(crate) fn authorization(scan: &mut Scan<'_>, found: Value) {
     let mut start = found.start;
     let scheme = text.slice(found.start, first.min(found.start + 32));
     if text.at(first) == b' ' {
-        let known = ["bearer", "basic", "digest", "aws4-hmac-sha256", "negotiate", "ntlm"];
-        if known.iter().any(|name| scheme.eq_ignore_ascii_case(name.as_bytes())) {
+        let known = [
+            "bearer",
+            "basic",
+            "digest",
+            "aws4-hmac-sha256",
+            "negotiate",
+            "ntlm",
+        ];
+        if known
+            .iter()
+            .any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+        {
             return;
         }
         if scheme.len() <= 16 && scheme.iter().all(u8::is_ascii_alphabetic) {
@@ -101,7 +124,14 @@ pub(crate) fn authorization(scan: &mut Scan<'_>, found: Value) {
     let value = text.slice(start, stop.min(start + 4096));
     text.tick(value.len());
     if value::is_random(value, 12) && Makeup::of(value).digits > 0 {
-        scan.emit(Kind::GenericSecret, start, stop, 0.9, true, "authorisation header");
+        scan.emit(
+            Kind::GenericSecret,
+            start,
+            stop,
+            0.9,
+            true,
+            "authorisation header",
+        );
     }
 }
 
@@ -111,7 +141,11 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
     let line = text.line_start(at, 200);
     let before = text.slice(line, at);
     text.tick(before.len());
-    if !before.windows(4).any(|w| w.eq_ignore_ascii_case(b"curl") || w.eq_ignore_ascii_case(b"wget") || w.eq_ignore_ascii_case(b"http")) {
+    if !before.windows(4).any(|w| {
+        w.eq_ignore_ascii_case(b"curl")
+            || w.eq_ignore_ascii_case(b"wget")
+            || w.eq_ignore_ascii_case(b"http")
+    }) {
         return;
     }
     let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
@@ -125,14 +159,42 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
     };
     let secret = text.slice(start + colon + 1, end);
     if secret.len() >= 3 && !value::is_placeholder(secret) && !secret.starts_with(b"//") {
-        scan.emit(Kind::Password, start + colon + 1, end, 0.9, true, "curl user option");
+        scan.emit(
+            Kind::Password,
+            start + colon + 1,
+            end,
+            0.9,
+            true,
+            "curl user option",
+        );
     }
 }
 
 /// Names of cookies that hold no session.
 const PLAIN_COOKIES: &[&str] = &[
-    "path", "expires", "domain", "max-age", "samesite", "theme", "lang", "language", "locale", "tz", "timezone", "_ga",
-    "_gid", "_gat", "_fbp", "consent", "cookieconsent", "version", "priority", "currency", "country", "region", "size",
+    "path",
+    "expires",
+    "domain",
+    "max-age",
+    "samesite",
+    "theme",
+    "lang",
+    "language",
+    "locale",
+    "tz",
+    "timezone",
+    "_ga",
+    "_gid",
+    "_gat",
+    "_fbp",
+    "consent",
+    "cookieconsent",
+    "version",
+    "priority",
+    "currency",
+    "country",
+    "region",
+    "size",
 ];
 
 /// A cookie header's name ends at `end`: its pairs follow.
@@ -142,7 +204,11 @@ pub(crate) fn cookie_field(scan: &mut Scan<'_>, end: usize) {
     }
     let text = &scan.text;
     let mut i = end;
-    while matches!(text.at(i), b'"' | b'\'' | b'\\' | b':' | b'=' | b' ' | b'\t' | b'[') && i < end + 12 {
+    while matches!(
+        text.at(i),
+        b'"' | b'\'' | b'\\' | b':' | b'=' | b' ' | b'\t' | b'['
+    ) && i < end + 12
+    {
         i += 1;
     }
     let joined = text.slice(end, i).iter().any(|b| matches!(b, b':' | b'='));
@@ -180,7 +246,14 @@ pub(crate) fn cookie_field(scan: &mut Scan<'_>, end: usize) {
     }
     scan.cookie_done = i;
     for (start, stop) in found {
-        scan.emit(Kind::SessionCookie, start, stop, 0.95, true, "cookie header");
+        scan.emit(
+            Kind::SessionCookie,
+            start,
+            stop,
+            0.95,
+            true,
+            "cookie header",
+        );
     }
 }
 
@@ -198,15 +271,22 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
     if value.len() > 4096 || value::is_placeholder(value) || value::is_state(value) {
         return false;
     }
-    let plain = PLAIN_COOKIES.iter().any(|plain| name.eq_ignore_ascii_case(plain.as_bytes()))
-        || name.starts_with(b"_ga") || name.starts_with(b"_utm") || name.starts_with(b"__utm");
+    let plain = PLAIN_COOKIES
+        .iter()
+        .any(|plain| name.eq_ignore_ascii_case(plain.as_bytes()))
+        || name.starts_with(b"_ga")
+        || name.starts_with(b"_utm")
+        || name.starts_with(b"__utm");
     if plain {
         return false;
     }
     let lower = name.to_ascii_lowercase();
-    let telling = ["sess", "sid", "auth", "token", "jwt", "login", "remember", "identity", "ticket", "csrf", "xsrf", "secret", "key", "user"]
-        .iter()
-        .any(|part| lower.windows(part.len()).any(|w| w == part.as_bytes()));
+    let telling = [
+        "sess", "sid", "auth", "token", "jwt", "login", "remember", "identity", "ticket", "csrf",
+        "xsrf", "secret", "key", "user",
+    ]
+    .iter()
+    .any(|part| lower.windows(part.len()).any(|w| w == part.as_bytes()));
     let makeup = Makeup::of(value);
     (telling && value.len() >= 8 && makeup.digits + makeup.upper > 0) || value::is_random(value, 20)
 }
@@ -215,24 +295,44 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
 pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let text = &scan.text;
     let mut end = found.start;
-    while end < found.end && cookie_byte(text.at(end)) && text.at(end) != b'&' && text.at(end) != b')' {
+    while end < found.end
+        && cookie_byte(text.at(end))
+        && text.at(end) != b'&'
+        && text.at(end) != b')'
+    {
         end += 1;
     }
     text.tick(end - found.start);
     let value = text.slice(found.start, end);
     let name = text.slice(name_start, found.start);
     // Names of frameworks mean the cookie; `session` and `session_id` in a log mean any session.
-    let framework = [&b"JSESSIONID"[..], b"PHPSESSID", b"connect.sid", b"sessionid", b"_session"]
-        .iter()
-        .any(|known| name.windows(known.len()).any(|w| w == *known));
+    let framework = [
+        &b"JSESSIONID"[..],
+        b"PHPSESSID",
+        b"connect.sid",
+        b"sessionid",
+        b"_session",
+    ]
+    .iter()
+    .any(|known| name.windows(known.len()).any(|w| w == *known));
     let makeup = Makeup::of(value);
     let fits = if framework {
         value::is_random(value, 16)
     } else {
-        value::is_random(value, 24) && makeup.upper > 0 && makeup.lower > 0 && !value.contains(&b':')
+        value::is_random(value, 24)
+            && makeup.upper > 0
+            && makeup.lower > 0
+            && !value.contains(&b':')
     };
     if fits && value.len() < 4096 && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
-        scan.emit(Kind::SessionCookie, found.start, end, 0.9, true, "session id");
+        scan.emit(
+            Kind::SessionCookie,
+            found.start,
+            end,
+            0.9,
+            true,
+            "session id",
+        );
     }
 }
 
@@ -250,7 +350,10 @@ mod tests {
         ] {
             assert_eq!(all(text), [("BEARER_TOKEN", "aB3dE6gH9jK2mN5p")], "{text}");
         }
-        assert_eq!(one("Authorization: Basic dXNlcjpwYXNz", "BASIC_AUTH"), "dXNlcjpwYXNz");
+        assert_eq!(
+            one("Authorization: Basic dXNlcjpwYXNz", "BASIC_AUTH"),
+            "dXNlcjpwYXNz"
+        );
         nothing("the bearer of this letter");
         nothing("Bearer authentication failed");
         nothing("basic understanding");
@@ -260,7 +363,10 @@ mod tests {
     #[test]
     fn cookies() {
         let text = "Cookie: theme=dark; PHPSESSID=a8f5f167f44f4964e6c998dee827110c; lang=en";
-        assert_eq!(one(text, "SESSION_COOKIE"), "a8f5f167f44f4964e6c998dee827110c");
+        assert_eq!(
+            one(text, "SESSION_COOKIE"),
+            "a8f5f167f44f4964e6c998dee827110c"
+        );
         let text = "Set-Cookie: sid=s3cr3tV4lue; Path=/; HttpOnly";
         assert_eq!(one(text, "SESSION_COOKIE"), "s3cr3tV4lue");
         nothing("cookie: theme=dark; lang=en");
@@ -269,7 +375,10 @@ mod tests {
 
     #[test]
     fn curl() {
-        assert_eq!(found("curl -u bob:S3cret99 https://x", "PASSWORD"), ["S3cret99"]);
+        assert_eq!(
+            found("curl -u bob:S3cret99 https://x", "PASSWORD"),
+            ["S3cret99"]
+        );
         nothing("journalctl -u nginx:x");
     }
 }

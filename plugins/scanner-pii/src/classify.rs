@@ -48,10 +48,15 @@ fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
             open = false;
             continue;
         }
-        let before = i.checked_sub(1).and_then(|j| name.get(j)).copied().unwrap_or(0);
+        let before = i
+            .checked_sub(1)
+            .and_then(|j| name.get(j))
+            .copied()
+            .unwrap_or(0);
         let after = name.get(i + 1).copied().unwrap_or(0);
         let hump = byte.is_ascii_uppercase()
-            && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+            && (before.is_ascii_lowercase()
+                || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
         if (!open || hump) && i > 0 {
             push(b'_');
         }
@@ -59,63 +64,310 @@ fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
         push(byte.to_ascii_lowercase());
     }
     let bytes = buffer.get(..length).unwrap_or_default();
-    std::str::from_utf8(bytes).unwrap_or_default().trim_matches('_')
+    std::str::from_utf8(bytes)
+        .unwrap_or_default()
+        .trim_matches('_')
 }
 
 /// Words that may follow without changing what the value is.
 const TRAILING: &[&str] = &[
-    "value", "plain", "plaintext", "text", "new", "old", "confirm", "confirmation", "current", "raw", "prod", "dev",
-    "staging", "test", "env", "base", "header", "cleartext", "again", "repeat", "verify", "primary", "secondary",
-    "default", "string", "param",
+    "value",
+    "plain",
+    "plaintext",
+    "text",
+    "new",
+    "old",
+    "confirm",
+    "confirmation",
+    "current",
+    "raw",
+    "prod",
+    "dev",
+    "staging",
+    "test",
+    "env",
+    "base",
+    "header",
+    "cleartext",
+    "again",
+    "repeat",
+    "verify",
+    "primary",
+    "secondary",
+    "default",
+    "string",
+    "param",
 ];
 
 /// What makes a key one that must be kept: the word before `key`.
 const KEY_OF: &[&str] = &[
-    "api", "secret", "access", "private", "auth", "encryption", "encrypt", "signing", "sign", "master", "account",
-    "storage", "shared", "sharedaccess", "service", "admin", "app", "client", "deploy", "license", "subscription",
-    "functions", "function", "integration", "webhook", "jwt", "hmac", "ssh", "maps", "write", "ingest", "ingestion",
-    "rest", "cipher", "crypto", "aes", "session", "cookie", "consumer", "merchant", "gateway", "bot", "write",
-    "instrumentation", "host", "root", "security", "authorization", "wrapping", "data", "application", "user", "rsa",
+    "api",
+    "secret",
+    "access",
+    "private",
+    "auth",
+    "encryption",
+    "encrypt",
+    "signing",
+    "sign",
+    "master",
+    "account",
+    "storage",
+    "shared",
+    "sharedaccess",
+    "service",
+    "admin",
+    "app",
+    "client",
+    "deploy",
+    "license",
+    "subscription",
+    "functions",
+    "function",
+    "integration",
+    "webhook",
+    "jwt",
+    "hmac",
+    "ssh",
+    "maps",
+    "write",
+    "ingest",
+    "ingestion",
+    "rest",
+    "cipher",
+    "crypto",
+    "aes",
+    "session",
+    "cookie",
+    "consumer",
+    "merchant",
+    "gateway",
+    "bot",
+    "write",
+    "instrumentation",
+    "host",
+    "root",
+    "security",
+    "authorization",
+    "wrapping",
+    "data",
+    "application",
+    "user",
+    "rsa",
 ];
 
 /// As [`KEY_OF`], written in one word.
 const KEY_WORDS: &[&str] = &[
-    "apikey", "secretkey", "accesskey", "privatekey", "accountkey", "masterkey", "encryptionkey", "signingkey",
-    "sharedaccesskey", "sharedkey", "authkey", "appkey", "subscriptionkey", "storagekey", "servicekey", "privkey",
-    "writekey", "licensekey", "consumerkey", "apptoken", "hostkey", "functionkey",
+    "apikey",
+    "secretkey",
+    "accesskey",
+    "privatekey",
+    "accountkey",
+    "masterkey",
+    "encryptionkey",
+    "signingkey",
+    "sharedaccesskey",
+    "sharedkey",
+    "authkey",
+    "appkey",
+    "subscriptionkey",
+    "storagekey",
+    "servicekey",
+    "privkey",
+    "writekey",
+    "licensekey",
+    "consumerkey",
+    "apptoken",
+    "hostkey",
+    "functionkey",
 ];
 
 /// Tokens that are positions or parts of a grammar.
 const NO_TOKEN: &[&str] = &[
-    "next", "page", "sync", "continuation", "cancellation", "cancel", "continue", "resume", "pagination", "start",
-    "end", "stop", "eos", "bos", "pad", "unk", "mask", "sep", "invalid", "unexpected", "syntax", "expired", "missing",
-    "expected", "per", "by", "fencing", "ownership", "prompt", "completion", "scroll", "concurrency", "change",
+    "next",
+    "page",
+    "sync",
+    "continuation",
+    "cancellation",
+    "cancel",
+    "continue",
+    "resume",
+    "pagination",
+    "start",
+    "end",
+    "stop",
+    "eos",
+    "bos",
+    "pad",
+    "unk",
+    "mask",
+    "sep",
+    "invalid",
+    "unexpected",
+    "syntax",
+    "expired",
+    "missing",
+    "expected",
+    "per",
+    "by",
+    "fencing",
+    "ownership",
+    "prompt",
+    "completion",
+    "scroll",
+    "concurrency",
+    "change",
 ];
 
 const PASS_OF: &[&str] = &[
-    "db", "user", "smtp", "mysql", "pg", "root", "admin", "ftp", "mail", "ssh", "redis", "ldap", "imap", "proxy",
-    "http", "database", "keystore", "key", "store", "truststore", "postgres", "rabbitmq", "amqp", "mongo", "email",
-    "login", "account", "my", "sudo", "vault", "wifi", "bind", "rpc", "sql", "sa",
+    "db",
+    "user",
+    "smtp",
+    "mysql",
+    "pg",
+    "root",
+    "admin",
+    "ftp",
+    "mail",
+    "ssh",
+    "redis",
+    "ldap",
+    "imap",
+    "proxy",
+    "http",
+    "database",
+    "keystore",
+    "key",
+    "store",
+    "truststore",
+    "postgres",
+    "rabbitmq",
+    "amqp",
+    "mongo",
+    "email",
+    "login",
+    "account",
+    "my",
+    "sudo",
+    "vault",
+    "wifi",
+    "bind",
+    "rpc",
+    "sql",
+    "sa",
 ];
 
 const PERSON_OF: &[&str] = &[
-    "full", "first", "last", "given", "family", "sur", "display", "customer", "patient", "holder", "employee", "owner",
-    "contact", "real", "recipient", "sender", "applicant", "beneficiary", "cardholder", "member", "legal", "middle",
-    "maiden", "nick", "client", "guest", "passenger", "student", "person", "billing", "shipping", "payer", "payee",
-    "manager", "author", "assignee", "reporter", "approver", "requester", "doctor", "physician", "caller", "common",
-    "driver", "tenant", "policyholder", "signatory", "account",
+    "full",
+    "first",
+    "last",
+    "given",
+    "family",
+    "sur",
+    "display",
+    "customer",
+    "patient",
+    "holder",
+    "employee",
+    "owner",
+    "contact",
+    "real",
+    "recipient",
+    "sender",
+    "applicant",
+    "beneficiary",
+    "cardholder",
+    "member",
+    "legal",
+    "middle",
+    "maiden",
+    "nick",
+    "client",
+    "guest",
+    "passenger",
+    "student",
+    "person",
+    "billing",
+    "shipping",
+    "payer",
+    "payee",
+    "manager",
+    "author",
+    "assignee",
+    "reporter",
+    "approver",
+    "requester",
+    "doctor",
+    "physician",
+    "caller",
+    "common",
+    "driver",
+    "tenant",
+    "policyholder",
+    "signatory",
 ];
 
 const PERSON_WORDS: &[&str] = &[
-    "fullname", "firstname", "lastname", "surname", "forename", "displayname", "holder", "cardholder", "accountholder",
-    "customer", "patient", "beneficiary", "customername", "givenname", "familyname", "recipient", "realname", "owner",
-    "assignee", "policyholder",
+    "fullname",
+    "firstname",
+    "lastname",
+    "surname",
+    "forename",
+    "displayname",
+    "holder",
+    "cardholder",
+    "accountholder",
+    "customer",
+    "patient",
+    "beneficiary",
+    "customername",
+    "givenname",
+    "familyname",
+    "recipient",
+    "realname",
+    "owner",
+    "assignee",
+    "policyholder",
 ];
 
 const NO_POSTAL: &[&str] = &[
-    "ip", "mac", "email", "mail", "remote", "local", "bind", "listen", "hw", "client", "peer", "memory", "server",
-    "src", "dst", "wallet", "source", "destination", "host", "base", "start", "end", "virtual", "physical", "socket",
-    "node", "advertise", "broker", "contract", "return", "load", "e", "web", "http", "network", "pod", "cluster",
+    "ip",
+    "mac",
+    "email",
+    "mail",
+    "remote",
+    "local",
+    "bind",
+    "listen",
+    "hw",
+    "client",
+    "peer",
+    "memory",
+    "server",
+    "src",
+    "dst",
+    "wallet",
+    "source",
+    "destination",
+    "host",
+    "base",
+    "start",
+    "end",
+    "virtual",
+    "physical",
+    "socket",
+    "node",
+    "advertise",
+    "broker",
+    "contract",
+    "return",
+    "load",
+    "e",
+    "web",
+    "http",
+    "network",
+    "pod",
+    "cluster",
 ];
 
 /// What the name of a field says; nothing where it says nothing.
@@ -135,16 +387,31 @@ pub(crate) fn classify(name: &[u8]) -> Option<Class> {
 
 fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     let ends = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
-    if ends(&["password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "passwrd"])
-        || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
-        || last.strip_suffix("pass").is_some_and(|of| PASS_OF.contains(&of))
+    if ends(&[
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "passwort",
+        "kennwort",
+        "contrasena",
+        "passwrd",
+    ]) || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
+        || last
+            .strip_suffix("pass")
+            .is_some_and(|of| PASS_OF.contains(&of))
         || (last == "phrase" || last == "word") && previous == "pass"
     {
         return Some(Class::Password);
     }
     let key = last == "key" && KEY_OF.contains(&previous) || KEY_WORDS.contains(&last);
     if key || ends(&["secret"]) || (last == "key" && previous == "secret") {
-        if name.ends_with("secret_access_key") || name.ends_with("secretaccesskey") || name.ends_with("aws_secret_key") || name.ends_with("aws_secret") {
+        if name.ends_with("secret_access_key")
+            || name.ends_with("secretaccesskey")
+            || name.ends_with("aws_secret_key")
+            || name.ends_with("aws_secret")
+        {
             return Some(Class::AwsSecret);
         }
         if name.ends_with("account_key")
@@ -154,7 +421,11 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
         {
             return Some(Class::AzureKey);
         }
-        return Some(if ends(&["secret"]) || previous == "secret" { Class::Secret } else { Class::Token });
+        return Some(if ends(&["secret"]) || previous == "secret" {
+            Class::Secret
+        } else {
+            Class::Token
+        });
     }
     if ends(&["token"]) {
         return (!NO_TOKEN.contains(&previous)).then_some(Class::Token);
@@ -162,7 +433,9 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
         "authorization" => Some(Class::Authorization),
         "cookie" => Some(Class::Cookie),
-        "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => Some(Class::Session),
+        "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => {
+            Some(Class::Session)
+        }
         "id" if ["session", "sess"].contains(&previous) => Some(Class::Session),
         "sig" | "signature" => Some(Class::Signature),
         "auth" | "credential" | "credentials" | "creds" | "cred" => Some(Class::Weak),
@@ -172,8 +445,10 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
 
 fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
-        "username" | "user" | "login" | "uname" | "usr" | "logname" => return Some(Class::Username),
-        "name" if ["user", "login", "account"].contains(&previous) => return Some(Class::Username),
+        "username" | "user" | "login" | "uname" | "usr" | "logname" => {
+            return Some(Class::Username);
+        }
+        "name" if ["user", "login"].contains(&previous) => return Some(Class::Username),
         "id" if previous == "user" || previous == "login" => return Some(Class::Username),
         "uid" | "acct" | "userid" if name == last => return Some(Class::Username),
         "name" if PERSON_OF.contains(&previous) => return Some(Class::Person),
@@ -187,7 +462,8 @@ fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
     if PERSON_WORDS.contains(&last) {
         return Some(Class::Person);
     }
-    let postal = ["address", "addr", "street", "streetaddress"].contains(&last) && !NO_POSTAL.contains(&previous);
+    let postal = ["address", "addr", "street", "streetaddress"].contains(&last)
+        && !NO_POSTAL.contains(&previous);
     postal.then_some(Class::Address)
 }
 

@@ -4,9 +4,62 @@
 
 use crate::text::{ALNUM, ALPHA, DIGIT, Text, is};
 
+/// Names of months in English, German, French, Spanish and Italian. Their first three letters stand for them as well.
 const MONTHS: &[&str] = &[
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mai", "okt", "dez", "juin",
-    "juil", "août", "avr", "fév", "déc", "ene", "abr", "ago", "dic", "gen", "mag", "giu", "lug", "set", "ott",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "sept",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "juil",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
 ];
 
 fn number(text: &Text<'_>, at: usize) -> Option<(u32, usize)> {
@@ -14,7 +67,10 @@ fn number(text: &Text<'_>, at: usize) -> Option<(u32, usize)> {
     if end == at || end - at > 8 {
         return None;
     }
-    let value = text.slice(at, end).iter().fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
+    let value = text
+        .slice(at, end)
+        .iter()
+        .fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
     Some((value, end))
 }
 
@@ -28,12 +84,16 @@ fn year(value: u32, digits: usize) -> bool {
 
 /// Where a month's name that begins at `at` ends.
 fn month(text: &Text<'_>, at: usize) -> Option<usize> {
-    let found = MONTHS.iter().any(|month| text.has(at, month));
     let mut end = at;
     while end < at + 12 && (is(text.at(end), ALPHA) || text.at(end) >= 0x80) {
         end += 1;
     }
-    (found && end - at >= 3).then_some(end + usize::from(text.at(end) == b'.'))
+    let name = text.slice(at, end);
+    let found = MONTHS.iter().any(|month| {
+        let short = month.as_bytes().get(..3).unwrap_or_default();
+        name.eq_ignore_ascii_case(month.as_bytes()) || name.eq_ignore_ascii_case(short)
+    });
+    found.then_some(end + usize::from(text.at(end) == b'.'))
 }
 
 /// Blanks, commas, dashes and the endings of ordinal numbers.
@@ -48,7 +108,13 @@ fn skip(text: &Text<'_>, mut at: usize) -> usize {
         at += 1;
         text.tick(1);
     }
-    if text.has(at, "of ") { at + 3 } else if text.has(at, "de ") { at + 3 } else { at }
+    if text.has(at, "of ") {
+        at + 3
+    } else if text.has(at, "de ") {
+        at + 3
+    } else {
+        at
+    }
 }
 
 /// Where the date that begins at `at` ends.
@@ -79,10 +145,11 @@ fn any(text: &Text<'_>, at: usize) -> Option<usize> {
         }
         let (third, stop) = number(text, next + 1)?;
         let day_month = |a: u32, b: u32| {
-            (1..=31).contains(&a) && (1..=12).contains(&b) || (1..=12).contains(&a) && (1..=31).contains(&b)
+            (1..=31).contains(&a) && (1..=12).contains(&b)
+                || (1..=12).contains(&a) && (1..=31).contains(&b)
         };
         let fits = if length == 4 {
-            year(first, 4) && day_month(second, third)
+            year(first, 4) && (1..=12).contains(&second) && (1..=31).contains(&third)
         } else {
             length <= 2 && day_month(first, second) && year(third, stop - next - 1)
         };
@@ -105,13 +172,34 @@ mod tests {
     #[test]
     fn forms() {
         for date_text in [
-            "1980-03-12", "12/03/1980", "3/12/80", "12.03.1980", "19800312", "12 March 1980", "12th of March, 1980",
-            "March 12, 1980", "Mar 12th 1980", "12-Mar-1980",
+            "1980-03-12",
+            "12/03/1980",
+            "3/12/80",
+            "12.03.1980",
+            "19800312",
+            "12 March 1980",
+            "12th of March, 1980",
+            "March 12, 1980",
+            "Mar 12th 1980",
+            "12-Mar-1980",
         ] {
             let line = format!("{date_text}, x");
-            assert_eq!(date(&Text::new(&line, false), 0), Some(date_text.len()), "{date_text}");
+            assert_eq!(
+                date(&Text::new(&line, false), 0),
+                Some(date_text.len()),
+                "{date_text}"
+            );
         }
-        for text in ["1980-13-12", "32/03/1980", "12/03/1780", "March", "12 Marble 1980", "1980", "1.2.3", "12-03-19801"] {
+        for text in [
+            "1980-13-12",
+            "32/03/1980",
+            "12/03/1780",
+            "March",
+            "12 Marble 1980",
+            "1980",
+            "1.2.3",
+            "12-03-19801",
+        ] {
             assert_eq!(date(&Text::new(text, false), 0), None, "{text}");
         }
     }

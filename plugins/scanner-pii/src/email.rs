@@ -12,10 +12,12 @@ const MAX_DOMAIN: usize = 253;
 
 /// Endings of files and members of programs that stand behind `name@something.`.
 const NO_TOP_LEVEL: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "ts", "tsx", "jsx", "css", "scss", "json", "yaml", "yml", "xml",
-    "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war", "whl", "lock", "toml", "conf", "cfg", "ini", "exe", "dll",
-    "class", "java", "py", "rb", "go", "rs", "sh", "map", "md", "service", "socket", "target", "timer", "mount", "scope",
-    "slice", "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value", "length", "size", "name",
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "ts", "tsx", "jsx", "css", "scss",
+    "json", "yaml", "yml", "xml", "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war",
+    "whl", "lock", "toml", "conf", "cfg", "ini", "exe", "dll", "class", "java", "py", "rb", "go",
+    "rs", "sh", "map", "md", "service", "socket", "target", "timer", "mount", "scope", "slice",
+    "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value", "length",
+    "size", "name",
 ];
 
 /// An at sign of `length` bytes stands at `at`.
@@ -36,7 +38,18 @@ pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
     if service || (text.at(end) == b':' && text.slice(end, end + 3) == b"://") {
         return;
     }
-    scan.emit(Kind::Email, start, end, 0.97, true, if length == 1 { "mail address" } else { "encoded mail address" });
+    scan.emit(
+        Kind::Email,
+        start,
+        end,
+        0.97,
+        true,
+        if length == 1 {
+            "mail address"
+        } else {
+            "encoded mail address"
+        },
+    );
 }
 
 fn is_letter(text: &Text<'_>, end: usize) -> Option<usize> {
@@ -62,7 +75,10 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
             start += 3;
         } else if text.before(start) == b'%' && is(first, HEX) && is(text.at(start + 1), HEX) {
             start += 2;
-        } else if text.before(start) == b'\\' && matches!(first, b'n' | b'r' | b't') && start + 1 < at {
+        } else if text.before(start) == b'\\'
+            && matches!(first, b'n' | b'r' | b't')
+            && start + 1 < at
+        {
             start += 1;
         } else if matches!(first, b'.' | b'-' | b'\'' | b'%' | b'+') {
             start += 1;
@@ -72,7 +88,10 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     // An escape in the middle: what stands before it is another field.
     let local = text.slice(start, at);
-    if let Some(escape) = local.windows(3).rposition(|w| w.first() == Some(&b'%') && w.iter().skip(1).all(|b| is(*b, HEX))) {
+    if let Some(escape) = local
+        .windows(3)
+        .rposition(|w| w.first() == Some(&b'%') && w.iter().skip(1).all(|b| is(*b, HEX)))
+    {
         let inside = local.get(escape + 1..escape + 3).unwrap_or_default();
         if !inside.eq_ignore_ascii_case(b"2b") {
             start += escape + 3;
@@ -81,7 +100,13 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
     let local = text.slice(start, at);
     let last = local.last().copied()?;
     let dots = local.windows(2).any(|w| w == b"..");
-    (last != b'.' && last != b'\'' && !dots && local.iter().any(|b| b.is_ascii_alphanumeric() || *b >= 0x80)).then_some(start)
+    (last != b'.'
+        && last != b'\''
+        && !dots
+        && local
+            .iter()
+            .any(|b| b.is_ascii_alphanumeric() || *b >= 0x80))
+    .then_some(start)
 }
 
 /// Where the domain ends that begins at `start`.
@@ -108,7 +133,10 @@ fn domain_end(text: &Text<'_>, start: usize) -> Option<usize> {
     let dot = domain.iter().rposition(|b| *b == b'.')?;
     let mut top = domain.get(dot + 1..).unwrap_or_default();
     // A sentence that lost its blank: "jo@acme.com.Then". A number or a field behind it: no top level has one.
-    if let Some(strange) = top.iter().position(|b| !b.is_ascii_alphabetic() && *b < 0x80 && *b != b'-') {
+    if let Some(strange) = top
+        .iter()
+        .position(|b| !b.is_ascii_alphabetic() && *b < 0x80 && *b != b'-')
+    {
         top = top.get(..strange).unwrap_or_default();
         if top.len() < 2 || strange == 0 {
             return None;
@@ -117,10 +145,12 @@ fn domain_end(text: &Text<'_>, start: usize) -> Option<usize> {
     }
     let punycode = top.starts_with(b"xn--");
     let letters = top.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80);
-    let known = NO_TOP_LEVEL.iter().any(|no| top.eq_ignore_ascii_case(no.as_bytes()));
-    let labels = domain
-        .split(|b| *b == b'.')
-        .all(|label| !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-'));
+    let known = NO_TOP_LEVEL
+        .iter()
+        .any(|no| top.eq_ignore_ascii_case(no.as_bytes()));
+    let labels = domain.split(|b| *b == b'.').all(|label| {
+        !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-')
+    });
     (labels && (letters || punycode) && (2..=24).contains(&top.len()) && !known).then_some(end)
 }
 
@@ -149,8 +179,19 @@ mod tests {
     #[test]
     fn look_alikes() {
         for text in [
-            "user@0x7f3a", "lib/foo@1.2.3", "com.acme.Order@3f2a1b", "@Override", "logo@2x.png", "git@github.com:a/b",
-            "app@sha256:abc", "a@b", "@@@@", "getty@tty1.service", "foo@latest", "x@.com", "..@..",
+            "user@0x7f3a",
+            "lib/foo@1.2.3",
+            "com.acme.Order@3f2a1b",
+            "@Override",
+            "logo@2x.png",
+            "git@github.com:a/b",
+            "app@sha256:abc",
+            "a@b",
+            "@@@@",
+            "getty@tty1.service",
+            "foo@latest",
+            "x@.com",
+            "..@..",
         ] {
             nothing(text);
         }

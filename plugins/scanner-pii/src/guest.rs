@@ -54,7 +54,10 @@ impl wit::Guest for Plugin {
         let scanner = prepare(&rules).map_err(|error| failure("invalid", error.to_string()))?;
         // The first scan pays for what is made once; here it is paid before the snapshot.
         let warm = scanner.scan("warm up", false, false).len();
-        wit_log::log(wit_log::Level::Debug, &format!("prepared, {warm} findings in nothing"));
+        wit_log::log(
+            wit_log::Level::Debug,
+            &format!("prepared, {warm} findings in nothing"),
+        );
         *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(scanner);
         Ok(())
     }
@@ -63,10 +66,13 @@ impl wit::Guest for Plugin {
         let mut prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
         let scanner = match &mut *prepared {
             Some(scanner) => scanner,
-            empty => empty.insert(prepare("{}").map_err(|error| failure("internal", error.to_string()))?),
+            empty => {
+                empty.insert(prepare("{}").map_err(|error| failure("internal", error.to_string()))?)
+            }
         };
         let at = |offset: usize| {
-            u32::try_from(offset).map_err(|_| failure("too-large", "a window of 4 GiB and more".to_owned()))
+            u32::try_from(offset)
+                .map_err(|_| failure("too-large", "a window of 4 GiB and more".to_owned()))
         };
         scanner
             .scan(&chunk.text, chunk.continues_before, chunk.continues_after)

@@ -124,7 +124,11 @@ pub fn kinds() -> Vec<KindInfo> {
 /// # Errors
 /// [`PrepareError`] where the rules are not of that shape.
 pub fn prepare(rules_json: &str) -> Result<Scanner, PrepareError> {
-    let rules: Rules = serde_json::from_str(if rules_json.trim().is_empty() { "{}" } else { rules_json })?;
+    let rules: Rules = serde_json::from_str(if rules_json.trim().is_empty() {
+        "{}"
+    } else {
+        rules_json
+    })?;
     let mut disabled = Vec::with_capacity(rules.disabled.len());
     for name in rules.disabled {
         disabled.push(Kind::by_name(&name).ok_or(PrepareError::UnknownKind(name))?);
@@ -135,7 +139,10 @@ pub fn prepare(rules_json: &str) -> Result<Scanner, PrepareError> {
         )));
     }
     for label in &rules.internal_domains {
-        let fits = label.trim_matches('.').bytes().all(|b| text::is(b, text::HOST));
+        let fits = label
+            .trim_matches('.')
+            .bytes()
+            .all(|b| text::is(b, text::HOST));
         if !fits || label.trim_matches('.').is_empty() || label.len() > 253 {
             return Err(PrepareError::HostLabel(label.clone()));
         }
@@ -179,7 +186,10 @@ mod tests {
         assert!(prepare("{}").is_ok());
         assert!(prepare("").is_ok());
         assert!(matches!(prepare("["), Err(PrepareError::Rules(_))));
-        assert!(matches!(prepare(r#"{"disable":[]}"#), Err(PrepareError::Rules(_))));
+        assert!(matches!(
+            prepare(r#"{"disable":[]}"#),
+            Err(PrepareError::Rules(_))
+        ));
         assert!(matches!(
             prepare(r#"{"disabled":["E_MAIL"]}"#),
             Err(PrepareError::UnknownKind(_))

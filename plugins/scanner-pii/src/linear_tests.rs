@@ -1,0 +1,196 @@
+//! Linearity, by counted steps: doubling an adversarial text doubles the work.
+
+use crate::scan::Scan;
+use crate::testing::SCANNER;
+
+/// Steps that a scan of `text` takes.
+fn steps(text: &str) -> u64 {
+    let mut scan = Scan::new(text, false, true);
+    scan.run(&SCANNER.literals);
+    scan.text.steps()
+}
+
+/// Texts made of one piece, over and over: each is the worst case of some matcher.
+const PIECES: &[&str] = &[
+    "@",
+    "a@",
+    "a.b@",
+    "@a.b",
+    "1",
+    "12 ",
+    "1.",
+    "1-",
+    "1.1.1.1 ",
+    "+1 ",
+    "(1",
+    "0",
+    ":",
+    "a:",
+    "::",
+    "1:2",
+    "fe80::1:",
+    "\"",
+    "'",
+    "\\\"",
+    "\\",
+    "password=",
+    "password=\"",
+    "password='",
+    "password=\\\"",
+    "password",
+    "password ",
+    "key=",
+    "key=key",
+    "token:",
+    "secret=a,",
+    "secret=a;b",
+    "pass&",
+    "<password>",
+    "<password",
+    "-----BEGIN ",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n",
+    "eyJ",
+    "eyJ.",
+    "eyJhbGciOiJIUzI1NiJ9.",
+    "://",
+    "a://b",
+    "a://b:c",
+    "a://b:c@",
+    "://@",
+    "sk-",
+    "sk-a1",
+    "ghp_",
+    "ya29.",
+    "xox",
+    "xoxb-",
+    "glpat-",
+    "AKIA",
+    "Bearer ",
+    "bearer bearer ",
+    "Basic ",
+    "basic a",
+    "cookie: a=b; ",
+    "cookie: ",
+    "a=b; ",
+    "%40",
+    "a%40",
+    "%2B",
+    "%2B1",
+    ".internal",
+    ".corp",
+    "a.local.",
+    "/home/",
+    "/Users/a",
+    "C:\\Users\\",
+    "user ",
+    "user x ",
+    "sudo: ",
+    "Dear ",
+    "Dear A",
+    "Dear Aa Bb ",
+    "name: Aa ",
+    "mr ",
+    "lives at 1 A",
+    "address=1 Aa ",
+    "born on ",
+    "dob 1",
+    "passport ",
+    "passport A1",
+    "INSERT INTO a(b) VALUES (",
+    "insert into a(name",
+    "insert into (((((",
+    " -u ",
+    "curl -u a:b ",
+    "identified by ",
+    "Q~",
+    "aaa1Q~",
+    "hooks.slack.com/services/",
+    "00:",
+    "02-1B-",
+    "021b.",
+    "GB82",
+    "GB82WEST1234",
+    "AB12 34 56 ",
+    "AB 12 ",
+    "x",
+    "é",
+    "Élan ",
+    "dear É",
+    "$(",
+    "${",
+    "{{",
+    "[",
+    "]",
+    "<",
+    ">",
+    "name\"value",
+    "key\"\nvalue",
+    "\n",
+    " ",
+    "\t",
+    "session=",
+    "sig=",
+    "&sig=",
+    "host=",
+    "host=a-1",
+    "server=a;",
+    "jdbc:",
+    "-",
+    "_",
+    ".",
+    "a.",
+    "a-",
+    "=",
+    "==",
+    ",",
+    ";",
+    "nhs 943 476 ",
+    "ssn 123-45-",
+    "phone 1",
+    "call 1-2 ",
+    "authorization: a ",
+    "authorization: ",
+    "set-cookie: a=",
+    "secret_",
+    "sk_live_",
+    "aA1",
+    "0x",
+];
+
+#[test]
+fn doubling_the_text_doubles_the_work() {
+    for piece in PIECES {
+        check(|bytes| piece.repeat(bytes / piece.len()), piece);
+    }
+}
+
+#[test]
+fn two_pieces_in_turn_and_one_after_the_other() {
+    for (i, a) in PIECES.iter().enumerate() {
+        let b = PIECES[(i * 37 + 11) % PIECES.len()];
+        let pair = format!("{a}{b}");
+        check(|bytes| pair.repeat(bytes / pair.len()), &pair);
+        check(
+            |bytes| {
+                format!(
+                    "{}{}",
+                    a.repeat(bytes / 2 / a.len()),
+                    b.repeat(bytes / 2 / b.len())
+                )
+            },
+            &format!("{a}* {b}*"),
+        );
+    }
+}
+
+fn check(text: impl Fn(usize) -> String, name: &str) {
+    let once = steps(&text(20_000));
+    let twice = steps(&text(40_000));
+    assert!(
+        twice <= once * 5 / 2 + 2000,
+        "{name:?}: {once} steps for 20 kB, {twice} for 40 kB"
+    );
+    // No matcher may be linear by a constant that is no better.
+    assert!(once < 20_000 * 150, "{name:?}: {once} steps for 20 kB");
+}

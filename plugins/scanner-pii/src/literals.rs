@@ -18,6 +18,8 @@ pub(crate) enum Cue {
     /// One may follow: "call", "dial", "contact".
     Call,
     Ssn,
+    /// A taxpayer's number.
+    Itin,
     Nhs,
     Nino,
     Card,
@@ -83,29 +85,73 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     };
     add(
         &[
-            "pass", "pwd", "_pw", "secret", "token", "key", "cred", "auth", "cookie", "session",
-            "sessid", "sid=", "sig=", "signature=", "name", "holder", "customer", "patient", "addr",
-            "street", "user", "login", "birth", "dob", "host", "owner", "kennwort", "contrase",
-            "connect.sid", "beneficiary", "recipient", "passphrase", "uid=", "acct=", "logname",
+            "pass",
+            "pwd",
+            "_pw",
+            "secret",
+            "token",
+            "key",
+            "cred",
+            "auth",
+            "cookie",
+            "session",
+            "sessid",
+            "sid=",
+            "sig=",
+            "signature=",
+            "name",
+            "holder",
+            "customer",
+            "patient",
+            "addr",
+            "street",
+            "user",
+            "login",
+            "birth",
+            "dob",
+            "host",
+            "owner",
+            "kennwort",
+            "contrase",
+            "connect.sid",
+            "beneficiary",
+            "recipient",
+            "passphrase",
+            "uid=",
+            "acct=",
+            "logname",
             "server",
         ],
         Start::Key,
     );
     add(
-        &["phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"],
+        &[
+            "phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel",
+        ],
         Start::Cue(Cue::Phone),
     );
-    add(&["call", "dial", "sms", "contact", "ring"], Start::Cue(Cue::Call));
-    add(&["ssn", "social security", "itin"], Start::Cue(Cue::Ssn));
+    add(
+        &["call ", "called ", "dial", "sms", "contact"],
+        Start::Cue(Cue::Call),
+    );
+    add(&["ssn", "social security"], Start::Cue(Cue::Ssn));
+    add(&["itin", "taxpayer"], Start::Cue(Cue::Itin));
     add(&["nhs", "patient"], Start::Cue(Cue::Nhs));
     add(&["nino", "national insurance"], Start::Cue(Cue::Nino));
-    add(&["card", "pan", "payment", "visa"], Start::Cue(Cue::Card));
+    add(&["card", "pan=", "pan\"", "visa"], Start::Cue(Cue::Card));
     add(
         &["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"],
         Start::Cue(Cue::Mac),
     );
     add(
-        &["jdbc:", "data source=", "server=", "initial catalog", "dbname=", "database="],
+        &[
+            "jdbc:",
+            "data source=",
+            "server=",
+            "initial catalog",
+            "dbname=",
+            "database=",
+        ],
         Start::Cue(Cue::Connection),
     );
     add(&["host="], Start::KeyCue(Cue::Connection));
@@ -124,18 +170,43 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&["%2b"], Start::EncodedPlus);
     add(
         &[
-            ".internal", ".local", ".lan", ".corp", ".intranet", ".localdomain", ".consul", ".svc",
-            ".ad.", ".private", ".int.", ".prod.", ".home.arpa",
+            ".internal",
+            ".local",
+            ".lan",
+            ".corp",
+            ".intranet",
+            ".localdomain",
+            ".consul",
+            ".svc",
+            ".ad.",
+            ".private",
+            ".int.",
+            ".prod.",
+            ".home.arpa",
         ],
         Start::HostLabel,
     );
     for label in internal_labels {
         add(
-            &[&format!(".{}", label.trim_matches('.').to_ascii_lowercase())],
+            &[&format!(
+                ".{}",
+                label.trim_matches('.').to_ascii_lowercase()
+            )],
             Start::HostLabel,
         );
     }
-    add(&["/home/", "/users/", "\\users\\", "\\documents and settings\\"], Start::Home);
+    add(
+        &[
+            "/home/",
+            "/users/",
+            "/export/home/",
+            "/var/spool/mail/",
+            "/var/mail/",
+            "\\users\\",
+            "\\documents and settings\\",
+        ],
+        Start::Home,
+    );
     for (literal, cue) in crate::users::CUES {
         add(&[literal], Start::User(*cue));
     }
@@ -144,16 +215,41 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     }
     add(
         &[
-            "lives at ", "live at ", "living at ", "resides at ", "residing at ", "office is at ",
-            "located at ", "delivered to ", "deliver to ", "ship to ", "disk to ", "shipped to ",
-            "moved to ", "address is ", "send it to ", "based at ", "home at ",
+            "lives at ",
+            "live at ",
+            "living at ",
+            "resides at ",
+            "residing at ",
+            "office is at ",
+            "located at ",
+            "delivered to ",
+            "deliver to ",
+            "ship to ",
+            "disk to ",
+            "shipped to ",
+            "moved to ",
+            "address is ",
+            "send it to ",
+            "based at ",
+            "home at ",
         ],
         Start::Place,
     );
     add(
         &[
-            "born on ", "born ", "date of birth", "d.o.b", "birth date", "birthday", "geboren am ",
-            "geburtsdatum", "naissance", "(dob ", "dob: ", "dob ", "nacimiento",
+            "born on ",
+            "born ",
+            "date of birth",
+            "d.o.b",
+            "birth date",
+            "birthday",
+            "geboren am ",
+            "geburtsdatum",
+            "naissance",
+            "(dob ",
+            "dob: ",
+            "dob ",
+            "nacimiento",
         ],
         Start::Birth,
     );

@@ -13,9 +13,43 @@ const SHAPES: &[&[usize]] = &[&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 
 
 /// Words that say that a number is some other one.
 const OTHER_NUMBERS: &[&str] = &[
-    "order", "id", "uuid", "trace", "span", "seq", "sequence", "epoch", "ts", "timestamp", "ref", "reference", "tracking",
-    "serial", "imei", "offset", "txn", "txid", "transaction", "request", "req", "order_id", "trace_id", "span_id",
-    "request_id", "ticket", "invoice", "heap", "bytes", "size", "time", "ns", "us", "checksum", "hash", "seed", "nonce",
+    "order",
+    "id",
+    "uuid",
+    "trace",
+    "span",
+    "seq",
+    "sequence",
+    "epoch",
+    "ts",
+    "timestamp",
+    "ref",
+    "reference",
+    "tracking",
+    "serial",
+    "imei",
+    "offset",
+    "txn",
+    "txid",
+    "transaction",
+    "request",
+    "req",
+    "order_id",
+    "trace_id",
+    "span_id",
+    "request_id",
+    "ticket",
+    "invoice",
+    "heap",
+    "bytes",
+    "size",
+    "time",
+    "ns",
+    "us",
+    "checksum",
+    "hash",
+    "seed",
+    "nonce",
 ];
 
 pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Option<usize> {
@@ -24,7 +58,10 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let count = if (12..=19).contains(&first.len()) {
         1
     } else {
-        SHAPES.iter().find(|shape| shaped(groups, shape, b" -"))?.len()
+        SHAPES
+            .iter()
+            .find(|shape| shaped(groups, shape, b" -"))?
+            .len()
     };
     if !begins(text, groups, joint_before) || !ends(text, groups, count) {
         return None;
@@ -44,14 +81,26 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
         }
     }
     let end = groups.get(count - 1)?.end;
-    scan.emit(Kind::CreditCard, first.start, end, if cue { 0.99 } else { 0.95 }, true, "card issuer and luhn");
+    scan.emit(
+        Kind::CreditCard,
+        first.start,
+        end,
+        if cue { 0.99 } else { 0.95 },
+        true,
+        "card issuer and luhn",
+    );
     Some(count)
 }
 
 /// Whether an issuer has numbers that begin so and are as long, and whether it is one whose ranges are so wide that
 /// chance meets them.
 fn issuer(number: &[u8]) -> (bool, bool) {
-    let head = |n: usize| number.iter().take(n).fold(0_u32, |value, digit| value * 10 + u32::from(*digit));
+    let head = |n: usize| {
+        number
+            .iter()
+            .take(n)
+            .fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
+    };
     let (two, three, four) = (head(2), head(3), head(4));
     let length = number.len();
     let known = match (two, three, four) {
@@ -87,26 +136,111 @@ fn luhn(number: &[u8]) -> bool {
 
 /// Length by country, from the registry of ISO 13616.
 const COUNTRIES: &[(&[u8; 2], usize)] = &[
-    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22), (b"BH", 22),
-    (b"BI", 27), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24), (b"DE", 22), (b"DJ", 27),
-    (b"DK", 18), (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18), (b"FK", 18), (b"FO", 18), (b"FR", 27),
-    (b"GB", 22), (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27), (b"GT", 28), (b"HN", 28), (b"HR", 21), (b"HU", 28),
-    (b"IE", 22), (b"IL", 23), (b"IQ", 23), (b"IS", 26), (b"IT", 27), (b"JO", 30), (b"KW", 30), (b"KZ", 20), (b"LB", 28),
-    (b"LC", 32), (b"LI", 21), (b"LT", 20), (b"LU", 20), (b"LV", 21), (b"LY", 25), (b"MC", 27), (b"MD", 24), (b"ME", 22),
-    (b"MK", 19), (b"MN", 20), (b"MR", 27), (b"MT", 31), (b"MU", 30), (b"NI", 28), (b"NL", 18), (b"NO", 15), (b"OM", 23),
-    (b"PK", 24), (b"PL", 28), (b"PS", 29), (b"PT", 25), (b"QA", 29), (b"RO", 24), (b"RS", 22), (b"RU", 33), (b"SA", 24),
-    (b"SC", 31), (b"SD", 18), (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"SM", 27), (b"SO", 23), (b"ST", 25), (b"SV", 28),
-    (b"TL", 23), (b"TN", 24), (b"TR", 26), (b"UA", 29), (b"VA", 22), (b"VG", 24), (b"XK", 20), (b"YE", 30),
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AL", 28),
+    (b"AT", 20),
+    (b"AZ", 28),
+    (b"BA", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"BH", 22),
+    (b"BI", 27),
+    (b"BR", 29),
+    (b"BY", 28),
+    (b"CH", 21),
+    (b"CR", 22),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DJ", 27),
+    (b"DK", 18),
+    (b"DO", 28),
+    (b"EE", 20),
+    (b"EG", 29),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FK", 18),
+    (b"FO", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GE", 22),
+    (b"GI", 23),
+    (b"GL", 18),
+    (b"GR", 27),
+    (b"GT", 28),
+    (b"HN", 28),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IQ", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"JO", 30),
+    (b"KW", 30),
+    (b"KZ", 20),
+    (b"LB", 28),
+    (b"LC", 32),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"LY", 25),
+    (b"MC", 27),
+    (b"MD", 24),
+    (b"ME", 22),
+    (b"MK", 19),
+    (b"MN", 20),
+    (b"MR", 27),
+    (b"MT", 31),
+    (b"MU", 30),
+    (b"NI", 28),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"OM", 23),
+    (b"PK", 24),
+    (b"PL", 28),
+    (b"PS", 29),
+    (b"PT", 25),
+    (b"QA", 29),
+    (b"RO", 24),
+    (b"RS", 22),
+    (b"RU", 33),
+    (b"SA", 24),
+    (b"SC", 31),
+    (b"SD", 18),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"SM", 27),
+    (b"SO", 23),
+    (b"ST", 25),
+    (b"SV", 28),
+    (b"TL", 23),
+    (b"TN", 24),
+    (b"TR", 26),
+    (b"UA", 29),
+    (b"VA", 22),
+    (b"VG", 24),
+    (b"XK", 20),
+    (b"YE", 30),
 ];
 
 /// A digit stands at `i`, a letter before it. Gives where the account number ends.
 pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
     let text = &scan.text;
     let start = i.checked_sub(2)?;
-    if !is(text.at(i + 1), crate::text::DIGIT) || !is(text.at(start), crate::text::ALPHA) || !text.starts_word(start) {
+    if !is(text.at(i + 1), crate::text::DIGIT)
+        || !is(text.at(start), crate::text::ALPHA)
+        || !text.starts_word(start)
+    {
         return None;
     }
-    let country = [text.at(start).to_ascii_uppercase(), text.at(start + 1).to_ascii_uppercase()];
+    let country = [
+        text.at(start).to_ascii_uppercase(),
+        text.at(start + 1).to_ascii_uppercase(),
+    ];
     let length = COUNTRIES.iter().find(|(code, _)| **code == country)?.1;
     let lower = text.at(start).is_ascii_lowercase();
     // Characters with single blanks or dashes between groups.
@@ -127,7 +261,12 @@ pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
             }
             taken += 1;
             at += 1;
-        } else if taken >= 4 && matches!(byte, b' ' | b'-') && byte == joint && is(text.at(at + 1), ALNUM) && !lower {
+        } else if taken >= 4
+            && matches!(byte, b' ' | b'-')
+            && byte == joint
+            && is(text.at(at + 1), ALNUM)
+            && !lower
+        {
             at += 1;
         } else {
             return None;
@@ -148,7 +287,9 @@ pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
 fn fold(remainder: u32, byte: u8) -> u32 {
     match byte {
         b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
-        _ => (remainder * 100 + u32::from(byte.to_ascii_uppercase().saturating_sub(b'A')) + 10) % 97,
+        _ => {
+            (remainder * 100 + u32::from(byte.to_ascii_uppercase().saturating_sub(b'A')) + 10) % 97
+        }
     }
 }
 
@@ -159,8 +300,16 @@ mod tests {
     #[test]
     fn cards() {
         for card in [
-            "4111 1111 1111 1111", "4111-1111-1111-1111", "4111111111111111", "5555555555554444", "378282246310005",
-            "3782 822463 10005", "6011111111111117", "30569309025904", "3530111333300000", "2223003122003222",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "4111111111111111",
+            "5555555555554444",
+            "378282246310005",
+            "3782 822463 10005",
+            "6011111111111117",
+            "30569309025904",
+            "3530111333300000",
+            "2223003122003222",
         ] {
             assert_eq!(one(&format!("card {card}."), "CREDIT_CARD"), card);
             assert_eq!(one(&format!("{{\"n\":\"{card}\"}}"), "CREDIT_CARD"), card);
@@ -170,8 +319,14 @@ mod tests {
     #[test]
     fn no_cards() {
         for text in [
-            "4111111111111112", "1111 1111 1111 1111", "order=4111111111111111", "0.4111111111111111",
-            "x4111111111111111", "4111111111111111a", "0000000000000000", "1699999999999",
+            "4111111111111112",
+            "1111 1111 1111 1111",
+            "order=4111111111111111",
+            "0.4111111111111111",
+            "x4111111111111111",
+            "4111111111111111a",
+            "0000000000000000",
+            "1699999999999",
         ] {
             nothing(text);
         }
@@ -180,8 +335,12 @@ mod tests {
     #[test]
     fn accounts() {
         for account in [
-            "GB82 WEST 1234 5698 7654 32", "GB82WEST12345698765432", "DE89370400440532013000", "NO9386011117947",
-            "FR14 2004 1010 0505 0001 3M02 606", "de89370400440532013000",
+            "GB82 WEST 1234 5698 7654 32",
+            "GB82WEST12345698765432",
+            "DE89370400440532013000",
+            "NO9386011117947",
+            "FR14 2004 1010 0505 0001 3M02 606",
+            "de89370400440532013000",
         ] {
             assert_eq!(one(&format!("to {account}, x"), "IBAN"), account);
         }

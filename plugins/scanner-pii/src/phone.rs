@@ -11,28 +11,198 @@ use crate::text::{ALNUM, DIGIT, HEX, WORD, is};
 
 /// Country code, and the least and most digits of the national number.
 const PLANS: &[(u32, u8, u8)] = &[
-    (1, 10, 10), (7, 10, 10), (20, 8, 10), (27, 9, 9), (30, 10, 10), (31, 9, 9), (32, 8, 9), (33, 9, 9), (34, 9, 9),
-    (36, 8, 9), (39, 6, 11), (40, 9, 9), (41, 9, 9), (43, 7, 13), (44, 9, 10), (45, 8, 8), (46, 7, 10), (47, 8, 8),
-    (48, 9, 9), (49, 6, 12), (51, 8, 9), (52, 10, 11), (53, 6, 8), (54, 10, 11), (55, 10, 11), (56, 9, 9), (57, 8, 10),
-    (58, 10, 10), (60, 8, 10), (61, 9, 9), (62, 8, 12), (63, 8, 10), (64, 8, 10), (65, 8, 8), (66, 8, 9), (81, 9, 10),
-    (82, 8, 10), (84, 9, 10), (86, 10, 11), (90, 10, 10), (91, 10, 10), (92, 9, 10), (93, 9, 9), (94, 9, 9), (95, 7, 10),
-    (98, 10, 10), (211, 9, 9), (212, 9, 9), (213, 8, 9), (216, 8, 8), (218, 9, 9), (220, 7, 7), (221, 9, 9), (222, 8, 8),
-    (223, 8, 8), (224, 9, 9), (225, 10, 10), (226, 8, 8), (227, 8, 8), (228, 8, 8), (229, 8, 10), (230, 7, 8), (231, 7, 9),
-    (232, 8, 8), (233, 9, 9), (234, 8, 10), (235, 8, 8), (236, 8, 8), (237, 8, 9), (238, 7, 7), (239, 7, 7), (240, 9, 9),
-    (241, 7, 8), (242, 9, 9), (243, 9, 9), (244, 9, 9), (245, 9, 9), (248, 7, 7), (249, 9, 9), (250, 9, 9), (251, 9, 9),
-    (252, 7, 9), (253, 8, 8), (254, 9, 10), (255, 9, 9), (256, 9, 9), (257, 8, 8), (258, 8, 9), (260, 9, 9), (261, 9, 9),
-    (262, 9, 9), (263, 9, 10), (264, 8, 9), (265, 7, 9), (266, 8, 8), (267, 7, 8), (268, 8, 8), (269, 7, 7), (291, 7, 7),
-    (297, 7, 7), (298, 6, 6), (299, 6, 6), (350, 8, 8), (351, 9, 9), (352, 6, 11), (353, 7, 9), (354, 7, 9), (355, 8, 9),
-    (356, 8, 8), (357, 8, 8), (358, 6, 11), (359, 8, 9), (370, 8, 8), (371, 8, 8), (372, 7, 8), (373, 8, 8), (374, 8, 8),
-    (375, 9, 9), (376, 6, 9), (377, 8, 9), (378, 6, 10), (380, 9, 9), (381, 8, 9), (382, 8, 8), (383, 8, 8), (385, 8, 9),
-    (386, 8, 8), (387, 8, 8), (389, 8, 8), (420, 9, 9), (421, 9, 9), (423, 7, 9), (501, 7, 7), (502, 8, 8), (503, 8, 8),
-    (504, 8, 8), (505, 8, 8), (506, 8, 8), (507, 7, 8), (509, 8, 8), (590, 9, 9), (591, 8, 8), (592, 7, 7), (593, 8, 9),
-    (594, 9, 9), (595, 9, 9), (596, 9, 9), (597, 6, 7), (598, 8, 8), (599, 7, 8), (670, 7, 8), (673, 7, 7), (675, 7, 8),
-    (676, 5, 7), (677, 5, 7), (678, 5, 7), (679, 7, 7), (685, 5, 7), (687, 6, 6), (689, 6, 8), (800, 8, 8), (850, 8, 10),
-    (852, 8, 8), (853, 8, 8), (855, 8, 9), (856, 8, 10), (870, 9, 9), (880, 8, 10), (886, 8, 9), (960, 7, 7), (961, 7, 8),
-    (962, 8, 9), (963, 9, 9), (964, 8, 10), (965, 8, 8), (966, 9, 9), (967, 7, 9), (968, 8, 8), (970, 9, 9), (971, 8, 9),
-    (972, 8, 9), (973, 8, 8), (974, 8, 8), (975, 8, 8), (976, 8, 8), (977, 8, 10), (992, 9, 9), (993, 8, 8), (994, 9, 9),
-    (995, 9, 9), (996, 9, 9), (998, 9, 9),
+    (1, 10, 10),
+    (7, 10, 10),
+    (20, 8, 10),
+    (27, 9, 9),
+    (30, 10, 10),
+    (31, 9, 9),
+    (32, 8, 9),
+    (33, 9, 9),
+    (34, 9, 9),
+    (36, 8, 9),
+    (39, 6, 11),
+    (40, 9, 9),
+    (41, 9, 9),
+    (43, 7, 13),
+    (44, 9, 10),
+    (45, 8, 8),
+    (46, 7, 10),
+    (47, 8, 8),
+    (48, 9, 9),
+    (49, 6, 12),
+    (51, 8, 9),
+    (52, 10, 11),
+    (53, 6, 8),
+    (54, 10, 11),
+    (55, 10, 11),
+    (56, 9, 9),
+    (57, 8, 10),
+    (58, 10, 10),
+    (60, 8, 10),
+    (61, 9, 9),
+    (62, 8, 12),
+    (63, 8, 10),
+    (64, 8, 10),
+    (65, 8, 8),
+    (66, 8, 9),
+    (81, 9, 10),
+    (82, 8, 10),
+    (84, 9, 10),
+    (86, 10, 11),
+    (90, 10, 10),
+    (91, 10, 10),
+    (92, 9, 10),
+    (93, 9, 9),
+    (94, 9, 9),
+    (95, 7, 10),
+    (98, 10, 10),
+    (211, 9, 9),
+    (212, 9, 9),
+    (213, 8, 9),
+    (216, 8, 8),
+    (218, 9, 9),
+    (220, 7, 7),
+    (221, 9, 9),
+    (222, 8, 8),
+    (223, 8, 8),
+    (224, 9, 9),
+    (225, 10, 10),
+    (226, 8, 8),
+    (227, 8, 8),
+    (228, 8, 8),
+    (229, 8, 10),
+    (230, 7, 8),
+    (231, 7, 9),
+    (232, 8, 8),
+    (233, 9, 9),
+    (234, 8, 10),
+    (235, 8, 8),
+    (236, 8, 8),
+    (237, 8, 9),
+    (238, 7, 7),
+    (239, 7, 7),
+    (240, 9, 9),
+    (241, 7, 8),
+    (242, 9, 9),
+    (243, 9, 9),
+    (244, 9, 9),
+    (245, 9, 9),
+    (248, 7, 7),
+    (249, 9, 9),
+    (250, 9, 9),
+    (251, 9, 9),
+    (252, 7, 9),
+    (253, 8, 8),
+    (254, 9, 10),
+    (255, 9, 9),
+    (256, 9, 9),
+    (257, 8, 8),
+    (258, 8, 9),
+    (260, 9, 9),
+    (261, 9, 9),
+    (262, 9, 9),
+    (263, 9, 10),
+    (264, 8, 9),
+    (265, 7, 9),
+    (266, 8, 8),
+    (267, 7, 8),
+    (268, 8, 8),
+    (269, 7, 7),
+    (291, 7, 7),
+    (297, 7, 7),
+    (298, 6, 6),
+    (299, 6, 6),
+    (350, 8, 8),
+    (351, 9, 9),
+    (352, 6, 11),
+    (353, 7, 9),
+    (354, 7, 9),
+    (355, 8, 9),
+    (356, 8, 8),
+    (357, 8, 8),
+    (358, 6, 11),
+    (359, 8, 9),
+    (370, 8, 8),
+    (371, 8, 8),
+    (372, 7, 8),
+    (373, 8, 8),
+    (374, 8, 8),
+    (375, 9, 9),
+    (376, 6, 9),
+    (377, 8, 9),
+    (378, 6, 10),
+    (380, 9, 9),
+    (381, 8, 9),
+    (382, 8, 8),
+    (383, 8, 8),
+    (385, 8, 9),
+    (386, 8, 8),
+    (387, 8, 8),
+    (389, 8, 8),
+    (420, 9, 9),
+    (421, 9, 9),
+    (423, 7, 9),
+    (501, 7, 7),
+    (502, 8, 8),
+    (503, 8, 8),
+    (504, 8, 8),
+    (505, 8, 8),
+    (506, 8, 8),
+    (507, 7, 8),
+    (509, 8, 8),
+    (590, 9, 9),
+    (591, 8, 8),
+    (592, 7, 7),
+    (593, 8, 9),
+    (594, 9, 9),
+    (595, 9, 9),
+    (596, 9, 9),
+    (597, 6, 7),
+    (598, 8, 8),
+    (599, 7, 8),
+    (670, 7, 8),
+    (673, 7, 7),
+    (675, 7, 8),
+    (676, 5, 7),
+    (677, 5, 7),
+    (678, 5, 7),
+    (679, 7, 7),
+    (685, 5, 7),
+    (687, 6, 6),
+    (689, 6, 8),
+    (800, 8, 8),
+    (850, 8, 10),
+    (852, 8, 8),
+    (853, 8, 8),
+    (855, 8, 9),
+    (856, 8, 10),
+    (870, 9, 9),
+    (880, 8, 10),
+    (886, 8, 9),
+    (960, 7, 7),
+    (961, 7, 8),
+    (962, 8, 9),
+    (963, 9, 9),
+    (964, 8, 10),
+    (965, 8, 8),
+    (966, 9, 9),
+    (967, 7, 9),
+    (968, 8, 8),
+    (970, 9, 9),
+    (971, 8, 9),
+    (972, 8, 9),
+    (973, 8, 8),
+    (974, 8, 8),
+    (975, 8, 8),
+    (976, 8, 8),
+    (977, 8, 10),
+    (992, 9, 9),
+    (993, 8, 8),
+    (994, 9, 9),
+    (995, 9, 9),
+    (996, 9, 9),
+    (998, 9, 9),
 ];
 
 /// The most digits of a number (E.164).
@@ -59,8 +229,8 @@ fn international(number: &[u8]) -> bool {
 /// Area code and exchange as the North American plan gives them.
 fn north_american(national: &[u8]) -> bool {
     match national {
-        [a, b, c, d, e, f, ..] => {
-            national.len() == 10 && *a >= 2 && *b < 9 && *d >= 2 && (b, c) != (&1, &1) && (e, f) != (&1, &1)
+        [a, b, c, d, ..] => {
+            national.len() == 10 && *a >= 2 && *b < 9 && *d >= 2 && (b, c) != (&1, &1)
         }
         _ => false,
     }
@@ -71,17 +241,29 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let first = groups.first()?;
     let text = &scan.text;
     let before = text.before(first.start);
-    let plus = before == b'+' || before == b'(' && first.start >= 2 && text.before(first.start - 1) == b'+';
+    let plus = before == b'+'
+        || before == b'(' && first.start >= 2 && text.before(first.start - 1) == b'+';
     if plus {
-        return with_code(scan, groups, 0, first.start - if before == b'+' { 1 } else { 2 });
+        return with_code(
+            scan,
+            groups,
+            0,
+            first.start - if before == b'+' { 1 } else { 2 },
+        );
     }
-    if joint_before != 0 && joint_before != b' ' && joint_before != b'/' || before == b'.' || before == b'-' && first.start > 1 && is(text.before(first.start - 1), ALNUM) {
+    if joint_before != 0 && joint_before != b' ' && joint_before != b'/'
+        || before == b'.'
+        || before == b'-' && first.start > 1 && is(text.before(first.start - 1), ALNUM)
+    {
         return None;
     }
     let phone = scan.cue_before(Cue::Phone, first.start, 24).is_some();
     let call = scan.cue_before(Cue::Call, first.start, 36).is_some();
     let zeros = text.slice(first.start, first.start + 2) == b"00" && first.len() != 1;
-    if zeros && text.at(first.start + 2) != b'0' && (phone || call || (groups.len() > 2 && (4..=6).contains(&first.len()))) {
+    if zeros
+        && text.at(first.start + 2) != b'0'
+        && (phone || call || (groups.len() > 2 && (4..=6).contains(&first.len())))
+    {
         if let Some(count) = with_code(scan, groups, 2, first.start) {
             return Some(count);
         }
@@ -126,22 +308,43 @@ const CLEAR: &[(&[usize], &[u8])] = &[
     (&[2, 2, 2, 2, 2], b" ."),
 ];
 
-fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool, call: bool) -> Option<usize> {
+fn national(
+    scan: &mut Scan<'_>,
+    groups: &[Group],
+    joint_before: u8,
+    phone: bool,
+    call: bool,
+) -> Option<usize> {
     let first = groups.first()?;
     let text = &scan.text;
     let mut buffer = [0; 24];
     let bracket = text.before(first.start) == b'(' && first.joint == b')';
-    let start = if bracket { first.start - 1 } else { first.start };
+    let start = if bracket {
+        first.start - 1
+    } else {
+        first.start
+    };
     // North America: (212) 555-0100, 212-555-0100, 212.555.0100, 1-212-555-0100.
-    let lead = usize::from(first.len() == 1 && text.at(first.start) == b'1' && matches!(first.joint, b'-' | b'.' | b' ' | b'('));
+    let lead = usize::from(
+        first.len() == 1
+            && text.at(first.start) == b'1'
+            && matches!(first.joint, b'-' | b'.' | b' ' | b'('),
+    );
     let rest = groups.get(lead..).unwrap_or_default();
     let lengths = matches!(rest, [a, b, c, ..] if a.len() == 3 && b.len() == 3 && c.len() == 4);
     if lengths && let [a, b, ..] = rest {
-        let dashed = matches!((a.joint, b.joint), (b'-', b'-') | (b'.', b'.') | (b')', b'-' | b'.' | b' '));
+        let dashed = matches!(
+            (a.joint, b.joint),
+            (b'-', b'-') | (b'.', b'.') | (b')', b'-' | b'.' | b' ')
+        );
         let spaced = (a.joint, b.joint) == (b' ', b' ') || (a.joint, b.joint) == (b' ', b'-');
         let count = lead + 3;
         let number = digits(text, rest, 3, &mut buffer);
-        if (dashed || spaced && (phone || call)) && north_american(number) && ends(text, groups, count) && !is(text.before(start), WORD) {
+        if (dashed || spaced && (phone || call))
+            && north_american(number)
+            && ends(text, groups, count)
+            && !is(text.before(start), WORD)
+        {
             let end = rest.get(2)?.end;
             scan.emit(Kind::Phone, start, end, 0.9, true, "north american number");
             return Some(count);
@@ -154,7 +357,11 @@ fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool
     if zero && joint_before == 0 {
         for (lengths, joints) in CLEAR {
             let count = lengths.len();
-            if shaped(groups, lengths, joints) && ends(text, groups, count) && groups.get(count - 1)?.joint == 0 && alone(scan, groups, count) {
+            if shaped(groups, lengths, joints)
+                && ends(text, groups, count)
+                && groups.get(count - 1)?.joint == 0
+                && alone(scan, groups, count)
+            {
                 let end = groups.get(count - 1)?.end;
                 scan.emit(Kind::Phone, first.start, end, 0.8, false, "national number");
                 return Some(count);
@@ -173,7 +380,8 @@ fn alone(scan: &Scan<'_>, groups: &[Group], count: usize) -> bool {
     let (Some(first), Some(last)) = (groups.first(), groups.get(count - 1)) else {
         return false;
     };
-    let pair = |at: usize| is(text.at(at), HEX) && is(text.at(at + 1), HEX) && !is(text.at(at + 2), WORD);
+    let pair =
+        |at: usize| is(text.at(at), HEX) && is(text.at(at + 1), HEX) && !is(text.at(at + 2), WORD);
     let before = text.before(first.start) == b' ' && first.start >= 3 && pair(first.start - 3);
     let behind = text.at(last.end) == b' ' && pair(last.end + 1);
     !before && !behind
@@ -195,7 +403,8 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
             return None;
         }
         let least = if count == 1 { 9 } else { 7 };
-        if number.len() >= least && !is(text.at(end.end), WORD) && !matches!(end.joint, b'-' | b'.') {
+        if number.len() >= least && !is(text.at(end.end), WORD) && !matches!(end.joint, b'-' | b'.')
+        {
             best = Some((count, end.end));
         }
         if end.joint == 0 {
@@ -204,7 +413,9 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
     }
     let (count, end) = best?;
     let first = groups.first()?;
-    let year = first.len() == 4 && matches!(text.slice(first.start, first.start + 2), b"19" | b"20") && first.joint == b'-';
+    let year = first.len() == 4
+        && matches!(text.slice(first.start, first.start + 2), b"19" | b"20")
+        && first.joint == b'-';
     if year || (count == 1 && !phone) {
         return None;
     }
@@ -219,10 +430,21 @@ pub(crate) fn encoded_plus(scan: &mut Scan<'_>, at: usize) {
     if is(text.at(end), WORD) || end - at > MAX_DIGITS {
         return;
     }
-    let group = Group { start: at, end, joint: 0 };
+    let group = Group {
+        start: at,
+        end,
+        joint: 0,
+    };
     let mut buffer = [0; 24];
     if international(digits(text, &[group], 1, &mut buffer)) {
-        scan.emit(Kind::Phone, at - 3, end, 0.97, true, "encoded international number");
+        scan.emit(
+            Kind::Phone,
+            at - 3,
+            end,
+            0.97,
+            true,
+            "encoded international number",
+        );
     }
 }
 
@@ -234,10 +456,23 @@ mod tests {
     #[test]
     fn numbers_with_country_code() {
         for phone in [
-            "+1 (312) 501-2312", "+13124135468", "+44 20 7946 0958", "+44 (0)20 7946 0958", "+49 151 91177079",
-            "+33 1 23 63 53 82", "+61 2 1230 5461", "+351 912 345 678", "+1-212-555-0187", "+81 3-1202-2265", "+971 4 123 4567",
+            "+1 (312) 501-2312",
+            "+13124135468",
+            "+44 20 7946 0958",
+            "+44 (0)20 7946 0958",
+            "+49 151 91177079",
+            "+33 1 23 63 53 82",
+            "+61 2 1230 5461",
+            "+351 912 345 678",
+            "+1-212-555-0187",
+            "+81 3-1202-2265",
+            "+971 4 123 4567",
         ] {
-            for text in [format!("call {phone}, x"), format!("\"p\":\"{phone}\""), format!("p={phone}\n")] {
+            for text in [
+                format!("call {phone}, x"),
+                format!("\"p\":\"{phone}\""),
+                format!("p={phone}\n"),
+            ] {
                 assert_eq!(one(&text, "PHONE"), phone, "{text}");
             }
         }
@@ -247,7 +482,14 @@ mod tests {
 
     #[test]
     fn national_numbers() {
-        for phone in ["(212) 555-0187", "212-555-0187", "212.555.0187", "1-800-555-0187", "020 7946 0958", "01 23 45 67 89"] {
+        for phone in [
+            "(212) 555-0187",
+            "212-555-0187",
+            "212.555.0187",
+            "1-800-555-0187",
+            "020 7946 0958",
+            "01 23 45 67 89",
+        ] {
             assert_eq!(one(&format!("at {phone}, x"), "PHONE"), phone);
         }
         assert_eq!(one("phone: 0301234567 x", "PHONE"), "0301234567");
@@ -257,9 +499,23 @@ mod tests {
     #[test]
     fn other_numbers() {
         for text in [
-            "[10/Oct/2025:13:55:36 +0000]", "id 5551234567", "ref 415-180-95910", "2181-5932-62", "0400-91-6249x",
-            "epoch=1700000000", "PR-587-5814", "+1 555", "a+1234567890", "+0000", "1234567890123", "112-555-0187",
-            "2025-01-02 03:04", "06 c2 45 67 89 0a", "10 20 30 40 50 60", "telemetry 12345678", "cancelled 2025-01-02",
+            "[10/Oct/2025:13:55:36 +0000]",
+            "id 5551234567",
+            "ref 415-180-95910",
+            "2181-5932-62",
+            "0400-91-6249x",
+            "epoch=1700000000",
+            "PR-587-5814",
+            "+1 555",
+            "a+1234567890",
+            "+0000",
+            "1234567890123",
+            "112-555-0187",
+            "2025-01-02 03:04",
+            "06 c2 45 67 89 0a",
+            "10 20 30 40 50 60",
+            "telemetry 12345678",
+            "cancelled 2025-01-02",
         ] {
             nothing(text);
         }

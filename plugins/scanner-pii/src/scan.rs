@@ -6,8 +6,8 @@ use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
 use crate::text::{DIGIT, HEX, Text, is};
 use crate::{
-    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, sql, url,
-    users, vendors,
+    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone,
+    places, sql, url, users, vendors,
 };
 
 /// One window being scanned.
@@ -111,7 +111,7 @@ impl<'a> Scan<'a> {
             i = match byte {
                 b'0'..=b'9' => numbers::at(self, i),
                 b':' => network::colon(self, i),
-                b'-' if is(self.text.at(i + 3), HEX) => network::dash(self, i),
+                b'-' if self.text.at(i + 3) == b'-' => network::dash(self, i),
                 b'.' if is(self.text.at(i + 4), HEX) => network::dot(self, i),
                 b'@' => {
                     email::at_sign(self, i, 1);
@@ -136,7 +136,11 @@ impl<'a> Scan<'a> {
 
     /// How many names have led to a value that ends at `end`: names inside a long value are not looked at for ever.
     pub(crate) fn value_again(&mut self, end: usize) -> usize {
-        let count = if self.value.0 == end { self.value.1 + 1 } else { 1 };
+        let count = if self.value.0 == end {
+            self.value.1 + 1
+        } else {
+            1
+        };
         self.value = (end, count);
         count
     }
@@ -182,7 +186,10 @@ impl<'a> Scan<'a> {
     pub(crate) fn finish(self) -> Vec<Finding> {
         let mut out = self.out;
         let rank = |f: &Finding| {
-            let specific = !matches!(f.kind, Kind::GenericSecret | Kind::Password | Kind::ConnectionString);
+            let specific = !matches!(
+                f.kind,
+                Kind::GenericSecret | Kind::Password | Kind::ConnectionString | Kind::BearerToken
+            );
             (f.validated, specific)
         };
         out.sort_by(|a, b| {

@@ -27,7 +27,12 @@ pub(crate) fn found<'a>(text: &'a str, kind: &str) -> Vec<&'a str> {
 /// The one value of a kind; fails where there are more or none.
 pub(crate) fn one<'a>(text: &'a str, kind: &str) -> &'a str {
     let found = found(text, kind);
-    assert_eq!(found.len(), 1, "one {kind} in {text:?}, but all are {:?}", all(text));
+    assert_eq!(
+        found.len(),
+        1,
+        "one {kind} in {text:?}, but all are {:?}",
+        all(text)
+    );
     found[0]
 }
 

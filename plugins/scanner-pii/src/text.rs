@@ -175,9 +175,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The bytes of a range; empty where it is none.
+    /// The bytes of a range, as far as the window has them.
     pub(crate) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
-        self.bytes().get(start..end).unwrap_or_default()
+        self.bytes()
+            .get(start..end.min(self.len()))
+            .unwrap_or_default()
     }
 
     /// The characters of a range; empty where it is none.

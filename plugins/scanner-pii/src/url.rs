@@ -17,11 +17,20 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     let mut limit = text.run(end, AUTHORITY);
     // A slash in a password that nobody encoded: behind it stands an at sign and a host, before it a colon.
     let authority = text.slice(end, limit);
-    let mut ats = authority.iter().enumerate().rev().filter(|(_, b)| **b == b'@').map(|(i, _)| end + i);
+    let mut ats = authority
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, b)| **b == b'@')
+        .map(|(i, _)| end + i);
     let mut at = ats.next();
     if at.is_none() && text.at(limit) == b'/' && authority.contains(&b':') {
         let further = text.run(limit + 1, AUTHORITY);
-        let port = authority.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let port = authority
+            .iter()
+            .rev()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         let is_port = port > 0 && authority.iter().rev().nth(port) == Some(&b':');
         let rest = text.slice(limit, further.min(limit + 64));
         if !is_port && let Some(found) = rest.iter().rposition(|b| *b == b'@') {
@@ -38,8 +47,8 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     }
     let user = text.slice(end, at);
-    scan.authority_ats.push(at);
     let Some(colon) = user.iter().position(|b| *b == b':') else {
+        scan.authority_ats.push(at);
         // A token in the user's place.
         if value::is_random(user, 20) && !user.contains(&b'?') {
             scan.emit(Kind::UrlCredentials, end, at, 0.9, true, "token in a url");
@@ -50,10 +59,24 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     // `https://host:8080?mail=a@b`: the colon is the port's.
     let port = secret.iter().take_while(|b| b.is_ascii_digit()).count();
     let query = secret.get(port).is_some_and(|b| matches!(b, b'?' | b'#')) && port > 0;
-    if secret.is_empty() || query || (secret.len() < 256 && value::is_placeholder(secret)) || user.contains(&b',') && secret.contains(&b'=') {
+    if query {
         return;
     }
-    scan.emit(Kind::UrlCredentials, end + colon + 1, at, 0.95, true, "password in a url");
+    scan.authority_ats.push(at);
+    if secret.is_empty()
+        || (secret.len() < 256 && value::is_placeholder(secret))
+        || user.contains(&b',') && secret.contains(&b'=')
+    {
+        return;
+    }
+    scan.emit(
+        Kind::UrlCredentials,
+        end + colon + 1,
+        at,
+        0.95,
+        true,
+        "password in a url",
+    );
 }
 
 #[cfg(test)]
@@ -72,7 +95,13 @@ mod tests {
             assert_eq!(one(text, "URL_CREDENTIALS"), secret, "{text}");
         }
         let token = "a1b2c3d4e5f6a7b8c9d0e1f2";
-        assert_eq!(one(&format!("https://{token}@git.acme.com/x"), "URL_CREDENTIALS"), token);
+        assert_eq!(
+            one(
+                &format!("https://{token}@git.acme.com/x"),
+                "URL_CREDENTIALS"
+            ),
+            token
+        );
     }
 
     #[test]
@@ -80,6 +109,9 @@ mod tests {
         nothing("https://acme.com:8080/path");
         nothing("postgres://app:${PASSWORD}@db/x");
         nothing("ssh://git@acme.com/x.git");
-        assert_eq!(all("https://acme.com:8080?mail=jo@acme.com"), [("EMAIL", "jo@acme.com")]);
+        assert_eq!(
+            all("https://acme.com:8080?mail=jo@acme.com"),
+            [("EMAIL", "jo@acme.com")]
+        );
     }
 }

@@ -47,25 +47,198 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
 
 /// Accounts that are nobody's, and words.
 const NOBODY: &[&str] = &[
-    "root", "admin", "administrator", "system", "nobody", "daemon", "postgres", "mysql", "www-data", "www", "nginx", "apache",
-    "ubuntu", "ec2-user", "centos", "debian", "jenkins", "git", "guest", "test", "user", "users", "username", "default", "sa",
-    "service", "svc", "app", "oracle", "redis", "mongodb", "elastic", "kibana", "grafana", "prometheus", "docker", "runner",
-    "vagrant", "pi", "shared", "public", "all", "none", "null", "unknown", "anonymous", "invalid", "for", "from", "with", "is",
-    "not", "has", "was", "does", "did", "who", "and", "or", "the", "a", "an", "to", "in", "on", "of", "by", "at", "no", "new",
-    "agent", "id", "name", "input", "session", "data", "space", "profile", "account", "accounts", "role", "group", "login",
-    "logout", "logged", "sync", "bin", "sys", "backup", "operator", "local", "localhost", "true", "false", "undefined", "if",
-    "exists", "mapping", "password", "passwords", "identified", "database", "table", "info", "settings", "interface", "unit",
-    "activity", "authentication", "manager", "instance", "sessions", "events", "errors", "public", "appdata", "desktop", "lib",
-    "controller", "repository", "error", "request", "requests", "clicked", "closed", "opened", "holder", "number", "balance",
-    "this", "that", "which", "when", "will", "can", "cannot", "could", "should", "must", "may", "already", "your", "my", "their",
-    "details", "type", "status", "api", "key", "keys", "token", "tokens", "svc_orders", "replication", "rabbitmq", "kafka",
+    "root",
+    "admin",
+    "administrator",
+    "system",
+    "nobody",
+    "daemon",
+    "postgres",
+    "mysql",
+    "www-data",
+    "www",
+    "nginx",
+    "apache",
+    "ubuntu",
+    "ec2-user",
+    "centos",
+    "debian",
+    "jenkins",
+    "git",
+    "guest",
+    "test",
+    "user",
+    "users",
+    "username",
+    "default",
+    "sa",
+    "service",
+    "svc",
+    "app",
+    "oracle",
+    "redis",
+    "mongodb",
+    "elastic",
+    "kibana",
+    "grafana",
+    "prometheus",
+    "docker",
+    "runner",
+    "vagrant",
+    "pi",
+    "shared",
+    "public",
+    "all",
+    "none",
+    "null",
+    "unknown",
+    "anonymous",
+    "invalid",
+    "for",
+    "from",
+    "with",
+    "is",
+    "not",
+    "has",
+    "was",
+    "does",
+    "did",
+    "who",
+    "and",
+    "or",
+    "the",
+    "a",
+    "an",
+    "to",
+    "in",
+    "on",
+    "of",
+    "by",
+    "at",
+    "no",
+    "new",
+    "agent",
+    "id",
+    "name",
+    "input",
+    "session",
+    "data",
+    "space",
+    "profile",
+    "account",
+    "accounts",
+    "role",
+    "group",
+    "login",
+    "logout",
+    "logged",
+    "sync",
+    "bin",
+    "sys",
+    "backup",
+    "operator",
+    "local",
+    "localhost",
+    "true",
+    "false",
+    "undefined",
+    "if",
+    "exists",
+    "mapping",
+    "password",
+    "passwords",
+    "identified",
+    "database",
+    "table",
+    "info",
+    "settings",
+    "interface",
+    "unit",
+    "activity",
+    "authentication",
+    "manager",
+    "instance",
+    "sessions",
+    "events",
+    "errors",
+    "public",
+    "appdata",
+    "desktop",
+    "lib",
+    "controller",
+    "repository",
+    "error",
+    "request",
+    "requests",
+    "clicked",
+    "closed",
+    "opened",
+    "holder",
+    "number",
+    "balance",
+    "this",
+    "that",
+    "which",
+    "when",
+    "will",
+    "can",
+    "cannot",
+    "could",
+    "should",
+    "must",
+    "may",
+    "already",
+    "your",
+    "my",
+    "their",
+    "details",
+    "type",
+    "status",
+    "api",
+    "key",
+    "keys",
+    "token",
+    "tokens",
+    "svc_orders",
+    "replication",
+    "rabbitmq",
+    "kafka",
 ];
 
 /// Verbs of signing in and its like, right after a name.
 const VERBS: &[&str] = &[
-    "from", "connected", "logged", "signed", "failed", "authenticated", "login", "denied", "disconnected", "locked", "has",
-    "with password", "added", "removed", "requested", "attempted", "tried", "created", "deleted", "updated", "uploaded",
-    "accessed", "changed", "host", "on host", "at ", "does not exist", "not found", "ran ", "executed", "opened", "reset",
+    "from",
+    "connected",
+    "logged",
+    "signed",
+    "failed",
+    "authenticated",
+    "login",
+    "denied",
+    "disconnected",
+    "locked",
+    "has",
+    "with password",
+    "added",
+    "removed",
+    "requested",
+    "attempted",
+    "tried",
+    "created",
+    "deleted",
+    "updated",
+    "uploaded",
+    "accessed",
+    "changed",
+    "host",
+    "on host",
+    "at ",
+    "does not exist",
+    "not found",
+    "ran ",
+    "executed",
+    "opened",
+    "reset",
 ];
 
 const MAX_NAME: usize = 40;
@@ -78,11 +251,16 @@ fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
         end -= 1;
     }
     let name = text.slice(at, end);
-    if !(2..=MAX_NAME).contains(&name.len()) || !name.iter().any(u8::is_ascii_alphabetic) || name.first() == Some(&b'-') {
+    if !(2..=MAX_NAME).contains(&name.len())
+        || !name.iter().any(u8::is_ascii_alphabetic)
+        || name.first() == Some(&b'-')
+    {
         return None;
     }
     text.tick(name.len());
-    let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
+    let nobody = NOBODY
+        .iter()
+        .any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
     (!nobody && text.at(end) < 0x80 && text.at(end) != b'@').then_some(end)
 }
 
@@ -93,7 +271,19 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         return;
     }
     let mut at = end;
-    for word in ["user ", "invalid user ", "illegal user ", "if not exists ", "if exists ", "'", "\"", "`", "\\\"", "(", "name "] {
+    for word in [
+        "user ",
+        "invalid user ",
+        "illegal user ",
+        "if not exists ",
+        "if exists ",
+        "'",
+        "\"",
+        "`",
+        "\\\"",
+        "(",
+        "name ",
+    ] {
         if text.has(at, word) {
             at += word.len();
         }
@@ -107,16 +297,28 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         Cue::Sure => true,
         Cue::Sudo => text.has(after, ": tty=") || text.has(after, ":  tty="),
         Cue::Maybe => {
-            let marked = text.slice(at, stop).iter().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
+            let marked = text
+                .slice(at, stop)
+                .iter()
+                .any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
             let digits_only_tail = text.slice(at, stop).iter().any(u8::is_ascii_alphabetic);
             (quoted && matches!(text.at(stop), b'"' | b'\'' | b'`' | b'\\'))
-                || (after > stop && VERBS.iter().any(|verb| text.has(after, verb)) && digits_only_tail)
+                || (after > stop
+                    && VERBS.iter().any(|verb| text.has(after, verb))
+                    && digits_only_tail)
                 || (marked && quoted)
         }
     };
     let capitalised = !quoted && cue == Cue::Maybe && text.at(at).is_ascii_uppercase();
     if fits && !capitalised {
-        scan.emit(Kind::Username, at, stop, if cue == Cue::Maybe { 0.7 } else { 0.9 }, false, "account cue");
+        scan.emit(
+            Kind::Username,
+            at,
+            stop,
+            if cue == Cue::Maybe { 0.7 } else { 0.9 },
+            false,
+            "account cue",
+        );
     }
 }
 
@@ -127,7 +329,10 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
     let windows = text.at(start) == b'\\';
     let upper = text.at(start + 1) == b'U';
     let before = text.before(start);
-    let rooted = windows || !is(before, WORD) && before != b'.' && before != b'}' || before == b':' || text.after_escape(start);
+    let rooted = windows
+        || !is(before, WORD) && before != b'.' && before != b'}'
+        || before == b':'
+        || text.after_escape(start);
     let mac = text.has(start, "/users/");
     if !rooted || (mac && !upper) {
         return;
@@ -136,9 +341,24 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
     let Some(stop) = name_end(scan, at) else {
         return;
     };
-    if matches!(text.at(stop), b'/' | b'\\' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | 0 | b':' | b',' | b')' | b';' | b']') {
-        let folder = ["linuxbrewer", "shared", "public", "default", "all", "lost+found", "linuxbrew", "user"];
-        if !folder.iter().any(|name| text.slice(at, stop).eq_ignore_ascii_case(name.as_bytes())) {
+    if matches!(
+        text.at(stop),
+        b'/' | b'\\' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | 0 | b':' | b',' | b')' | b';' | b']'
+    ) {
+        let folder = [
+            "linuxbrewer",
+            "shared",
+            "public",
+            "default",
+            "all",
+            "lost+found",
+            "linuxbrew",
+            "user",
+        ];
+        if !folder
+            .iter()
+            .any(|name| text.slice(at, stop).eq_ignore_ascii_case(name.as_bytes()))
+        {
             scan.emit(Kind::Username, at, stop, 0.9, false, "home folder");
         }
     }
@@ -151,19 +371,37 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     }
     let text = &scan.text;
     // Credentials of a connection name a service, not somebody.
-    if scan.cue_before(crate::literals::Cue::Connection, name_start, 120).is_some() || crate::assign::in_query(scan, name_start) && text.has(name_start, "uid") {
+    if scan
+        .cue_before(crate::literals::Cue::Connection, name_start, 120)
+        .is_some()
+        || crate::assign::in_query(scan, name_start) && text.has(name_start, "uid")
+    {
         return;
     }
     let Some(stop) = name_end(scan, found.start) else {
         return;
     };
     let name = text.slice(found.start, stop);
-    let whole = stop == found.end || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
+    let whole = stop == found.end
+        || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
     let makeup = value::Makeup::of(name);
     let plain = makeup.upper == 0 || makeup.lower > 0;
     let random = name.len() >= 16 && makeup.digits > 4;
-    if whole && plain && !random && is(text.at(found.start), ALPHA) && !value::is_code(name) && !value::is_state(name) {
-        scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
+    if whole
+        && plain
+        && !random
+        && is(text.at(found.start), ALPHA)
+        && !value::is_code(name)
+        && !value::is_state(name)
+    {
+        scan.emit(
+            Kind::Username,
+            found.start,
+            stop,
+            0.8,
+            false,
+            "field of an account",
+        );
     }
 }
 
@@ -189,7 +427,10 @@ pub(crate) fn mention(scan: &mut Scan<'_>, at: usize) {
     }
     let (word, length, _) = crate::numbers::word_before(text, at);
     let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
-    let spoken = ["hey", "hi", "hello", "cc", "ping", "thanks", "ask", "by", "to", "with", "from", "and", "for", "assign", "fyi"];
+    let spoken = [
+        "hey", "hi", "hello", "cc", "ping", "thanks", "ask", "by", "to", "with", "from", "and",
+        "for", "assign", "fyi",
+    ];
     if !spoken.contains(&word) {
         return;
     }
@@ -223,14 +464,24 @@ mod tests {
         ] {
             assert_eq!(one(text, "USERNAME"), "jdoe7", "{text}");
         }
-        assert_eq!(found("10.1.2.3 - jdoe7 [10/Oct/2025:13:55:36 +0000]", "USERNAME"), ["jdoe7"]);
+        assert_eq!(
+            found("10.1.2.3 - jdoe7 [10/Oct/2025:13:55:36 +0000]", "USERNAME"),
+            ["jdoe7"]
+        );
     }
 
     #[test]
     fn no_accounts() {
         for text in [
-            "/home/ubuntu/x", "/Users/Shared/x", "/api/users/jdoe7", "the user agent", "user input is wrong", "user: root",
-            "@Override in", "user not found", "User Interface connected",
+            "/home/ubuntu/x",
+            "/Users/Shared/x",
+            "/api/users/jdoe7",
+            "the user agent",
+            "user input is wrong",
+            "user: root",
+            "@Override in",
+            "user not found",
+            "User Interface connected",
         ] {
             nothing(text);
         }

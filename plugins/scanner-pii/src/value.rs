@@ -78,7 +78,12 @@ impl Quotes {
 }
 
 /// The value that follows a name which ends at `end`.
-pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end: usize) -> Option<Value> {
+pub(crate) fn after(
+    text: &Text<'_>,
+    quotes: &mut Quotes,
+    name_start: usize,
+    end: usize,
+) -> Option<Value> {
     let mut i = end;
     // The name's own closing quote, with the backslash of an escaped one.
     let slashes = text.run_of(i, b'\\');
@@ -134,9 +139,16 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
             i += 3;
             let close = text.line_end(i).min(i + 256);
             let end = text.slice(i, close).iter().position(|b| *b == b')')?;
-            return Some(Value { start: i, end: i + end, quoted: true, join: Join::Other, spaced: false });
+            return Some(Value {
+                start: i,
+                end: i + end,
+                quoted: true,
+                join: Join::Other,
+                spaced: false,
+            });
         }
         b'\n' | b'\r' | b' ' => return field_value(text, quotes, i),
+        _ if quoted_name && text.has(i, "value") => return field_value(text, quotes, i - 1),
         _ if blanks => Join::Blank,
         _ if quoted_name => return field_value(text, quotes, i),
         _ => return None,
@@ -147,7 +159,12 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
 /// `name: X` and `value: Y` as fields of their own, as lists of variables and XML attributes have them. `i` is behind X.
 fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> {
     let mut at = i;
-    while at < i + 40 && matches!(text.at(at), b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-') {
+    while at < i + 40
+        && matches!(
+            text.at(at),
+            b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-'
+        )
+    {
         at += 1;
     }
     text.tick(at - i);
@@ -169,10 +186,18 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
     let spaced = start > i;
     if join == Join::Element {
         let end = quotes.close(text, start, b'<', false)?;
-        return Some(Value { start, end, quoted: true, join, spaced });
+        return Some(Value {
+            start,
+            end,
+            quoted: true,
+            join,
+            spaced,
+        });
     }
     // `@"…"`, `b'…'`, `u"…"`.
-    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r') && matches!(text.at(start + 1), b'"' | b'\'') {
+    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r')
+        && matches!(text.at(start + 1), b'"' | b'\'')
+    {
         start += 1;
     }
     let slashes = text.run_of(start, b'\\');
@@ -185,7 +210,13 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
             while escaped && end > open && text.at(end - 1) == b'\\' {
                 end -= 1;
             }
-            return Some(Value { start: open, end, quoted: true, join, spaced });
+            return Some(Value {
+                start: open,
+                end,
+                quoted: true,
+                join,
+                spaced,
+            });
         }
         start = open;
     } else if text.has(start, "%22") {
@@ -201,7 +232,13 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
         bare_end(text, start, join)
     };
     quotes.bare = (start, end, encoded);
-    Some(Value { start, end, quoted: false, join, spaced })
+    Some(Value {
+        start,
+        end,
+        quoted: false,
+        join,
+        spaced,
+    })
 }
 
 /// Where an unquoted value ends: at white space and quotes, at a separator behind which the next field begins, and
@@ -249,7 +286,9 @@ fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
     }
     let end = (i + 32).min(limit);
     let mut at = i;
-    while at < end && (is(text.at(at), crate::text::KEY) || text.at(at) == b'[' || text.at(at) == b']') {
+    while at < end
+        && (is(text.at(at), crate::text::KEY) || text.at(at) == b'[' || text.at(at) == b']')
+    {
         at += 1;
     }
     text.tick(at - i + 1);
@@ -262,28 +301,58 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     };
     let last = value.last().copied().unwrap_or(0);
-    let has = |needle: &[u8]| value.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle));
-    let framed = matches!((first, last), (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')'));
+    let framed = matches!(
+        (first, last),
+        (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')')
+    );
     if framed && !value.iter().any(u8::is_ascii_digit) || first == b'<' && last == b'>' {
         return true;
     }
     // What is masked, and a variable's name.
-    let masked = value.iter().filter(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?')).count();
-    if masked == value.len() || has(b"****") || has(b"xxxx") {
-        return true;
-    }
+    let masked = value
+        .iter()
+        .all(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?'));
     let variable = (first == b'$' && value.len() > 1)
         && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
         && !value.iter().any(u8::is_ascii_lowercase);
-    let reference = [
-        &b"${"[..], b"$(", b"{{", b"}}", b"<%", b"%(", b"#{", b"\xe2\x80\xa2", b"\xe2\x80\xa6", b"redacted", b"[filtered", b"[masked",
-        b"[hidden", b"changeme", b"change_me", b"change-me", b"placeholder", b"your_", b"your-", b"yourpass", b"yourtoken",
-        b"arn:aws", b"secretref", b"valuefrom", b"os.environ", b"getenv", b"process.env", b"env.", b"vault:", b"@@@@",
-    ]
-    .iter()
-    .any(|needle| has(needle));
     let format = value.len() <= 3 && first == b'%';
-    variable || reference || format || is_pseudonym(value)
+    masked
+        || variable
+        || format
+        || is_pseudonym(value)
+        || (0..value.len()).any(|i| refers(value.get(i..).unwrap_or_default()))
+}
+
+/// Whether a reference or a word for a missing value begins here.
+fn refers(rest: &[u8]) -> bool {
+    let needles: &[&str] = match rest.first().copied().unwrap_or(0).to_ascii_lowercase() {
+        b'$' => &["${", "$("],
+        b'{' => &["{{"],
+        b'}' => &["}}"],
+        b'<' => &["<%"],
+        b'%' => &["%("],
+        b'#' => &["#{"],
+        b'*' => &["****"],
+        b'@' => &["@@@@"],
+        b'x' => &["xxxx"],
+        b'[' => &["[filtered", "[masked", "[hidden"],
+        b'r' => &["redacted"],
+        b'c' => &["changeme", "change_me", "change-me"],
+        b'p' => &["placeholder", "process.env"],
+        b'y' => &["your_", "your-", "yourpass", "yourtoken", "yoursecret"],
+        b'a' => &["arn:aws"],
+        b's' => &["secretref"],
+        b'v' => &["valuefrom", "vault:"],
+        b'o' => &["os.environ"],
+        b'g' => &["getenv"],
+        b'e' => &["env."],
+        0xe2 => &["\u{2022}", "\u{2026}"],
+        _ => return false,
+    };
+    needles.iter().any(|needle| {
+        rest.get(..needle.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes()))
+    })
 }
 
 /// `[EMAIL-1]` and its like.
@@ -291,27 +360,155 @@ fn is_pseudonym(value: &[u8]) -> bool {
     value.first() == Some(&b'[')
         && value.last() == Some(&b']')
         && value.get(1).is_some_and(u8::is_ascii_uppercase)
-        && value.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_'))
+        && value.iter().all(|b| {
+            b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_')
+        })
 }
 
 /// States and types that a log or a schema puts behind such a name.
 const STATES: &[&str] = &[
-    "null", "none", "nil", "true", "false", "undefined", "empty", "required", "optional", "string", "str", "number",
-    "integer", "int", "bool", "boolean", "object", "text", "invalid", "expired", "missing", "incorrect", "wrong",
-    "changed", "updated", "reset", "set", "unset", "not", "no", "yes", "is", "was", "has", "for", "failed", "failure",
-    "success", "ok", "error", "unknown", "denied", "valid", "default", "hidden", "disabled", "enabled", "provided",
-    "authentication", "mismatch", "strict", "basic", "bearer", "digest", "negotiate", "token", "password", "secret",
-    "key", "user", "username", "admin", "mandatory", "protected", "secure", "encrypted", "hashed", "revoked", "refresh",
-    "access", "jwt", "oauth", "oauth2", "saml", "ldap", "kerberos", "md5", "trust", "peer", "scram-sha-256", "n/a",
-    "the", "a", "an", "and", "or", "with", "from", "to", "in", "of", "on", "at", "by", "must", "should", "cannot",
-    "can", "will", "may", "too", "does", "that", "this", "it", "when", "if", "please", "use", "using", "example",
-    "sample", "test", "todo", "tbd", "ask", "see", "check", "generated", "rotated", "rotation", "policy", "manager",
-    "varchar", "char", "securestring", "any", "absent", "present", "ignored", "auto", "anonymous", "public", "private",
+    "null",
+    "none",
+    "nil",
+    "true",
+    "false",
+    "undefined",
+    "empty",
+    "required",
+    "optional",
+    "string",
+    "str",
+    "number",
+    "integer",
+    "int",
+    "bool",
+    "boolean",
+    "object",
+    "text",
+    "invalid",
+    "expired",
+    "missing",
+    "incorrect",
+    "wrong",
+    "changed",
+    "updated",
+    "reset",
+    "set",
+    "unset",
+    "not",
+    "no",
+    "yes",
+    "is",
+    "was",
+    "has",
+    "for",
+    "failed",
+    "failure",
+    "success",
+    "ok",
+    "error",
+    "unknown",
+    "denied",
+    "valid",
+    "default",
+    "hidden",
+    "disabled",
+    "enabled",
+    "provided",
+    "authentication",
+    "mismatch",
+    "strict",
+    "basic",
+    "bearer",
+    "digest",
+    "negotiate",
+    "token",
+    "password",
+    "secret",
+    "key",
+    "user",
+    "username",
+    "admin",
+    "mandatory",
+    "protected",
+    "secure",
+    "encrypted",
+    "hashed",
+    "revoked",
+    "refresh",
+    "access",
+    "jwt",
+    "oauth",
+    "oauth2",
+    "saml",
+    "ldap",
+    "kerberos",
+    "md5",
+    "trust",
+    "peer",
+    "scram-sha-256",
+    "n/a",
+    "the",
+    "a",
+    "an",
+    "and",
+    "or",
+    "with",
+    "from",
+    "to",
+    "in",
+    "of",
+    "on",
+    "at",
+    "by",
+    "must",
+    "should",
+    "cannot",
+    "can",
+    "will",
+    "may",
+    "too",
+    "does",
+    "that",
+    "this",
+    "it",
+    "when",
+    "if",
+    "please",
+    "use",
+    "using",
+    "example",
+    "sample",
+    "test",
+    "todo",
+    "tbd",
+    "ask",
+    "see",
+    "check",
+    "generated",
+    "rotated",
+    "rotation",
+    "policy",
+    "manager",
+    "varchar",
+    "char",
+    "securestring",
+    "any",
+    "absent",
+    "present",
+    "ignored",
+    "auto",
+    "anonymous",
+    "public",
+    "private",
 ];
 
 /// Whether the value is a word that says how things stand.
 pub(crate) fn is_state(value: &[u8]) -> bool {
-    value.len() <= 16 && STATES.iter().any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
+    value.len() <= 16
+        && STATES
+            .iter()
+            .any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
 }
 
 /// What a value is made of.
@@ -347,9 +544,17 @@ impl Makeup {
 /// A file, a folder or an address of the web is no password.
 pub(crate) fn is_path(value: &[u8]) -> bool {
     let drive = value.get(1) == Some(&b':') && matches!(value.get(2), Some(b'\\' | b'/'));
-    let rooted = matches!(value.first(), Some(b'/' | b'~')) && value.iter().filter(|b| **b == b'/').count() >= 1
-        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
-    drive || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic)) || value.windows(3).any(|w| w == b"://") || value.starts_with(b"./") || value == b"/" || value == b"~"
+    let rooted = matches!(value.first(), Some(b'/' | b'~'))
+        && value.iter().filter(|b| **b == b'/').count() >= 1
+        && value
+            .iter()
+            .all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
+    drive
+        || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic))
+        || value.windows(3).any(|w| w == b"://")
+        || value.starts_with(b"./")
+        || value == b"/"
+        || value == b"~"
 }
 
 const PATH_BYTES: Bytes = crate::text::KEY;
@@ -357,12 +562,25 @@ const PATH_BYTES: Bytes = crate::text::KEY;
 /// A call, an index or a member of a program.
 pub(crate) fn is_code(value: &[u8]) -> bool {
     let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
-        at > 2 && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY))
-            && value.get(..at).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
-            && value.last().is_some_and(|b| matches!(b, b')' | b'(' | b';'))
+        at > 2
+            && value
+                .get(..at)
+                .unwrap_or_default()
+                .iter()
+                .all(|b| is(*b, crate::text::KEY))
+            && value
+                .get(..at)
+                .unwrap_or_default()
+                .iter()
+                .any(u8::is_ascii_alphabetic)
+            && value
+                .last()
+                .is_some_and(|b| matches!(b, b')' | b'(' | b';'))
     });
     let member = value.contains(&b'.')
-        && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
+        && value
+            .iter()
+            .all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
         && value.split(|b| *b == b'.').all(|part| part.len() > 1);
     call || member
 }
@@ -418,8 +636,20 @@ mod tests {
     #[test]
     fn placeholders() {
         for value in [
-            "${DB_PASSWORD}", "$(cat x)", "{{ vault }}", "<redacted>", "[REDACTED]", "********", "xxxxxxxx", "$DB_PASS",
-            "%s", "YOUR_API_KEY", "changeme", "[PASSWORD-1]", "", "<your password>",
+            "${DB_PASSWORD}",
+            "$(cat x)",
+            "{{ vault }}",
+            "<redacted>",
+            "[REDACTED]",
+            "********",
+            "xxxxxxxx",
+            "$DB_PASS",
+            "%s",
+            "YOUR_API_KEY",
+            "changeme",
+            "[PASSWORD-1]",
+            "",
+            "<your password>",
         ] {
             assert!(is_placeholder(value.as_bytes()), "{value}");
         }

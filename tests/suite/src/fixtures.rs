@@ -106,7 +106,7 @@ impl Plants {
             ),
             ("CREDIT_CARD", "4111 1111 1111 1111".into()),
             ("IBAN", "DE89 3704 0044 0532 0130 00".into()),
-            ("US_SSN", "219-09-9999".into()),
+            ("US_SSN", "536-22-8726".into()),
             ("PHONE", "+44 20 7946 0958".into()),
             ("AWS_ACCESS_KEY", aws),
             ("GITHUB_TOKEN", github),
@@ -237,5 +237,68 @@ impl Read for Stream {
         self.at += read;
         self.given += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_gives_what_it_says() {
+        for bytes in [1, 100, 70_000, 1 << 20] {
+            let mut stream = Stream::new(bytes, 10);
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(stream.given, text.len() as u64);
+            assert!(stream.given >= bytes && stream.given < bytes + 200);
+            assert_eq!(
+                text.matches("@customer-mail.example").count() as u64,
+                stream.planted
+            );
+            assert!(text.ends_with('\n'));
+        }
+    }
+
+    #[test]
+    fn planted_values_stand_in_the_lines_and_differ_with_the_seed() {
+        let (one, other) = (Plants::new(1), Plants::new(2));
+        for (kind, value) in &one.values {
+            assert_eq!(one.lines().matches(value.as_str()).count(), 1, "{kind}");
+        }
+        assert!(one.leak(one.lines().as_bytes()).is_some());
+        assert_eq!(one.leak(b"nothing"), None);
+        assert_ne!(one.lines(), other.lines());
+        assert_eq!(one.lines(), Plants::new(1).lines());
+    }
+
+    #[test]
+    fn check_digits_are_right() {
+        let plants = Plants::new(1);
+        let value = |kind: &str| {
+            plants
+                .values
+                .iter()
+                .find(|(known, _)| *known == kind)
+                .unwrap()
+                .1
+                .replace(' ', "")
+        };
+        let luhn = value("CREDIT_CARD")
+            .bytes()
+            .rev()
+            .enumerate()
+            .fold(0, |sum, (i, digit)| {
+                let digit = u32::from(digit - b'0') * if i % 2 == 1 { 2 } else { 1 };
+                sum + digit / 10 + digit % 10
+            });
+        assert_eq!(luhn % 10, 0);
+        let iban = value("IBAN");
+        let rotated = format!("{}{}", &iban[4..], &iban[..4]);
+        let rest = rotated.chars().fold(0, |rest: u32, c| {
+            let digit = c.to_digit(36).unwrap();
+            (rest * if digit > 9 { 100 } else { 10 } + digit) % 97
+        });
+        assert_eq!(rest, 1);
     }
 }

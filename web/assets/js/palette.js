@@ -51,6 +51,9 @@ export function startPalette() {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
       select(links[(at + step + links.length) % links.length]);
+    } else if (event.key === "Escape") {
+      event.preventDefault(); // A search field would take the first Escape for itself.
+      dialog.close();
     } else if (event.key === "Enter" && event.target === input) {
       event.preventDefault();
       links[at]?.click();

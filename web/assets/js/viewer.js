@@ -17,7 +17,7 @@ export class Viewer {
     this.href = box.dataset.href;
     this.view = box.dataset.view;
     this.lines = Number(box.dataset.lines);
-    this.top = 0; // the first line in view, counted from zero, with a fraction
+    this.top = Number(box.dataset.from) - 1; // the first line in view, counted from zero, with a fraction
     this.blocks = new Map(); // number of block -> element
     this.here = 0; // the line that is marked, counted from one
     this.expected = -1; // the scroll position that we set ourselves
@@ -31,7 +31,6 @@ export class Viewer {
     new ResizeObserver(() => this.resize()).observe(box);
     const hash = /^#L(\d+)$/.exec(location.hash);
     if (hash) this.go(Number(hash[1]));
-    else this.scrollTo(Number(box.dataset.from) - 1);
   }
 
   /** Takes over the rows that came with the page, where they begin with a block. */

@@ -50,7 +50,7 @@ impl Group {
         let mut leader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = leader.take();
         if let Some(gone) = gone {
-            
+            let _ = kill_process_group(gone, Signal::KILL);
         }
         reap();
         gone
