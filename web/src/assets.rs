@@ -52,11 +52,7 @@ const ASSETS: &[Asset] = &[
     module!("times.js"),
     module!("upload.js"),
     module!("viewer.js"),
-    Asset {
-        name: "htmx.js",
-        media_type: JAVASCRIPT,
-        body: include_bytes!("../assets/vendor/htmx-2.0.11.min.js"),
-    },
+    Asset { name: "htmx.js", media_type: JAVASCRIPT, body: include_bytes!("../assets/vendor/htmx-2.0.11.min.js") },
     Asset {
         name: "htmx-LICENSE.txt",
         media_type: "text/plain; charset=utf-8",

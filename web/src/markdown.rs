@@ -107,7 +107,9 @@ impl Cleaner {
         {
             self.open.push("</a>");
             let url = escape(url);
-            return format!("<a href=\"{url}\" title=\"{url}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{prefix}");
+            return format!(
+                "<a href=\"{url}\" title=\"{url}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{prefix}"
+            );
         }
         self.open.push("</span>");
         format!("<span class=\"nolink\">{prefix}")
@@ -230,7 +232,9 @@ mod tests {
              rel=\"noopener noreferrer nofollow\" target=\"_blank\">x</a></p>\n"
         );
         assert!(html("<mailto:a@example.com>").contains("href=\"mailto:a@example.com\""));
-        for bad in ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "/incidents", "vbscript:x", "http:x"] {
+        for bad in
+            ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "/incidents", "vbscript:x", "http:x"]
+        {
             assert_eq!(html(&format!("[x]({bad})")), "<p><span class=\"nolink\">x</span></p>\n", "{bad}");
         }
     }

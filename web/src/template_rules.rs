@@ -58,13 +58,18 @@ fn fault(tag: &str) -> Option<&'static str> {
     if tag.to_ascii_lowercase().contains("javascript:") || tag.contains("js:") {
         return Some("a script in an address or value");
     }
-    if tag.contains("hx-trigger=\"") && tag.split("hx-trigger=\"").nth(1).unwrap_or_default().split('"').next().unwrap_or_default().contains('[') {
+    if tag.contains("hx-trigger=\"")
+        && tag.split("hx-trigger=\"").nth(1).unwrap_or_default().split('"').next().unwrap_or_default().contains('[')
+    {
         return Some("a filter of a trigger, which needs eval");
     }
     if name == "form" && !tag.contains("method=\"dialog\"") && !(has("method") && has("action")) {
         return Some("a form that does not work without scripts");
     }
-    if ["src", "href", "action", "formaction"].iter().any(|a| tag.contains(&format!(" {a}=\"http")) || tag.contains(&format!(" {a}=\"//"))) {
+    if ["src", "href", "action", "formaction"]
+        .iter()
+        .any(|a| tag.contains(&format!(" {a}=\"http")) || tag.contains(&format!(" {a}=\"//")))
+    {
         return Some("an address outside this server");
     }
     if name == "a" && tag.contains("target=") && !tag.contains("noopener") {
@@ -127,10 +132,31 @@ fn every_icon_is_in_the_sprite() {
 #[test]
 fn ids_on_a_page_that_scripts_need_are_there() {
     let all: String = files("templates", "html").into_iter().map(|(_, text)| text).collect();
-    for id in ["find", "zone", "keys", "palette", "palette-q", "palette-list", "problem", "sash", "evidence", "bench",
-        "viewer", "finding", "legend", "pending", "jump", "whole", "whole-line", "chat", "composer", "editor", "preview",
-        "fold-left", "fold-right"]
-    {
+    for id in [
+        "find",
+        "zone",
+        "keys",
+        "palette",
+        "palette-q",
+        "palette-list",
+        "problem",
+        "sash",
+        "evidence",
+        "bench",
+        "viewer",
+        "finding",
+        "legend",
+        "pending",
+        "jump",
+        "whole",
+        "whole-line",
+        "chat",
+        "composer",
+        "editor",
+        "preview",
+        "fold-left",
+        "fold-right",
+    ] {
         assert!(all.contains(&format!("id=\"{id}\"")), "no element {id}");
     }
 }

@@ -136,13 +136,7 @@ impl When {
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "<time datetime=\"{}\" title=\"{}\">{}</time>",
-            self.rfc3339(),
-            self.absolute(),
-            self.relative()
-        )
+        write!(f, "<time datetime=\"{}\" title=\"{}\">{}</time>", self.rfc3339(), self.absolute(), self.relative())
     }
 }
 

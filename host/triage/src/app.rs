@@ -17,6 +17,9 @@ use crate::plugins::Plugins;
 use crate::tools::Tools;
 use crate::TriageError;
 
+/// Told of each plugin that was loaded: its name, how many are done, of how many, whether it came from the cache.
+pub type StartProgress = dyn Fn(&str, usize, usize, bool) + Send + Sync;
+
 /// How the application is set up.
 pub struct AppConfig {
     /// The data folder; it exists.
@@ -24,7 +27,7 @@ pub struct AppConfig {
     /// Where copies of the signed checkpoints go.
     pub checkpoint_file: Option<PathBuf>,
     /// Told what the start is doing: plugin, how many are done, of how many, whether it came from the cache.
-    pub progress: Arc<dyn Fn(&str, usize, usize, bool) + Send + Sync>,
+    pub progress: Arc<StartProgress>,
 }
 
 /// The application; cheap to clone.

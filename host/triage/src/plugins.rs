@@ -76,7 +76,7 @@ impl Plugins {
     /// Load all of them at the same time.
     pub(crate) async fn load(
         runtime: &Runtime,
-        progress: &(dyn Fn(&str, usize, usize, bool) + Send + Sync),
+        progress: &crate::app::StartProgress,
     ) -> Result<Self, TriageError> {
         let total = shipped().len();
         let mut tasks = tokio::task::JoinSet::new();

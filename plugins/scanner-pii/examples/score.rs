@@ -1,10 +1,7 @@
 //! Scans JSON lines (`{"id":…,"text":…}`) from standard input and writes findings in the format of
 //! `fumehood scan --format jsonl`; with `--speed N`, scans all texts joined N times and writes megabytes a second.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a tool for developers, which may stop where its input is wrong"
-)]
+#![allow(clippy::unwrap_used, reason = "a tool for developers, which may stop where its input is wrong")]
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -13,16 +10,10 @@ use std::time::Instant;
 fn main() {
     let mut input = String::new();
     std::io::stdin().read_to_string(&mut input).unwrap();
-    let documents: Vec<serde_json::Value> = input
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let documents: Vec<serde_json::Value> = input.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let scanner = scanner_pii::prepare("{}").unwrap();
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments
-        .get(1)
-        .is_some_and(|argument| argument == "--speed")
-    {
+    if arguments.get(1).is_some_and(|argument| argument == "--speed") {
         let rounds: usize = arguments.get(2).map_or(10, |n| n.parse().unwrap());
         let mut text = String::new();
         for document in &documents {
@@ -36,10 +27,7 @@ fn main() {
         }
         let seconds = begin.elapsed().as_secs_f64();
         let megabytes = (text.len() * rounds) as f64 / 1e6;
-        println!(
-            "{megabytes:.1} MB, {findings} findings, {:.1} MB/s",
-            megabytes / seconds
-        );
+        println!("{megabytes:.1} MB, {findings} findings, {:.1} MB/s", megabytes / seconds);
         return;
     }
     for document in &documents {

@@ -20,18 +20,10 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     }
     // Some literals bring the separator with them, to be rarer.
-    let end = if scan.text.at(end - 1) == b'=' {
-        end - 1
-    } else {
-        end
-    };
+    let end = if scan.text.at(end - 1) == b'=' { end - 1 } else { end };
     let name_end = scan.text.run(end, KEY);
     // A dot at the end is the sentence's.
-    let name_end = if scan.text.at(name_end - 1) == b'.' {
-        name_end - 1
-    } else {
-        name_end
-    };
+    let name_end = if scan.text.at(name_end - 1) == b'.' { name_end - 1 } else { name_end };
     let name_start = scan.text.run_back(start, KEY, MAX_NAME);
     scan.key_done = name_end;
     if name_end - name_start > MAX_NAME * 2 {
@@ -66,21 +58,12 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
     }
     match class {
         Class::Password => password(scan, name_start, found),
-        Class::Secret | Class::Token | Class::Weak | Class::Signature => {
-            token(scan, class, name_start, found)
-        }
+        Class::Secret | Class::Token | Class::Weak | Class::Signature => token(scan, class, name_start, found),
         Class::AwsSecret => aws_secret(scan, found),
         Class::AzureKey => {
             let end = scan.text.run(found.start, BASE64);
             if end - found.start >= 40 && Makeup::of(value).mixed() {
-                scan.emit(
-                    Kind::AzureKey,
-                    found.start,
-                    end,
-                    0.99,
-                    true,
-                    "azure account key",
-                );
+                scan.emit(Kind::AzureKey, found.start, end, 0.99, true, "azure account key");
             }
         }
         Class::Authorization => auth::authorization(scan, found),
@@ -89,17 +72,10 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
         Class::Person => people::field(scan, found, false),
         Class::Name => people::field(scan, found, true),
         Class::Username => users::field(scan, name_start, found),
-        Class::Address => places::field(scan, found),
+        Class::Address => places::field(scan, name_start, found),
         Class::Birth => {
             if let Some(end) = dates::date(&scan.text, found.start) {
-                scan.emit(
-                    Kind::Dob,
-                    found.start,
-                    end,
-                    0.95,
-                    true,
-                    "field of a birth date",
-                );
+                scan.emit(Kind::Dob, found.start, end, 0.95, true, "field of a birth date");
             }
         }
         Class::Host => hosts::field(scan, found),
@@ -109,8 +85,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
 fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let mut found = found;
     if found.join == Join::Blank {
-        let flag = scan.text.has_before(name_start, "--")
-            || scan.text.slice(name_start, name_start + 2) == b"--";
+        let flag = scan.text.has_before(name_start, "--") || scan.text.slice(name_start, name_start + 2) == b"--";
         if !(flag || found.quoted) {
             return prose(scan, found.start.saturating_sub(1));
         }
@@ -143,7 +118,8 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     if found.quoted {
         // A sentence in quotes: most of what has three blanks and no digit.
         let blanks = value.iter().filter(|b| **b == b' ').count();
-        if (blanks > 2 && makeup.digits == 0) || long {
+        let phrase = scan.text.slice(name_start, found.start).windows(6).any(|w| w.eq_ignore_ascii_case(b"phrase"));
+        if (blanks > 2 && makeup.digits == 0 && !phrase) || long {
             return;
         }
         while scan.text.at(found.end.wrapping_sub(1)) == b' ' && found.end > found.start {
@@ -156,14 +132,7 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         Kind::Password
     };
     let confidence = if plain_word { 0.7 } else { 0.9 };
-    scan.emit(
-        kind,
-        found.start,
-        found.end,
-        confidence,
-        true,
-        "password field",
-    );
+    scan.emit(kind, found.start, found.end, confidence, true, "password field");
 }
 
 /// "password hunter2", "the password is hunter2": a password in prose has to look like one. `at` is behind the word.
@@ -186,10 +155,7 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
         _ => None,
     };
     let mut end = start;
-    while end < start + 64
-        && text.at(end) > b' '
-        && Some(text.at(end)) != close
-        && !matches!(text.at(end), b'"' | b'<')
+    while end < start + 64 && text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<')
     {
         end += 1;
     }
@@ -204,9 +170,7 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
     let letters = makeup.lower + makeup.upper;
     let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
     let digits_or_marks = makeup.digits > 0 || value.iter().any(|b| b"!@#$%^&*?".contains(b));
-    let counted = value
-        .iter()
-        .all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
+    let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
     if !strong
         || !digits_or_marks
         || counted
@@ -218,10 +182,7 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
         return;
     }
     // Sizes, versions, addresses: `2fa`, `v1.2`, `10.0.0.1`, `user@host`.
-    if value.contains(&b'@') && value.contains(&b'.')
-        || value.contains(&b'=')
-        || value.contains(&b'[')
-    {
+    if value.contains(&b'@') && value.contains(&b'.') || value.contains(&b'=') || value.contains(&b'[') {
         return;
     }
     scan.emit(Kind::Password, start, end, 0.75, false, "password in prose");
@@ -238,10 +199,7 @@ pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
     let quoted = matches!(quote, b'"' | b'\'');
     start += usize::from(quoted);
     let mut end = start;
-    while end < start + 128
-        && text.at(end) > if quoted { 31 } else { b' ' }
-        && !(quoted && text.at(end) == quote)
-    {
+    while end < start + 128 && text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
         end += 1;
     }
     text.tick(end - start);
@@ -273,11 +231,7 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     }
     let value = scan.text.slice(found.start, end);
     let makeup = Makeup::of(value);
-    if value::is_state(value)
-        || value::is_path(value)
-        || value::is_code(value)
-        || value.len() > 8192
-    {
+    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.len() > 8192 {
         return;
     }
     let fits = match class {
@@ -295,17 +249,10 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
         }
     };
     // A vendor's scheme before the key: `token abc`, `sha256=abc` is a digest.
-    if !fits
-        || value.starts_with(b"sha") && value.contains(&b'=')
-        || is_name(value, makeup)
-        || is_moment(value)
-    {
+    if !fits || value.starts_with(b"sha") && value.contains(&b'=') || is_name(value, makeup) || is_moment(value) {
         return;
     }
-    let kind = if class == Class::Secret
-        && makeup.other + makeup.digits < value.len() / 3
-        && value.len() < 20
-    {
+    let kind = if class == Class::Secret && makeup.other + makeup.digits < value.len() / 3 && value.len() < 20 {
         Kind::Password
     } else {
         Kind::GenericSecret
@@ -319,9 +266,7 @@ fn is_name(value: &[u8], makeup: Makeup) -> bool {
     short_number
         && makeup.upper == 0
         && value.iter().any(|b| matches!(b, b'-' | b'_' | b'.'))
-        && value
-            .split(|b| matches!(b, b'-' | b'_' | b'.' | b'/'))
-            .all(|word| word.len() <= 12)
+        && value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/')).all(|word| word.len() <= 12)
 }
 
 /// A date with a time.
@@ -330,23 +275,14 @@ fn is_moment(value: &[u8]) -> bool {
         && value.get(4) == Some(&b'-')
         && value.get(7) == Some(&b'-')
         && value.iter().take(4).all(u8::is_ascii_digit)
-        && value
-            .iter()
-            .all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
+        && value.iter().all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
 }
 
 fn aws_secret(scan: &mut Scan<'_>, found: Value) {
     let end = scan.text.run(found.start, BASE64);
     let value = scan.text.slice(found.start, end);
     if value.len() == 40 && Makeup::of(value).mixed() {
-        scan.emit(
-            Kind::AwsSecretKey,
-            found.start,
-            end,
-            0.99,
-            true,
-            "aws secret key field",
-        );
+        scan.emit(Kind::AwsSecretKey, found.start, end, 0.99, true, "aws secret key field");
     } else {
         token(scan, Class::Token, found.start, found);
     }
@@ -405,20 +341,10 @@ mod tests {
             "GET /a?sv=1&sig=9f8e7d6c5b4a39281706 HTTP/1.1",
             "client_secret: '9f8e7d6c5b4a39281706'",
         ] {
-            assert_eq!(
-                all(text),
-                [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")],
-                "{text}"
-            );
+            assert_eq!(all(text), [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")], "{text}");
         }
         let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        assert_eq!(
-            one(
-                &format!("aws_secret_access_key = \"{key} - x"),
-                "AWS_SECRET_KEY"
-            ),
-            key
-        );
+        assert_eq!(one(&format!("aws_secret_access_key = \"{key} - x"), "AWS_SECRET_KEY"), key);
     }
 
     #[test]

@@ -34,22 +34,10 @@ pub(crate) fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
     let value = text.slice(at, stop.min(at + 4096));
     text.tick(value.len());
     let makeup = Makeup::of(value);
-    let random = makeup.digits > 0 && makeup.lower + makeup.upper > 0
-        || makeup.lower > 2 && makeup.upper > 2;
-    if value.len() >= 12
-        && random
-        && !value::is_placeholder(value)
-        && !value::is_path(value)
-        && !value::is_code(value)
+    let random = makeup.digits > 0 && makeup.lower + makeup.upper > 0 || makeup.lower > 2 && makeup.upper > 2;
+    if value.len() >= 12 && random && !value::is_placeholder(value) && !value::is_path(value) && !value::is_code(value)
     {
-        scan.emit(
-            Kind::BearerToken,
-            at,
-            stop,
-            0.97,
-            true,
-            "bearer authorisation",
-        );
+        scan.emit(Kind::BearerToken, at, stop, 0.97, true, "bearer authorisation");
     }
 }
 
@@ -102,18 +90,8 @@ pub(crate) fn authorization(scan: &mut Scan<'_>, found: Value) {
     let mut start = found.start;
     let scheme = text.slice(found.start, first.min(found.start + 32));
     if text.at(first) == b' ' {
-        let known = [
-            "bearer",
-            "basic",
-            "digest",
-            "aws4-hmac-sha256",
-            "negotiate",
-            "ntlm",
-        ];
-        if known
-            .iter()
-            .any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
-        {
+        let known = ["bearer", "basic", "digest", "aws4-hmac-sha256", "negotiate", "ntlm"];
+        if known.iter().any(|name| scheme.eq_ignore_ascii_case(name.as_bytes())) {
             return;
         }
         if scheme.len() <= 16 && scheme.iter().all(u8::is_ascii_alphabetic) {
@@ -124,14 +102,7 @@ pub(crate) fn authorization(scan: &mut Scan<'_>, found: Value) {
     let value = text.slice(start, stop.min(start + 4096));
     text.tick(value.len());
     if value::is_random(value, 12) && Makeup::of(value).digits > 0 {
-        scan.emit(
-            Kind::GenericSecret,
-            start,
-            stop,
-            0.9,
-            true,
-            "authorisation header",
-        );
+        scan.emit(Kind::GenericSecret, start, stop, 0.9, true, "authorisation header");
     }
 }
 
@@ -141,11 +112,10 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
     let line = text.line_start(at, 200);
     let before = text.slice(line, at);
     text.tick(before.len());
-    if !before.windows(4).any(|w| {
-        w.eq_ignore_ascii_case(b"curl")
-            || w.eq_ignore_ascii_case(b"wget")
-            || w.eq_ignore_ascii_case(b"http")
-    }) {
+    if !before
+        .windows(4)
+        .any(|w| w.eq_ignore_ascii_case(b"curl") || w.eq_ignore_ascii_case(b"wget") || w.eq_ignore_ascii_case(b"http"))
+    {
         return;
     }
     let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
@@ -159,14 +129,35 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
     };
     let secret = text.slice(start + colon + 1, end);
     if secret.len() >= 3 && !value::is_placeholder(secret) && !secret.starts_with(b"//") {
-        scan.emit(
-            Kind::Password,
-            start + colon + 1,
-            end,
-            0.9,
-            true,
-            "curl user option",
-        );
+        scan.emit(Kind::Password, start + colon + 1, end, 0.9, true, "curl user option");
+    }
+}
+
+/// ` -p` stands before `at`: the clients of MySQL take the password right behind it.
+pub(crate) fn mysql_password(scan: &mut Scan<'_>, at: usize) {
+    let text = &scan.text;
+    if text.at(at) <= b' ' || text.at(at) == b'-' {
+        return;
+    }
+    let line = text.line_start(at, 160);
+    let before = text.slice(line, at);
+    text.tick(before.len());
+    if !["mysql", "mariadb"]
+        .iter()
+        .any(|client| before.windows(client.len()).any(|w| w.eq_ignore_ascii_case(client.as_bytes())))
+    {
+        return;
+    }
+    let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
+    let mut end = start;
+    while end < start + 128 && text.at(end) > b' ' && !matches!(text.at(end), b'"' | b'\'') {
+        end += 1;
+    }
+    text.tick(end - start);
+    let secret = text.slice(start, end);
+    let port = secret.iter().all(|b| b.is_ascii_digit() || *b == b':');
+    if secret.len() >= 4 && !port && !value::is_placeholder(secret) && !value::is_state(secret) {
+        scan.emit(Kind::Password, start, end, 0.85, false, "mysql password option");
     }
 }
 
@@ -204,11 +195,7 @@ pub(crate) fn cookie_field(scan: &mut Scan<'_>, end: usize) {
     }
     let text = &scan.text;
     let mut i = end;
-    while matches!(
-        text.at(i),
-        b'"' | b'\'' | b'\\' | b':' | b'=' | b' ' | b'\t' | b'['
-    ) && i < end + 12
-    {
+    while matches!(text.at(i), b'"' | b'\'' | b'\\' | b':' | b'=' | b' ' | b'\t' | b'[') && i < end + 12 {
         i += 1;
     }
     let joined = text.slice(end, i).iter().any(|b| matches!(b, b':' | b'='));
@@ -246,14 +233,7 @@ pub(crate) fn cookie_field(scan: &mut Scan<'_>, end: usize) {
     }
     scan.cookie_done = i;
     for (start, stop) in found {
-        scan.emit(
-            Kind::SessionCookie,
-            start,
-            stop,
-            0.95,
-            true,
-            "cookie header",
-        );
+        scan.emit(Kind::SessionCookie, start, stop, 0.95, true, "cookie header");
     }
 }
 
@@ -271,9 +251,7 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
     if value.len() > 4096 || value::is_placeholder(value) || value::is_state(value) {
         return false;
     }
-    let plain = PLAIN_COOKIES
-        .iter()
-        .any(|plain| name.eq_ignore_ascii_case(plain.as_bytes()))
+    let plain = PLAIN_COOKIES.iter().any(|plain| name.eq_ignore_ascii_case(plain.as_bytes()))
         || name.starts_with(b"_ga")
         || name.starts_with(b"_utm")
         || name.starts_with(b"__utm");
@@ -282,8 +260,8 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
     }
     let lower = name.to_ascii_lowercase();
     let telling = [
-        "sess", "sid", "auth", "token", "jwt", "login", "remember", "identity", "ticket", "csrf",
-        "xsrf", "secret", "key", "user",
+        "sess", "sid", "auth", "token", "jwt", "login", "remember", "identity", "ticket", "csrf", "xsrf", "secret",
+        "key", "user",
     ]
     .iter()
     .any(|part| lower.windows(part.len()).any(|w| w == part.as_bytes()));
@@ -295,44 +273,24 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
 pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let text = &scan.text;
     let mut end = found.start;
-    while end < found.end
-        && cookie_byte(text.at(end))
-        && text.at(end) != b'&'
-        && text.at(end) != b')'
-    {
+    while end < found.end && cookie_byte(text.at(end)) && text.at(end) != b'&' && text.at(end) != b')' {
         end += 1;
     }
     text.tick(end - found.start);
     let value = text.slice(found.start, end);
     let name = text.slice(name_start, found.start);
     // Names of frameworks mean the cookie; `session` and `session_id` in a log mean any session.
-    let framework = [
-        &b"JSESSIONID"[..],
-        b"PHPSESSID",
-        b"connect.sid",
-        b"sessionid",
-        b"_session",
-    ]
-    .iter()
-    .any(|known| name.windows(known.len()).any(|w| w == *known));
+    let framework = [&b"JSESSIONID"[..], b"PHPSESSID", b"connect.sid", b"sessionid", b"_session"]
+        .iter()
+        .any(|known| name.windows(known.len()).any(|w| w == *known));
     let makeup = Makeup::of(value);
     let fits = if framework {
         value::is_random(value, 16)
     } else {
-        value::is_random(value, 24)
-            && makeup.upper > 0
-            && makeup.lower > 0
-            && !value.contains(&b':')
+        value::is_random(value, 24) && makeup.upper > 0 && makeup.lower > 0 && !value.contains(&b':')
     };
     if fits && value.len() < 4096 && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
-        scan.emit(
-            Kind::SessionCookie,
-            found.start,
-            end,
-            0.9,
-            true,
-            "session id",
-        );
+        scan.emit(Kind::SessionCookie, found.start, end, 0.9, true, "session id");
     }
 }
 
@@ -350,10 +308,7 @@ mod tests {
         ] {
             assert_eq!(all(text), [("BEARER_TOKEN", "aB3dE6gH9jK2mN5p")], "{text}");
         }
-        assert_eq!(
-            one("Authorization: Basic dXNlcjpwYXNz", "BASIC_AUTH"),
-            "dXNlcjpwYXNz"
-        );
+        assert_eq!(one("Authorization: Basic dXNlcjpwYXNz", "BASIC_AUTH"), "dXNlcjpwYXNz");
         nothing("the bearer of this letter");
         nothing("Bearer authentication failed");
         nothing("basic understanding");
@@ -363,10 +318,7 @@ mod tests {
     #[test]
     fn cookies() {
         let text = "Cookie: theme=dark; PHPSESSID=a8f5f167f44f4964e6c998dee827110c; lang=en";
-        assert_eq!(
-            one(text, "SESSION_COOKIE"),
-            "a8f5f167f44f4964e6c998dee827110c"
-        );
+        assert_eq!(one(text, "SESSION_COOKIE"), "a8f5f167f44f4964e6c998dee827110c");
         let text = "Set-Cookie: sid=s3cr3tV4lue; Path=/; HttpOnly";
         assert_eq!(one(text, "SESSION_COOKIE"), "s3cr3tV4lue");
         nothing("cookie: theme=dark; lang=en");
@@ -375,10 +327,10 @@ mod tests {
 
     #[test]
     fn curl() {
-        assert_eq!(
-            found("curl -u bob:S3cret99 https://x", "PASSWORD"),
-            ["S3cret99"]
-        );
+        assert_eq!(found("curl -u bob:S3cret99 https://x", "PASSWORD"), ["S3cret99"]);
         nothing("journalctl -u nginx:x");
+        assert_eq!(found("mysql -uroot -pS3cret99 db", "PASSWORD"), ["S3cret99"]);
+        nothing("docker run -p8080:80 mysql");
+        nothing("mkdir -pv /x");
     }
 }

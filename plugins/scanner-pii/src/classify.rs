@@ -48,15 +48,10 @@ fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
             open = false;
             continue;
         }
-        let before = i
-            .checked_sub(1)
-            .and_then(|j| name.get(j))
-            .copied()
-            .unwrap_or(0);
+        let before = i.checked_sub(1).and_then(|j| name.get(j)).copied().unwrap_or(0);
         let after = name.get(i + 1).copied().unwrap_or(0);
         let hump = byte.is_ascii_uppercase()
-            && (before.is_ascii_lowercase()
-                || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
+            && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
         if (!open || hump) && i > 0 {
             push(b'_');
         }
@@ -64,9 +59,7 @@ fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
         push(byte.to_ascii_lowercase());
     }
     let bytes = buffer.get(..length).unwrap_or_default();
-    std::str::from_utf8(bytes)
-        .unwrap_or_default()
-        .trim_matches('_')
+    std::str::from_utf8(bytes).unwrap_or_default().trim_matches('_')
 }
 
 /// Words that may follow without changing what the value is.
@@ -370,6 +363,11 @@ const NO_POSTAL: &[&str] = &[
     "cluster",
 ];
 
+/// Whether the word before "address" makes it one of machines.
+pub(crate) fn is_technical(word: &[u8]) -> bool {
+    NO_POSTAL.iter().any(|no| no.as_bytes() == word)
+}
+
 /// What the name of a field says; nothing where it says nothing.
 pub(crate) fn classify(name: &[u8]) -> Option<Class> {
     let mut buffer = [0; MAX_NAME * 2];
@@ -387,20 +385,9 @@ pub(crate) fn classify(name: &[u8]) -> Option<Class> {
 
 fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     let ends = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
-    if ends(&[
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "passwort",
-        "kennwort",
-        "contrasena",
-        "passwrd",
-    ]) || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
-        || last
-            .strip_suffix("pass")
-            .is_some_and(|of| PASS_OF.contains(&of))
+    if ends(&["password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "passwrd"])
+        || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
+        || last.strip_suffix("pass").is_some_and(|of| PASS_OF.contains(&of))
         || (last == "phrase" || last == "word") && previous == "pass"
     {
         return Some(Class::Password);
@@ -421,11 +408,7 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
         {
             return Some(Class::AzureKey);
         }
-        return Some(if ends(&["secret"]) || previous == "secret" {
-            Class::Secret
-        } else {
-            Class::Token
-        });
+        return Some(if ends(&["secret"]) || previous == "secret" { Class::Secret } else { Class::Token });
     }
     if ends(&["token"]) {
         return (!NO_TOKEN.contains(&previous)).then_some(Class::Token);
@@ -433,9 +416,7 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
         "authorization" => Some(Class::Authorization),
         "cookie" => Some(Class::Cookie),
-        "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => {
-            Some(Class::Session)
-        }
+        "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => Some(Class::Session),
         "id" if ["session", "sess"].contains(&previous) => Some(Class::Session),
         "sig" | "signature" => Some(Class::Signature),
         "auth" | "credential" | "credentials" | "creds" | "cred" => Some(Class::Weak),
@@ -462,8 +443,7 @@ fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
     if PERSON_WORDS.contains(&last) {
         return Some(Class::Person);
     }
-    let postal = ["address", "addr", "street", "streetaddress"].contains(&last)
-        && !NO_POSTAL.contains(&previous);
+    let postal = ["address", "addr", "street", "streetaddress"].contains(&last) && !NO_POSTAL.contains(&previous);
     postal.then_some(Class::Address)
 }
 

@@ -67,10 +67,7 @@ fn number(text: &Text<'_>, at: usize) -> Option<(u32, usize)> {
     if end == at || end - at > 8 {
         return None;
     }
-    let value = text
-        .slice(at, end)
-        .iter()
-        .fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
+    let value = text.slice(at, end).iter().fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
     Some((value, end))
 }
 
@@ -108,13 +105,8 @@ fn skip(text: &Text<'_>, mut at: usize) -> usize {
         at += 1;
         text.tick(1);
     }
-    if text.has(at, "of ") {
-        at + 3
-    } else if text.has(at, "de ") {
-        at + 3
-    } else {
-        at
-    }
+    let joined = text.has(at, "of ") || text.has(at, "de ");
+    if joined { at + 3 } else { at }
 }
 
 /// Where the date that begins at `at` ends.
@@ -145,8 +137,7 @@ fn any(text: &Text<'_>, at: usize) -> Option<usize> {
         }
         let (third, stop) = number(text, next + 1)?;
         let day_month = |a: u32, b: u32| {
-            (1..=31).contains(&a) && (1..=12).contains(&b)
-                || (1..=12).contains(&a) && (1..=31).contains(&b)
+            (1..=31).contains(&a) && (1..=12).contains(&b) || (1..=12).contains(&a) && (1..=31).contains(&b)
         };
         let fits = if length == 4 {
             year(first, 4) && (1..=12).contains(&second) && (1..=31).contains(&third)
@@ -184,22 +175,11 @@ mod tests {
             "12-Mar-1980",
         ] {
             let line = format!("{date_text}, x");
-            assert_eq!(
-                date(&Text::new(&line, false), 0),
-                Some(date_text.len()),
-                "{date_text}"
-            );
+            assert_eq!(date(&Text::new(&line, false), 0), Some(date_text.len()), "{date_text}");
         }
-        for text in [
-            "1980-13-12",
-            "32/03/1980",
-            "12/03/1780",
-            "March",
-            "12 Marble 1980",
-            "1980",
-            "1.2.3",
-            "12-03-19801",
-        ] {
+        for text in
+            ["1980-13-12", "32/03/1980", "12/03/1780", "March", "12 Marble 1980", "1980", "1.2.3", "12-03-19801"]
+        {
             assert_eq!(date(&Text::new(text, false), 0), None, "{text}");
         }
     }

@@ -12,12 +12,11 @@ const MAX_DOMAIN: usize = 253;
 
 /// Endings of files and members of programs that stand behind `name@something.`.
 const NO_TOP_LEVEL: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "ts", "tsx", "jsx", "css", "scss",
-    "json", "yaml", "yml", "xml", "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war",
-    "whl", "lock", "toml", "conf", "cfg", "ini", "exe", "dll", "class", "java", "py", "rb", "go",
-    "rs", "sh", "map", "md", "service", "socket", "target", "timer", "mount", "scope", "slice",
-    "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value", "length",
-    "size", "name",
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "ts", "tsx", "jsx", "css", "scss", "json", "yaml", "yml",
+    "xml", "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war", "whl", "lock", "toml", "conf", "cfg", "ini",
+    "exe", "dll", "class", "java", "py", "rb", "go", "rs", "sh", "map", "md", "service", "socket", "target", "timer",
+    "mount", "scope", "slice", "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value",
+    "length", "size", "name",
 ];
 
 /// An at sign of `length` bytes stands at `at`.
@@ -32,24 +31,20 @@ pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
     let Some(end) = domain_end(text, at + length) else {
         return;
     };
+    // An apostrophe is a quote where another one closes it.
+    let mut start = start;
+    if text.at(end) == b'\''
+        && let Some(quote) = text.slice(start, at).iter().rposition(|b| *b == b'\'')
+    {
+        start += quote + 1;
+    }
     let local = text.slice(start, at);
     // `git@host:path` is an account of a service.
     let service = [&b"git"[..], b"hg", b"svn"].contains(&local);
     if service || (text.at(end) == b':' && text.slice(end, end + 3) == b"://") {
         return;
     }
-    scan.emit(
-        Kind::Email,
-        start,
-        end,
-        0.97,
-        true,
-        if length == 1 {
-            "mail address"
-        } else {
-            "encoded mail address"
-        },
-    );
+    scan.emit(Kind::Email, start, end, 0.97, true, if length == 1 { "mail address" } else { "encoded mail address" });
 }
 
 fn is_letter(text: &Text<'_>, end: usize) -> Option<usize> {
@@ -64,6 +59,7 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
     // Letters beyond ASCII (RFC 6531).
     while at - start < MAX_LOCAL
         && text.before(start) >= 0x80
+        && text.at(start) != b'\''
         && let Some(letter) = is_letter(text, start)
     {
         start = text.run_back(letter, LOCAL, MAX_LOCAL);
@@ -75,12 +71,9 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
             start += 3;
         } else if text.before(start) == b'%' && is(first, HEX) && is(text.at(start + 1), HEX) {
             start += 2;
-        } else if text.before(start) == b'\\'
-            && matches!(first, b'n' | b'r' | b't')
-            && start + 1 < at
+        } else if (text.before(start) == b'\\' && matches!(first, b'n' | b'r' | b't') && start + 1 < at)
+            || matches!(first, b'.' | b'-' | b'\'' | b'%' | b'+')
         {
-            start += 1;
-        } else if matches!(first, b'.' | b'-' | b'\'' | b'%' | b'+') {
             start += 1;
         } else {
             break;
@@ -88,9 +81,8 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
     }
     // An escape in the middle: what stands before it is another field.
     let local = text.slice(start, at);
-    if let Some(escape) = local
-        .windows(3)
-        .rposition(|w| w.first() == Some(&b'%') && w.iter().skip(1).all(|b| is(*b, HEX)))
+    if let Some(escape) =
+        local.windows(3).rposition(|w| w.first() == Some(&b'%') && w.iter().skip(1).all(|b| is(*b, HEX)))
     {
         let inside = local.get(escape + 1..escape + 3).unwrap_or_default();
         if !inside.eq_ignore_ascii_case(b"2b") {
@@ -100,13 +92,8 @@ fn local_start(text: &Text<'_>, at: usize) -> Option<usize> {
     let local = text.slice(start, at);
     let last = local.last().copied()?;
     let dots = local.windows(2).any(|w| w == b"..");
-    (last != b'.'
-        && last != b'\''
-        && !dots
-        && local
-            .iter()
-            .any(|b| b.is_ascii_alphanumeric() || *b >= 0x80))
-    .then_some(start)
+    (last != b'.' && last != b'\'' && !dots && local.iter().any(|b| b.is_ascii_alphanumeric() || *b >= 0x80))
+        .then_some(start)
 }
 
 /// Where the domain ends that begins at `start`.
@@ -133,10 +120,7 @@ fn domain_end(text: &Text<'_>, start: usize) -> Option<usize> {
     let dot = domain.iter().rposition(|b| *b == b'.')?;
     let mut top = domain.get(dot + 1..).unwrap_or_default();
     // A sentence that lost its blank: "jo@acme.com.Then". A number or a field behind it: no top level has one.
-    if let Some(strange) = top
-        .iter()
-        .position(|b| !b.is_ascii_alphabetic() && *b < 0x80 && *b != b'-')
-    {
+    if let Some(strange) = top.iter().position(|b| !b.is_ascii_alphabetic() && *b < 0x80 && *b != b'-') {
         top = top.get(..strange).unwrap_or_default();
         if top.len() < 2 || strange == 0 {
             return None;
@@ -145,12 +129,10 @@ fn domain_end(text: &Text<'_>, start: usize) -> Option<usize> {
     }
     let punycode = top.starts_with(b"xn--");
     let letters = top.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80);
-    let known = NO_TOP_LEVEL
-        .iter()
-        .any(|no| top.eq_ignore_ascii_case(no.as_bytes()));
-    let labels = domain.split(|b| *b == b'.').all(|label| {
-        !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-')
-    });
+    let known = NO_TOP_LEVEL.iter().any(|no| top.eq_ignore_ascii_case(no.as_bytes()));
+    let labels = domain
+        .split(|b| *b == b'.')
+        .all(|label| !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-'));
     (labels && (letters || punycode) && (2..=24).contains(&top.len()) && !known).then_some(end)
 }
 

@@ -3,12 +3,7 @@
 //! Invariant: the scanner that `prepare` left is what every instance begins with, because the host keeps the memory; an
 //! instance that was never prepared builds the defaults.
 
-#![allow(
-    missing_docs,
-    unsafe_code,
-    clippy::allow_attributes_without_reason,
-    reason = "generated bindings"
-)]
+#![allow(missing_docs, unsafe_code, clippy::allow_attributes_without_reason, reason = "generated bindings")]
 
 use std::sync::{Mutex, PoisonError};
 
@@ -29,12 +24,7 @@ static PREPARED: Mutex<Option<Scanner>> = Mutex::new(None);
 struct Plugin;
 
 fn failure(code: &str, message: String) -> Failure {
-    Failure {
-        code: code.to_owned(),
-        message,
-        retry_after_ms: None,
-        extensions: Vec::new(),
-    }
+    Failure { code: code.to_owned(), message, retry_after_ms: None, extensions: Vec::new() }
 }
 
 impl wit::Guest for Plugin {
@@ -54,10 +44,7 @@ impl wit::Guest for Plugin {
         let scanner = prepare(&rules).map_err(|error| failure("invalid", error.to_string()))?;
         // The first scan pays for what is made once; here it is paid before the snapshot.
         let warm = scanner.scan("warm up", false, false).len();
-        wit_log::log(
-            wit_log::Level::Debug,
-            &format!("prepared, {warm} findings in nothing"),
-        );
+        wit_log::log(wit_log::Level::Debug, &format!("prepared, {warm} findings in nothing"));
         *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(scanner);
         Ok(())
     }
@@ -66,13 +53,10 @@ impl wit::Guest for Plugin {
         let mut prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
         let scanner = match &mut *prepared {
             Some(scanner) => scanner,
-            empty => {
-                empty.insert(prepare("{}").map_err(|error| failure("internal", error.to_string()))?)
-            }
+            empty => empty.insert(prepare("{}").map_err(|error| failure("internal", error.to_string()))?),
         };
         let at = |offset: usize| {
-            u32::try_from(offset)
-                .map_err(|_| failure("too-large", "a window of 4 GiB and more".to_owned()))
+            u32::try_from(offset).map_err(|_| failure("too-large", "a window of 4 GiB and more".to_owned()))
         };
         scanner
             .scan(&chunk.text, chunk.continues_before, chunk.continues_after)

@@ -65,9 +65,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Labels that mark a name in its middle; the others of the list have to be its last.
-const MIDDLE: &[&str] = &[
-    "corp", "lan", "svc", "intranet", "ad", "int", "prod", "consul", "private",
-];
+const MIDDLE: &[&str] = &["corp", "lan", "svc", "intranet", "ad", "int", "prod", "consul", "private"];
 
 /// A label of internal names stands at `start..end`, its dot first.
 pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
@@ -90,42 +88,24 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     if text.before(begin) == b'%' && begin + 2 < start {
         begin += 2;
     }
-    let label_end = if text.at(end - 1) == b'.' {
-        end - 1
-    } else {
-        end
-    };
+    let label_end = if text.at(end - 1) == b'.' { end - 1 } else { end };
     // The label has to be whole.
-    if label_end < stop && text.at(label_end) != b'.'
-        || begin >= start
-        || stop - begin > MAX_HOST
-        || stop < label_end
-    {
+    if label_end < stop && text.at(label_end) != b'.' || begin >= start || stop - begin > MAX_HOST || stop < label_end {
         return;
     }
     let name = text.slice(begin, stop);
     let label = text.slice(start + 1, label_end);
     text.tick(name.len());
     let last = label_end == stop;
-    let custom = !BUILT_IN
-        .iter()
-        .any(|known| label.eq_ignore_ascii_case(known.as_bytes()));
-    if !last
-        && !custom
-        && !MIDDLE
-            .iter()
-            .any(|middle| label.eq_ignore_ascii_case(middle.as_bytes()))
-    {
+    let custom = !BUILT_IN.iter().any(|known| label.eq_ignore_ascii_case(known.as_bytes()));
+    if !last && !custom && !MIDDLE.iter().any(|middle| label.eq_ignore_ascii_case(middle.as_bytes())) {
         return;
     }
-    if !is_host(name) || (matches!(text.before(begin), b'@' | b'$' | b'_') || text.at(stop) == b'(')
-    {
+    if !is_host(name) || (matches!(text.before(begin), b'@' | b'$' | b'_') || text.at(stop) == b'(') {
         return;
     }
     // A file or folder: `/etc/x.local`, `.env.local`; but `https://` may stand before.
-    if text.before(begin) == b'/' && text.before(begin - 1) != b'/'
-        || (text.before(begin) == b'.' && begin > 0)
-    {
+    if text.before(begin) == b'/' && text.before(begin - 1) != b'/' || (text.before(begin) == b'.' && begin > 0) {
         return;
     }
     scan.host_done = stop;
@@ -155,52 +135,29 @@ fn is_host(name: &[u8]) -> bool {
     for label in name.split(|b| *b == b'.') {
         labels += 1;
         let fits = (1..=63).contains(&label.len())
-            && label
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
             && label.first() != Some(&b'-')
             && label.last() != Some(&b'-');
         // Members and classes have humps.
-        let hump = label
-            .windows(2)
-            .any(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
+        let hump = label.windows(2).any(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
         if !fits || hump {
             return false;
         }
     }
     let first = name.split(|b| *b == b'.').next().unwrap_or_default();
-    let package = PACKAGES
-        .iter()
-        .any(|package| first.eq_ignore_ascii_case(package.as_bytes()));
+    let package = PACKAGES.iter().any(|package| first.eq_ignore_ascii_case(package.as_bytes()));
     let top = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
     labels > 1
         && !package
         && top.iter().all(u8::is_ascii_alphabetic)
         && top.len() > 1
-        && ![
-            "yaml",
-            "yml",
-            "json",
-            "log",
-            "conf",
-            "xml",
-            "js",
-            "py",
-            "java",
-            "go",
-            "md",
-            "txt",
-            "properties",
-            "sh",
-        ]
-        .iter()
-        .any(|ending| top.eq_ignore_ascii_case(ending.as_bytes()))
+        && !["yaml", "yml", "json", "log", "conf", "xml", "js", "py", "java", "go", "md", "txt", "properties", "sh"]
+            .iter()
+            .any(|ending| top.eq_ignore_ascii_case(ending.as_bytes()))
 }
 
 /// Ends of names that anybody may know.
-const PUBLIC: &[&str] = &[
-    "com", "org", "net", "io", "dev", "app", "gov", "edu", "cloud", "co",
-];
+const PUBLIC: &[&str] = &["com", "org", "net", "io", "dev", "app", "gov", "edu", "cloud", "co"];
 
 /// The value of a field for hosts: internal if it is a plain name with a number, as machines have, and no public one.
 pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
@@ -212,12 +169,9 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
     let letters = name.iter().any(u8::is_ascii_alphabetic);
     let joined = name.iter().any(|b| matches!(b, b'-' | b'.'));
     let top = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    let public = PUBLIC
-        .iter()
-        .any(|public| top.eq_ignore_ascii_case(public.as_bytes()));
+    let public = PUBLIC.iter().any(|public| top.eq_ignore_ascii_case(public.as_bytes()));
     let shape = name.split(|b| *b == b'.').all(|label| {
-        label.first().is_some_and(u8::is_ascii_alphanumeric)
-            && label.last().is_some_and(u8::is_ascii_alphanumeric)
+        label.first().is_some_and(u8::is_ascii_alphanumeric) && label.last().is_some_and(u8::is_ascii_alphanumeric)
     });
     let dotted = name.contains(&b'.');
     let behind = text.at(end);
@@ -234,14 +188,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
         && behind != b'('
         && !looks_random(name)
     {
-        scan.emit(
-            Kind::Hostname,
-            found.start,
-            end,
-            0.7,
-            false,
-            "field of a host",
-        );
+        scan.emit(Kind::Hostname, found.start, end, 0.7, false, "field of a host");
     }
 }
 
@@ -261,10 +208,7 @@ mod tests {
             ("relay=ldap.corp.acme.com[", "ldap.corp.acme.com"),
             ("https://wiki.intranet/x", "wiki.intranet"),
             ("to a.b.svc.cluster.local:443", "a.b.svc.cluster.local"),
-            (
-                "ip-10-1-2-3.eu-west-1.compute.internal",
-                "ip-10-1-2-3.eu-west-1.compute.internal",
-            ),
+            ("ip-10-1-2-3.eu-west-1.compute.internal", "ip-10-1-2-3.eu-west-1.compute.internal"),
             ("host=web-prod-01 x", "web-prod-01"),
         ] {
             assert_eq!(one(text, "HOSTNAME"), host, "{text}");

@@ -34,33 +34,18 @@ pub(crate) fn ssn(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Op
     let number = digits(text, groups, count, &mut buffer);
     let part = |from: usize, to: usize| {
         let digits = number.get(from..to).unwrap_or_default();
-        digits
-            .iter()
-            .fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
+        digits.iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
     };
     let (area, group, serial) = (part(0, 3), part(3, 5), part(5, 9));
     let advertised = matches!((area, group, serial), (78, 5, 1120) | (219, 9, 9999));
     // Taxpayer numbers (ITIN) share the form; their area begins with a nine.
     let taxpayer = area >= 900 && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
     let taxpayer = taxpayer && scan.cue_before(Cue::Itin, first.start, 32).is_some();
-    if area == 0
-        || area == 666
-        || (area >= 900 && !taxpayer)
-        || group == 0
-        || serial == 0
-        || advertised
-    {
+    if area == 0 || area == 666 || (area >= 900 && !taxpayer) || group == 0 || serial == 0 || advertised {
         return None;
     }
     let end = groups.get(count - 1)?.end;
-    scan.emit(
-        Kind::UsSsn,
-        first.start,
-        end,
-        0.9,
-        true,
-        "social security number",
-    );
+    scan.emit(Kind::UsSsn, first.start, end, 0.9, true, "social security number");
     Some(count)
 }
 
@@ -75,39 +60,25 @@ pub(crate) fn nhs(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Op
         return None;
     };
     let text = &scan.text;
-    if !begins(text, groups, joint_before)
-        || !ends(text, groups, count)
-        || text.before(first.start) == b'+'
-    {
+    if !begins(text, groups, joint_before) || !ends(text, groups, count) || text.before(first.start) == b'+' {
         return None;
     }
     let mut buffer = [0; 24];
     let number = digits(text, groups, count, &mut buffer);
     let (check, body) = number.split_last()?;
-    let sum: u32 = body
-        .iter()
-        .zip((2..=10).rev())
-        .map(|(digit, weight)| u32::from(*digit) * weight)
-        .sum();
+    let sum: u32 = body.iter().zip((2..=10).rev()).map(|(digit, weight)| u32::from(*digit) * weight).sum();
     let same = body.iter().all(|digit| Some(digit) == body.first());
     if (11 - sum % 11) % 11 != u32::from(*check) || same {
         return None;
     }
     let cue = scan.cue_before(Cue::Nhs, first.start, 256).is_some();
-    let phone = scan.cue_before(Cue::Phone, first.start, 24).is_some()
-        || scan.cue_before(Cue::Call, first.start, 32).is_some();
+    let phone =
+        scan.cue_before(Cue::Phone, first.start, 24).is_some() || scan.cue_before(Cue::Call, first.start, 32).is_some();
     if !cue && (count == 1 || first.joint != b' ' || phone) {
         return None;
     }
     let end = groups.get(count - 1)?.end;
-    scan.emit(
-        Kind::UkNhs,
-        first.start,
-        end,
-        if cue { 0.97 } else { 0.6 },
-        true,
-        "nhs number mod 11",
-    );
+    scan.emit(Kind::UkNhs, first.start, end, if cue { 0.97 } else { 0.6 }, true, "nhs number mod 11");
     Some(count)
 }
 
@@ -166,14 +137,7 @@ fn pairs(scan: &mut Scan<'_>, start: usize, i: usize) -> Option<usize> {
     if !matches!(text.at(suffix), b'A'..=b'D') || is(text.at(suffix + 1), WORD) {
         return None;
     }
-    scan.emit(
-        Kind::UkNino,
-        start,
-        suffix + 1,
-        0.95,
-        true,
-        "insurance number",
-    );
+    scan.emit(Kind::UkNino, start, suffix + 1, 0.95, true, "insurance number");
     Some(suffix + 1)
 }
 
@@ -182,10 +146,7 @@ fn skip_words(scan: &Scan<'_>, mut at: usize, words: &[&str]) -> usize {
     let text = &scan.text;
     for _ in 0..6 {
         at = text.run(at, BLANK);
-        if matches!(
-            text.at(at),
-            b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'('
-        ) {
+        if matches!(text.at(at), b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'(') {
             at += 1;
         } else if let Some(word) = words.iter().find(|word| text.has(at, word)) {
             at += word.len();
@@ -201,9 +162,7 @@ pub(crate) fn passport(scan: &mut Scan<'_>, start: usize, end: usize) {
     if is(scan.text.before(start), ALPHA) {
         return;
     }
-    let words = [
-        "numbers", "number", "num", "no", "nr", "id", "is", "holder", "was", "with",
-    ];
+    let words = ["numbers", "number", "num", "no", "nr", "id", "is", "holder", "was", "with"];
     let at = skip_words(scan, end, &words);
     let text = &scan.text;
     let stop = text.run(at, ALNUM);
@@ -223,13 +182,7 @@ pub(crate) fn birth(scan: &mut Scan<'_>, start: usize, end: usize) {
     if is(scan.text.before(start), WORD) {
         return;
     }
-    let at = skip_words(
-        scan,
-        end,
-        &[
-            "is ", "was ", "on ", "in ", "am ", "the ", "dob", "of birth", "le ",
-        ],
-    );
+    let at = skip_words(scan, end, &["is ", "was ", "on ", "in ", "am ", "the ", "dob", "of birth", "le "]);
     if let Some(stop) = dates::date(&scan.text, at) {
         scan.emit(Kind::Dob, at, stop, 0.95, true, "birth date cue");
     }
@@ -282,14 +235,7 @@ mod tests {
         for number in ["AB123456C", "AB 12 34 56 C", "AB-12-34-56-C"] {
             assert_eq!(one(&format!("NI {number}."), "UK_NINO"), number);
         }
-        for text in [
-            "GB123456C",
-            "AB123456E",
-            "AB1234567C",
-            "DA123456A",
-            "ab123456c",
-            "XAB123456C",
-        ] {
+        for text in ["GB123456C", "AB123456E", "AB1234567C", "DA123456A", "ab123456c", "XAB123456C"] {
             nothing(text);
         }
     }
@@ -299,10 +245,7 @@ mod tests {
         assert_eq!(one("was born on 12 March 1980 in", "DOB"), "12 March 1980");
         assert_eq!(one("\"dob\":\"1980-03-12\"", "DOB"), "1980-03-12");
         assert_eq!(one("(DOB 03/12/1980)", "DOB"), "03/12/1980");
-        assert_eq!(
-            one("Date of birth: March 12, 1980", "DOB"),
-            "March 12, 1980"
-        );
+        assert_eq!(one("Date of birth: March 12, 1980", "DOB"), "March 12, 1980");
         assert_eq!(one("passport no. C01X00T47,", "PASSPORT"), "C01X00T47");
         nothing("passport control");
         nothing("born in Paris");

@@ -41,14 +41,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize) {
         end -= 1;
     }
     scan.jwt_done = end;
-    scan.emit(
-        Kind::Jwt,
-        start,
-        end,
-        if whole { 0.99 } else { 0.8 },
-        whole,
-        "json web token",
-    );
+    scan.emit(Kind::Jwt, start, end, if whole { 0.99 } else { 0.8 }, whole, "json web token");
 }
 
 /// Base64url of `{"alg":…`, `{"typ":…` or another member of the header.
@@ -73,24 +66,14 @@ fn is_header(part: &[u8]) -> bool {
         }
     }
     let has = |needle: &[u8]| decoded.windows(needle.len()).any(|w| w == needle);
-    [
-        &b"\"alg\""[..],
-        b"\"typ\"",
-        b"\"kid\"",
-        b"\"enc\"",
-        b"\"cty\"",
-        b"\"x5t\"",
-    ]
-    .iter()
-    .any(|member| has(member))
+    [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\"", b"\"cty\"", b"\"x5t\""].iter().any(|member| has(member))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::{all, nothing};
 
-    const TOKEN: &str =
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
 
     #[test]
     fn a_token_is_found_whole() {

@@ -131,15 +131,8 @@ mod tests {
         let mut names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         for name in &names {
             assert!((1..=32).contains(&name.len()));
-            assert!(
-                name.bytes()
-                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-            );
-            assert_eq!(
-                Kind::by_name(name).map(Kind::name),
-                Some(*name),
-                "{name} is found by its name"
-            );
+            assert!(name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
+            assert_eq!(Kind::by_name(name).map(Kind::name), Some(*name), "{name} is found by its name");
         }
         names.sort_unstable();
         names.dedup();

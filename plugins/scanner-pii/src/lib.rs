@@ -124,36 +124,23 @@ pub fn kinds() -> Vec<KindInfo> {
 /// # Errors
 /// [`PrepareError`] where the rules are not of that shape.
 pub fn prepare(rules_json: &str) -> Result<Scanner, PrepareError> {
-    let rules: Rules = serde_json::from_str(if rules_json.trim().is_empty() {
-        "{}"
-    } else {
-        rules_json
-    })?;
+    let rules: Rules = serde_json::from_str(if rules_json.trim().is_empty() { "{}" } else { rules_json })?;
     let mut disabled = Vec::with_capacity(rules.disabled.len());
     for name in rules.disabled {
         disabled.push(Kind::by_name(&name).ok_or(PrepareError::UnknownKind(name))?);
     }
     if rules.internal_domains.len() > MAX_INTERNAL_DOMAINS {
-        return Err(PrepareError::TooLarge(format!(
-            "at most {MAX_INTERNAL_DOMAINS} internal domains"
-        )));
+        return Err(PrepareError::TooLarge(format!("at most {MAX_INTERNAL_DOMAINS} internal domains")));
     }
     for label in &rules.internal_domains {
-        let fits = label
-            .trim_matches('.')
-            .bytes()
-            .all(|b| text::is(b, text::HOST));
+        let fits = label.trim_matches('.').bytes().all(|b| text::is(b, text::HOST));
         if !fits || label.trim_matches('.').is_empty() || label.len() > 253 {
             return Err(PrepareError::HostLabel(label.clone()));
         }
     }
-    let literals = literals::Literals::new(&rules.internal_domains)
-        .map_err(|error| PrepareError::TooLarge(error.to_string()))?;
-    Ok(Scanner {
-        literals,
-        disabled,
-        allowed: rules.allowed.into_iter().collect(),
-    })
+    let literals =
+        literals::Literals::new(&rules.internal_domains).map_err(|error| PrepareError::TooLarge(error.to_string()))?;
+    Ok(Scanner { literals, disabled, allowed: rules.allowed.into_iter().collect() })
 }
 
 impl Scanner {
@@ -168,9 +155,7 @@ impl Scanner {
         if !self.disabled.is_empty() || !self.allowed.is_empty() {
             found.retain(|finding| {
                 !self.disabled.contains(&finding.kind)
-                    && !text
-                        .get(finding.start..finding.end)
-                        .is_some_and(|value| self.allowed.contains(value))
+                    && !text.get(finding.start..finding.end).is_some_and(|value| self.allowed.contains(value))
             });
         }
         found
@@ -186,18 +171,9 @@ mod tests {
         assert!(prepare("{}").is_ok());
         assert!(prepare("").is_ok());
         assert!(matches!(prepare("["), Err(PrepareError::Rules(_))));
-        assert!(matches!(
-            prepare(r#"{"disable":[]}"#),
-            Err(PrepareError::Rules(_))
-        ));
-        assert!(matches!(
-            prepare(r#"{"disabled":["E_MAIL"]}"#),
-            Err(PrepareError::UnknownKind(_))
-        ));
-        assert!(matches!(
-            prepare(r#"{"internal_domains":["a b"]}"#),
-            Err(PrepareError::HostLabel(_))
-        ));
+        assert!(matches!(prepare(r#"{"disable":[]}"#), Err(PrepareError::Rules(_))));
+        assert!(matches!(prepare(r#"{"disabled":["E_MAIL"]}"#), Err(PrepareError::UnknownKind(_))));
+        assert!(matches!(prepare(r#"{"internal_domains":["a b"]}"#), Err(PrepareError::HostLabel(_))));
     }
 
     #[test]
@@ -205,11 +181,7 @@ mod tests {
         let text = "mail jo@acme.com and al@acme.com on db7.acme.net";
         assert_eq!(prepare("{}")?.scan(text, false, false).len(), 2);
         let rules = r#"{"allowed":["jo@acme.com"],"internal_domains":["acme.net"]}"#;
-        let kinds: Vec<_> = prepare(rules)?
-            .scan(text, false, false)
-            .iter()
-            .map(|finding| finding.kind)
-            .collect();
+        let kinds: Vec<_> = prepare(rules)?.scan(text, false, false).iter().map(|finding| finding.kind).collect();
         assert_eq!(kinds, [Kind::Email, Kind::Hostname]);
         let scanner = prepare(r#"{"disabled":["EMAIL"]}"#)?;
         assert!(scanner.scan(text, false, false).is_empty());

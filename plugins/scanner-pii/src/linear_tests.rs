@@ -172,13 +172,7 @@ fn two_pieces_in_turn_and_one_after_the_other() {
         let pair = format!("{a}{b}");
         check(|bytes| pair.repeat(bytes / pair.len()), &pair);
         check(
-            |bytes| {
-                format!(
-                    "{}{}",
-                    a.repeat(bytes / 2 / a.len()),
-                    b.repeat(bytes / 2 / b.len())
-                )
-            },
+            |bytes| format!("{}{}", a.repeat(bytes / 2 / a.len()), b.repeat(bytes / 2 / b.len())),
             &format!("{a}* {b}*"),
         );
     }
@@ -187,10 +181,7 @@ fn two_pieces_in_turn_and_one_after_the_other() {
 fn check(text: impl Fn(usize) -> String, name: &str) {
     let once = steps(&text(20_000));
     let twice = steps(&text(40_000));
-    assert!(
-        twice <= once * 5 / 2 + 2000,
-        "{name:?}: {once} steps for 20 kB, {twice} for 40 kB"
-    );
+    assert!(twice <= once * 5 / 2 + 2000, "{name:?}: {once} steps for 20 kB, {twice} for 40 kB");
     // No matcher may be linear by a constant that is no better.
     assert!(once < 20_000 * 150, "{name:?}: {once} steps for 20 kB");
 }

@@ -69,6 +69,10 @@ pub(crate) enum Start {
     Insert,
     /// `-u user:password`.
     CurlUser,
+    /// `mysql -psecret`.
+    MysqlPassword,
+    /// `jdbc:oracle:thin:user/password@host`.
+    OracleThin,
     /// `IDENTIFIED BY`, `sshpass -p`: a password follows, without a separator.
     Secret,
 }
@@ -77,11 +81,7 @@ pub(crate) enum Start {
 fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     let mut all: Vec<(String, Start)> = Vec::with_capacity(256);
     let mut add = |literals: &[&str], start: Start| {
-        all.extend(
-            literals
-                .iter()
-                .map(|literal| ((*literal).to_owned(), start)),
-        );
+        all.extend(literals.iter().map(|literal| ((*literal).to_owned(), start)));
     };
     add(
         &[
@@ -124,36 +124,15 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
         ],
         Start::Key,
     );
-    add(
-        &[
-            "phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel",
-        ],
-        Start::Cue(Cue::Phone),
-    );
-    add(
-        &["call ", "called ", "dial", "sms", "contact"],
-        Start::Cue(Cue::Call),
-    );
+    add(&["phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"], Start::Cue(Cue::Phone));
+    add(&["call ", "called ", "dial", "sms", "contact"], Start::Cue(Cue::Call));
     add(&["ssn", "social security"], Start::Cue(Cue::Ssn));
     add(&["itin", "taxpayer"], Start::Cue(Cue::Itin));
     add(&["nhs", "patient"], Start::Cue(Cue::Nhs));
     add(&["nino", "national insurance"], Start::Cue(Cue::Nino));
     add(&["card", "pan=", "pan\"", "visa"], Start::Cue(Cue::Card));
-    add(
-        &["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"],
-        Start::Cue(Cue::Mac),
-    );
-    add(
-        &[
-            "jdbc:",
-            "data source=",
-            "server=",
-            "initial catalog",
-            "dbname=",
-            "database=",
-        ],
-        Start::Cue(Cue::Connection),
-    );
+    add(&["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"], Start::Cue(Cue::Mac));
+    add(&["jdbc:", "data source=", "server=", "initial catalog", "dbname=", "database="], Start::Cue(Cue::Connection));
     add(&["host="], Start::KeyCue(Cue::Connection));
     for (index, vendor) in vendors::VENDORS.iter().enumerate() {
         add(&[&vendor.prefix.to_ascii_lowercase()], Start::Vendor(index));
@@ -187,13 +166,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
         Start::HostLabel,
     );
     for label in internal_labels {
-        add(
-            &[&format!(
-                ".{}",
-                label.trim_matches('.').to_ascii_lowercase()
-            )],
-            Start::HostLabel,
-        );
+        add(&[&format!(".{}", label.trim_matches('.').to_ascii_lowercase())], Start::HostLabel);
     }
     add(
         &[
@@ -256,7 +229,9 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&["passport"], Start::Passport);
     add(&["insert into "], Start::Insert);
     add(&[" -u ", " --user "], Start::CurlUser);
-    add(&["identified by ", "sshpass -p"], Start::Secret);
+    add(&["identified by ", "sshpass -p", "redis-cli -a "], Start::Secret);
+    add(&[" -p"], Start::MysqlPassword);
+    add(&["jdbc:oracle:thin:"], Start::OracleThin);
     all
 }
 
@@ -283,13 +258,7 @@ impl Literals {
             .ascii_case_insensitive(true)
             .prefilter(false)
             .build(table.iter().map(|(literal, _)| literal.as_bytes()))?;
-        Ok(Self {
-            automaton,
-            starts: table
-                .into_iter()
-                .map(|(literal, start)| (start, literal.len()))
-                .collect(),
-        })
+        Ok(Self { automaton, starts: table.into_iter().map(|(literal, start)| (start, literal.len())).collect() })
     }
 
     /// All occurrences, overlapping ones too, by their ends.
@@ -303,20 +272,32 @@ impl Literals {
                 for n in 0..self.automaton.match_len(state) {
                     let pattern = self.automaton.match_pattern(state, n);
                     if let Some((what, length)) = self.starts.get(pattern.as_usize()) {
-                        hit(Hit {
-                            start: i + 1 - length,
-                            end: i + 1,
-                            what: *what,
-                        });
+                        hit(Hit { start: i + 1 - length, end: i + 1, what: *what });
                     }
                 }
             }
         }
     }
+}
 
-    /// Bytes of the automaton.
-    #[cfg(test)]
-    pub(crate) fn memory(&self) -> usize {
-        self.automaton.memory_usage()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_occurrences_in_any_case() -> Result<(), BuildError> {
+        let literals = Literals::new(&[])?;
+        let mut found = Vec::new();
+        literals.find(b"xPassphraseBEARERx", |hit| found.push((hit.start, hit.end, hit.what)));
+        assert!(found.contains(&(1, 5, Start::Key)));
+        assert!(found.contains(&(11, 17, Start::Bearer)));
+        Ok(())
+    }
+
+    #[test]
+    fn the_automaton_stays_small() -> Result<(), BuildError> {
+        let bytes = Literals::new(&[])?.automaton.memory_usage();
+        assert!(bytes < 2 << 20, "{bytes}");
+        Ok(())
     }
 }

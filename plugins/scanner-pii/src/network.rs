@@ -49,6 +49,44 @@ const VERSION_WORDS: &[&str] = &[
     "tag",
     "snmp",
     "trident",
+    "java",
+    "jdk",
+    "jre",
+    "python",
+    "php",
+    "ruby",
+    "perl",
+    "node",
+    "nodejs",
+    "go",
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "redis",
+    "nginx",
+    "tomcat",
+    "libssl",
+    "library",
+    "plugin",
+    "module",
+    "api",
+    "app",
+    "agent",
+    "client_version",
+    "dotnet",
+    "net",
+    "windows",
+    "android",
+    "ios",
+    "macos",
+    "linux",
+    "glibc",
+    "gcc",
+    "hotfix",
+    "update",
+    "schema",
+    "protocol",
 ];
 
 /// Four groups joined by dots.
@@ -62,12 +100,8 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let text = &scan.text;
     let octet = |group: &Group| -> Option<u32> {
         let digits = text.slice(group.start, group.end);
-        let value = digits
-            .iter()
-            .take(4)
-            .fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
-        (digits.len() <= 3 && value <= 255 && (digits.len() == 1 || digits.first() != Some(&b'0')))
-            .then_some(value)
+        let value = digits.iter().take(4).fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+        (digits.len() <= 3 && value <= 255 && (digits.len() == 1 || digits.first() != Some(&b'0'))).then_some(value)
     };
     let address = [octet(a)?, octet(b)?, octet(c)?, octet(d)?];
     if d.joint == b'.' {
@@ -77,15 +111,16 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let after = text.at(end);
     let reverse = text.has(end, ".in-addr.arpa");
     let suffix = matches!(after, b'-' | b'+') && is(text.at(end + 1), ALPHA)
-        || after == b'.'
-            && is(text.at(end + 1), ALNUM)
-            && !reverse
-            && text.at(end + 1).is_ascii_lowercase()
+        || after == b'.' && is(text.at(end + 1), ALNUM) && !reverse && text.at(end + 1).is_ascii_lowercase()
         || is(after, WORD);
     let before = text.before(start);
-    let dashed =
-        before == b'-' && start >= 2 && is(text.before(start - 1), ALNUM) && joint_before != b'-';
+    let dashed = before == b'-' && start >= 2 && is(text.before(start - 1), ALNUM) && joint_before != b'-';
     if suffix || dashed || before == b'.' || before == b'_' || is_version(text, start, end) {
+        return Some(4);
+    }
+    // The address of a network elsewhere is more often a version.
+    let private = matches!(address, [10, ..] | [192, 168, ..] | [172, 16..=31, ..]);
+    if address.last() == Some(&0) && !private && text.at(end) != b'/' {
         return Some(4);
     }
     let nobody = matches!(address, [0 | 127 | 255, ..] | [1, 3, 6, 1]);
@@ -93,14 +128,7 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
         return Some(4);
     }
     let lone = matches!(address, [a, b, c, d] if a < 10 && b < 10 && c < 10 && d < 10 && [a, b, c, d] != [8, 8, 8, 8] && [a, b, c, d] != [1, 1, 1, 1]);
-    scan.emit(
-        Kind::Ipv4,
-        start,
-        end,
-        if lone { 0.6 } else { 0.95 },
-        !lone,
-        "ipv4 address",
-    );
+    scan.emit(Kind::Ipv4, start, end, if lone { 0.6 } else { 0.95 }, !lone, "ipv4 address");
     users::after_address(scan, end);
     Some(4)
 }
@@ -111,47 +139,26 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         // `Chrome/99.1.2.3`, but `host/10.1.2.3:80` and `http://10.1.2.3`.
         let (word, length, _) = word_before(text, start - 1);
         let named = text.before(start - 1) != b'/' && length > 0;
-        let product = named
-            && is(
-                text.at(start.saturating_sub(1 + length)),
-                crate::text::UPPER,
-            );
-        let known = VERSION_WORDS.contains(
-            &std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default(),
-        );
+        let product = named && is(text.at(start.saturating_sub(1 + length)), crate::text::UPPER);
+        let known =
+            VERSION_WORDS.contains(&std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default());
         return named && (known || (product && text.at(end) != b':'));
     }
     let (word, length, at) = word_before(text, start);
     let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
-    if VERSION_WORDS.contains(&word)
-        || word.ends_with("version")
-        || word.ends_with("_ver")
-        || word.ends_with("release")
+    if VERSION_WORDS.contains(&word) || word.ends_with("version") || word.ends_with("_ver") || word.ends_with("release")
     {
         return true;
     }
     // "version is 1.2.3.4", "upgraded x to 1.2.3.4", "version: >= 1.2.3.4"
     if matches!(word, "to" | "from" | "is" | "at" | "was" | "") {
         let line = text.slice(at.saturating_sub(48), at);
-        let clause = line
-            .iter()
-            .rposition(|b| matches!(b, b'\n' | b';'))
-            .map_or(0, |i| i + 1);
+        let clause = line.iter().rposition(|b| matches!(b, b'\n' | b';')).map_or(0, |i| i + 1);
         let line = line.get(clause..).unwrap_or_default();
         text.tick(line.len());
-        return [
-            "version",
-            "upgrad",
-            "downgrad",
-            "rolled back",
-            "firmware",
-            "release",
-        ]
-        .iter()
-        .any(|cue| {
-            line.windows(cue.len())
-                .any(|w| w.eq_ignore_ascii_case(cue.as_bytes()))
-        });
+        return ["version", "upgrad", "downgrad", "rolled back", "firmware", "release"]
+            .iter()
+            .any(|cue| line.windows(cue.len()).any(|w| w.eq_ignore_ascii_case(cue.as_bytes())));
     }
     false
 }
@@ -168,11 +175,7 @@ pub(crate) fn colon(scan: &mut Scan<'_>, i: usize) -> usize {
     let end = text.run(i, HEXCOLON);
     scan.colon_done = end;
     let whole = i - start <= 4 && !is(text.before(start), WORD) || text.after_escape(start);
-    let colons = text
-        .slice(i, end.min(i + 64))
-        .iter()
-        .filter(|b| **b == b':')
-        .count();
+    let colons = text.slice(i, end.min(i + 64)).iter().filter(|b| **b == b':').count();
     text.tick(end.min(i + 64) - i);
     if !whole || colons < 2 || end - start > 45 || text.before(start) == b':' {
         return i + 1;
@@ -213,17 +216,14 @@ fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
         let stop = text.hex_digits(at, end);
         let digits = text.slice(at, stop);
         // The last 32 bits in IPv4's form.
-        if text.at(stop) == b'.' && stop == end && count > 0
-            || text.at(stop) == b'.' && gap.is_some()
-        {
+        if text.at(stop) == b'.' && stop == end && count > 0 || text.at(stop) == b'.' && gap.is_some() {
             let tail = text.run(at, crate::text::HOST);
             let octets = text
                 .slice(at, tail)
                 .split(|b| *b == b'.')
                 .filter(|o| (1..=3).contains(&o.len()) && o.iter().all(u8::is_ascii_digit))
                 .count();
-            let mapped =
-                octets == 4 && text.slice(at, tail).iter().filter(|b| **b == b'.').count() == 3;
+            let mapped = octets == 4 && text.slice(at, tail).iter().filter(|b| **b == b'.').count() == 3;
             return (mapped && gap.is_some()).then_some(tail);
         }
         if digits.is_empty() || digits.len() > 4 {
@@ -231,9 +231,7 @@ fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
         }
         long += usize::from(digits.len() > 2);
         decimal &= digits.iter().all(u8::is_ascii_digit);
-        let value = digits.iter().fold(0, |value, b| {
-            value * 16 + char::from(*b).to_digit(16).unwrap_or(0)
-        });
+        let value = digits.iter().fold(0, |value, b| value * 16 + char::from(*b).to_digit(16).unwrap_or(0));
         *groups.get_mut(count)? = value;
         count += 1;
         at = stop;
@@ -259,8 +257,8 @@ fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
     }
     let first = groups.first().copied().unwrap_or(0);
     // What has been given out: global unicast, unique local, link-local, multicast, NAT64.
-    let given = gap != Some(0)
-        && matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf | 0xff00..=0xff0f | 0x64);
+    let given =
+        gap != Some(0) && matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf | 0xff00..=0xff0f | 0x64);
     // `::1` and `::` name nobody; `::abcd:1` is deprecated.
     let plain_clock = decimal && long == 0;
     (given && long > 0 && !plain_clock).then_some(end)
@@ -302,22 +300,12 @@ fn report_mac(scan: &mut Scan<'_>, start: usize, end: usize, digits: &[u8]) -> b
     let same = digits.iter().all(|b| Some(b) == digits.first());
     let decimal = digits.iter().all(u8::is_ascii_digit);
     // Counters and clocks have no letters; one address in three hundred has none either.
-    let clock = decimal
-        && digits
-            .chunks(2)
-            .all(|pair| pair.first().is_some_and(|b| *b < b'6'));
+    let clock = decimal && digits.chunks(2).all(|pair| pair.first().is_some_and(|b| *b < b'6'));
     let cue = scan.cue_before(Cue::Mac, start, 40).is_some();
     if same || (clock && !cue) {
         return false;
     }
-    scan.emit(
-        Kind::Mac,
-        start,
-        end,
-        if decimal && !cue { 0.7 } else { 0.95 },
-        true,
-        "hardware address",
-    );
+    scan.emit(Kind::Mac, start, end, if decimal && !cue { 0.7 } else { 0.95 }, true, "hardware address");
     true
 }
 
@@ -327,9 +315,7 @@ pub(crate) fn hardware_begins(text: &Text<'_>, start: usize) -> bool {
         && text.at(start + 5) == b'-'
         && text.at(start + 8) == b'-'
         && text.at(start + 14) == b'-')
-        || (text.at(start + 4) == b'.'
-            && text.at(start + 9) == b'.'
-            && is(text.at(start + 13), HEX))
+        || (text.at(start + 4) == b'.' && text.at(start + 9) == b'.' && is(text.at(start + 13), HEX))
 }
 
 /// A digit stands at `i`, which may begin a hardware address with dashes or dots. Gives where it ends.
@@ -351,8 +337,7 @@ pub(crate) fn dash(scan: &mut Scan<'_>, i: usize) -> usize {
     let Some(start) = i.checked_sub(2) else {
         return i + 1;
     };
-    if pair(start) && text.at(i + 3) == b'-' && pair(i + 1) && pair(i + 4) && mac(scan, start, b'-')
-    {
+    if pair(start) && text.at(i + 3) == b'-' && pair(i + 1) && pair(i + 4) && mac(scan, start, b'-') {
         return start + 17;
     }
     i + 1
@@ -364,24 +349,15 @@ pub(crate) fn dot(scan: &mut Scan<'_>, i: usize) -> usize {
     let Some(start) = i.checked_sub(4) else {
         return i + 1;
     };
-    let four = |at: usize| {
-        text.slice(at, at + 4).len() == 4 && text.slice(at, at + 4).iter().all(|b| is(*b, HEX))
-    };
+    let four = |at: usize| text.slice(at, at + 4).len() == 4 && text.slice(at, at + 4).iter().all(|b| is(*b, HEX));
     let (before, after) = (text.before(start), text.at(start + 14));
     if text.at(i + 5) != b'.' || !four(start) || !four(i + 1) || !four(i + 6) {
         return i + 1;
     }
-    let bounded = !is(before, WORD)
-        && before != b'.'
-        && !is(after, WORD)
-        && !(after == b'.' && is(text.at(start + 15), WORD))
-        && before != b'-';
-    let digits: Vec<u8> = text
-        .slice(start, start + 14)
-        .iter()
-        .copied()
-        .filter(|b| *b != b'.')
-        .collect();
+    let open_before = is(before, WORD) || matches!(before, b'.' | b'-');
+    let open_after = is(after, WORD) || after == b'.' && is(text.at(start + 15), WORD);
+    let bounded = !open_before && !open_after;
+    let digits: Vec<u8> = text.slice(start, start + 14).iter().copied().filter(|b| *b != b'.').collect();
     let letters = digits.iter().any(u8::is_ascii_alphabetic);
     let words = digits.iter().all(u8::is_ascii_alphabetic);
     let cue = scan.cue_before(Cue::Mac, start, 40).is_some();
@@ -445,12 +421,8 @@ mod tests {
             "2a02:6b8::",
             "2001:DB8:0:0:8:800:200C:417A",
         ] {
-            for text in [
-                format!("from {ip} port"),
-                format!("[{ip}]:443"),
-                format!("addr={ip}, x"),
-                format!("{ip}/64"),
-            ] {
+            for text in [format!("from {ip} port"), format!("[{ip}]:443"), format!("addr={ip}, x"), format!("{ip}/64")]
+            {
                 assert_eq!(one(&text, "IPV6"), ip, "{text}");
             }
         }
@@ -485,13 +457,9 @@ mod tests {
             assert_eq!(one(&format!("hwaddr {mac} up"), "MAC"), mac);
             assert_eq!(one(&format!("to {mac}."), "MAC"), mac);
         }
-        for text in [
-            "00:00:00:00:00:00",
-            "ff:ff:ff:ff:ff:ff",
-            "02:1b:44:ce:9a:01:77",
-            "02-1B-44-CE-9A",
-            "1021b.44ce.9a01",
-        ] {
+        for text in
+            ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:1b:44:ce:9a:01:77", "02-1B-44-CE-9A", "1021b.44ce.9a01"]
+        {
             nothing(text);
         }
     }

@@ -31,13 +31,9 @@ const SPAN: usize = 8;
 fn joint(text: &Text<'_>, end: usize) -> Option<(u8, usize)> {
     let (first, second) = (text.at(end), text.at(end + 1));
     match first {
-        b' ' | b'-' | b'.' | b'/' | b'(' | b')' if second.is_ascii_digit() => {
-            Some((first, end + 1))
-        }
+        b' ' | b'-' | b'.' | b'/' | b'(' | b')' if second.is_ascii_digit() => Some((first, end + 1)),
         b' ' | b'-' if second == b'(' && text.at(end + 2).is_ascii_digit() => Some((b'(', end + 2)),
-        b')' if matches!(second, b' ' | b'-') && text.at(end + 2).is_ascii_digit() => {
-            Some((b')', end + 2))
-        }
+        b')' if matches!(second, b' ' | b'-') && text.at(end + 2).is_ascii_digit() => Some((b')', end + 2)),
         _ => None,
     }
 }
@@ -66,11 +62,7 @@ pub(crate) fn at(scan: &mut Scan<'_>, i: usize) -> usize {
         }
         let end = scan.text.run(start, DIGIT);
         let next = joint(&scan.text, end);
-        groups.push(Group {
-            start,
-            end,
-            joint: next.map_or(0, |(joint, _)| joint),
-        });
+        groups.push(Group { start, end, joint: next.map_or(0, |(joint, _)| joint) });
         let Some((_, next)) = next else {
             break;
         };
@@ -81,26 +73,16 @@ pub(crate) fn at(scan: &mut Scan<'_>, i: usize) -> usize {
         start = next;
     }
     let mut end = groups.last().map_or(i + 1, |group| group.end);
-    let last = if groups.len() == BATCH {
-        BATCH - SPAN
-    } else {
-        groups.len()
-    };
+    let last = if groups.len() == BATCH { BATCH - SPAN } else { groups.len() };
     let mut n = 0;
     while n < last {
         scan.text.tick(1);
         let rest = groups.get(n..).unwrap_or_default();
-        let joint_before = n
-            .checked_sub(1)
-            .and_then(|n| groups.get(n))
-            .map_or(0, |group| group.joint);
+        let joint_before = n.checked_sub(1).and_then(|n| groups.get(n)).map_or(0, |group| group.joint);
         n += value(scan, rest, joint_before).max(1);
     }
     if let Some(resume) = resume {
-        end = groups
-            .get(n)
-            .map_or(resume, |group| group.start)
-            .max(resume);
+        end = groups.get(n).map_or(resume, |group| group.start).max(resume);
     }
     scan.groups = groups;
     end.max(i + 1)
@@ -126,24 +108,13 @@ pub(crate) fn shaped(groups: &[Group], lengths: &[usize], joints: &[u8]) -> bool
         return false;
     };
     let inner = taken.len() - 1;
-    taken
-        .iter()
-        .zip(lengths)
-        .all(|(group, length)| group.len() == *length)
-        && taken
-            .iter()
-            .take(inner)
-            .all(|group| group.joint == first.joint)
+    taken.iter().zip(lengths).all(|(group, length)| group.len() == *length)
+        && taken.iter().take(inner).all(|group| group.joint == first.joint)
         && (inner == 0 || joints.contains(&first.joint))
 }
 
 /// The digits of the first `count` groups, at most 24.
-pub(crate) fn digits<'b>(
-    text: &Text<'_>,
-    groups: &[Group],
-    count: usize,
-    buffer: &'b mut [u8; 24],
-) -> &'b [u8] {
+pub(crate) fn digits<'b>(text: &Text<'_>, groups: &[Group], count: usize, buffer: &'b mut [u8; 24]) -> &'b [u8] {
     let mut length = 0;
     for group in groups.iter().take(count) {
         for byte in text.slice(group.start, group.end).iter().take(24) {
@@ -160,9 +131,9 @@ pub(crate) fn digits<'b>(
 /// Nothing behind the last of `count` groups goes on with it: no letter, and no dash or dot with more digits.
 pub(crate) fn ends(text: &Text<'_>, groups: &[Group], count: usize) -> bool {
     groups.get(count.wrapping_sub(1)).is_some_and(|last| {
-        !is(text.at(last.end), WORD)
-            && !matches!(last.joint, b'-' | b'.')
-            && !(text.at(last.end) == b'-' && is(text.at(last.end + 1), ALPHA))
+        let after = text.at(last.end);
+        let goes_on = matches!(last.joint, b'-' | b'.') || after == b'-' && is(text.at(last.end + 1), ALPHA);
+        !is(after, WORD) && !goes_on
     })
 }
 
@@ -181,10 +152,7 @@ pub(crate) fn word_before(text: &Text<'_>, at: usize) -> ([u8; 24], usize, usize
     let mut end = at;
     while end > 0
         && at - end < 5
-        && matches!(
-            text.at(end - 1),
-            b' ' | b'"' | b'\'' | b'=' | b':' | b'(' | b'[' | b'\\' | b'>' | b'#'
-        )
+        && matches!(text.at(end - 1), b' ' | b'"' | b'\'' | b'=' | b':' | b'(' | b'[' | b'\\' | b'>' | b'#')
     {
         end -= 1;
     }

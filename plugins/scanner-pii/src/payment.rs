@@ -58,10 +58,7 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let count = if (12..=19).contains(&first.len()) {
         1
     } else {
-        SHAPES
-            .iter()
-            .find(|shape| shaped(groups, shape, b" -"))?
-            .len()
+        SHAPES.iter().find(|shape| shaped(groups, shape, b" -"))?.len()
     };
     if !begins(text, groups, joint_before) || !ends(text, groups, count) {
         return None;
@@ -81,26 +78,14 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
         }
     }
     let end = groups.get(count - 1)?.end;
-    scan.emit(
-        Kind::CreditCard,
-        first.start,
-        end,
-        if cue { 0.99 } else { 0.95 },
-        true,
-        "card issuer and luhn",
-    );
+    scan.emit(Kind::CreditCard, first.start, end, if cue { 0.99 } else { 0.95 }, true, "card issuer and luhn");
     Some(count)
 }
 
 /// Whether an issuer has numbers that begin so and are as long, and whether it is one whose ranges are so wide that
 /// chance meets them.
 fn issuer(number: &[u8]) -> (bool, bool) {
-    let head = |n: usize| {
-        number
-            .iter()
-            .take(n)
-            .fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
-    };
+    let head = |n: usize| number.iter().take(n).fold(0_u32, |value, digit| value * 10 + u32::from(*digit));
     let (two, three, four) = (head(2), head(3), head(4));
     let length = number.len();
     let known = match (two, three, four) {
@@ -231,16 +216,10 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
 pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
     let text = &scan.text;
     let start = i.checked_sub(2)?;
-    if !is(text.at(i + 1), crate::text::DIGIT)
-        || !is(text.at(start), crate::text::ALPHA)
-        || !text.starts_word(start)
-    {
+    if !is(text.at(i + 1), crate::text::DIGIT) || !is(text.at(start), crate::text::ALPHA) || !text.starts_word(start) {
         return None;
     }
-    let country = [
-        text.at(start).to_ascii_uppercase(),
-        text.at(start + 1).to_ascii_uppercase(),
-    ];
+    let country = [text.at(start).to_ascii_uppercase(), text.at(start + 1).to_ascii_uppercase()];
     let length = COUNTRIES.iter().find(|(code, _)| **code == country)?.1;
     let lower = text.at(start).is_ascii_lowercase();
     // Characters with single blanks or dashes between groups.
@@ -261,12 +240,7 @@ pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
             }
             taken += 1;
             at += 1;
-        } else if taken >= 4
-            && matches!(byte, b' ' | b'-')
-            && byte == joint
-            && is(text.at(at + 1), ALNUM)
-            && !lower
-        {
+        } else if taken >= 4 && matches!(byte, b' ' | b'-') && byte == joint && is(text.at(at + 1), ALNUM) && !lower {
             at += 1;
         } else {
             return None;
@@ -287,9 +261,7 @@ pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
 fn fold(remainder: u32, byte: u8) -> u32 {
     match byte {
         b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
-        _ => {
-            (remainder * 100 + u32::from(byte.to_ascii_uppercase().saturating_sub(b'A')) + 10) % 97
-        }
+        _ => (remainder * 100 + u32::from(byte.to_ascii_uppercase().saturating_sub(b'A')) + 10) % 97,
     }
 }
 

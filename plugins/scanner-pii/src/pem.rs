@@ -19,9 +19,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     };
     let name = label.get(..dashes).unwrap_or_default();
-    let private = name
-        .windows(11)
-        .any(|w| w.eq_ignore_ascii_case(b"PRIVATE KEY"));
+    let private = name.windows(11).any(|w| w.eq_ignore_ascii_case(b"PRIVATE KEY"));
     if !private || name.contains(&b'\n') {
         return;
     }
@@ -37,14 +35,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
             // The line end of the last line, where it is escaped, is a part of the value that holds the key.
             Some(close) => {
                 let stop = at + 9 + close + 5;
-                (
-                    stop + if text.slice(stop, stop + 2) == b"\\n" {
-                        2
-                    } else {
-                        0
-                    },
-                    true,
-                )
+                (stop + if text.slice(stop, stop + 2) == b"\\n" { 2 } else { 0 }, true)
             }
             None => (at, false),
         }
@@ -65,21 +56,10 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         }
     }
     let mut stop = stop;
-    while !whole
-        && stop > start
-        && !text.at(stop - 1).is_ascii_alphanumeric()
-        && text.at(stop - 1) != b'='
-    {
+    while !whole && stop > start && !text.at(stop - 1).is_ascii_alphanumeric() && text.at(stop - 1) != b'=' {
         stop -= 1;
     }
-    scan.emit(
-        Kind::PrivateKey,
-        start,
-        stop,
-        if whole { 0.99 } else { 0.9 },
-        whole,
-        "pem private key",
-    );
+    scan.emit(Kind::PrivateKey, start, stop, if whole { 0.99 } else { 0.9 }, whole, "pem private key");
 }
 
 #[cfg(test)]
@@ -89,12 +69,7 @@ mod tests {
     #[test]
     fn blocks_in_each_form() {
         let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj".repeat(3);
-        for label in [
-            "PRIVATE KEY",
-            "RSA PRIVATE KEY",
-            "ENCRYPTED PRIVATE KEY",
-            "OPENSSH PRIVATE KEY",
-        ] {
+        for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"] {
             for line in ["\n", "\\n", "\r\n"] {
                 let key = format!("-----BEGIN {label}-----{line}{body}{line}-----END {label}-----");
                 assert_eq!(one(&format!("key: \"{key}\" x"), "PRIVATE_KEY"), key);
@@ -106,9 +81,7 @@ mod tests {
 
     #[test]
     fn public_parts_stay() {
-        nothing(
-            "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA\n-----END CERTIFICATE-----",
-        );
+        nothing("-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA\n-----END CERTIFICATE-----");
         nothing("a file with -----BEGIN PRIVATE KEY----- in it");
     }
 }

@@ -329,14 +329,12 @@ const NO_NAMES: &[&str] = &[
 ];
 
 const PARTICLES: &[&str] = &[
-    "van", "von", "de", "der", "den", "di", "da", "del", "della", "la", "le", "du", "dos", "bin",
-    "al", "ten", "ter", "zu",
+    "van", "von", "de", "der", "den", "di", "da", "del", "della", "la", "le", "du", "dos", "bin", "al", "ten", "ter",
+    "zu",
 ];
 
 /// Titles that belong to no name.
-const TITLES: &[&str] = &[
-    "mr", "mrs", "ms", "miss", "dr", "prof", "sir", "herr", "frau", "mme", "m",
-];
+const TITLES: &[&str] = &["mr", "mrs", "ms", "miss", "dr", "prof", "sir", "herr", "frau", "mme", "m"];
 
 /// The most words of a name.
 const WORDS: usize = 4;
@@ -371,8 +369,7 @@ fn name(scan: &Scan<'_>, at: usize) -> Option<(usize, usize, usize)> {
         let capital = first.is_some_and(char::is_uppercase);
         let acronym = word.len() > 2 && !word.chars().any(char::is_lowercase);
         if words == 0 && TITLES.contains(&lower.as_str()) {
-            let skip =
-                word.len() + usize::from(word_text.get(word.len()..word.len() + 1) == Some("."));
+            let skip = word.len() + usize::from(word_text.get(word.len()..word.len() + 1) == Some("."));
             if word_text.get(skip..skip + 1) != Some(" ") {
                 return None;
             }
@@ -380,12 +377,7 @@ fn name(scan: &Scan<'_>, at: usize) -> Option<(usize, usize, usize)> {
             start = at + offset;
             continue;
         }
-        if !particle
-            && (!capital
-                || acronym
-                || NO_NAMES.contains(&lower.as_str())
-                || (word.len() < 2 && !initial))
-        {
+        if !particle && (!capital || acronym || NO_NAMES.contains(&lower.as_str()) || (word.len() < 2 && !initial)) {
             // A capital word of the trade makes a product of the words before it.
             if capital && words > 0 && NO_NAMES.contains(&lower.as_str()) {
                 return None;
@@ -424,14 +416,7 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
     {
         return;
     }
-    scan.emit(
-        Kind::Person,
-        start,
-        end,
-        if words > 1 { 0.8 } else { 0.6 },
-        false,
-        "name behind a cue",
-    );
+    scan.emit(Kind::Person, start, end, if words > 1 { 0.8 } else { 0.6 }, false, "name behind a cue");
 }
 
 /// The value of a field for names. Where the field is `name` alone, only two words and more are somebody's.
@@ -446,20 +431,10 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value, any: bool) {
     let whole = if found.quoted {
         end == found.end
     } else {
-        matches!(
-            next,
-            b'\n' | b'\r' | 0 | b',' | b';' | b'|' | b'\t' | b' ' | b')' | b'&'
-        )
+        matches!(next, b'\n' | b'\r' | 0 | b',' | b';' | b'|' | b'\t' | b' ' | b')' | b'&')
     };
-    if whole && words >= 1 + usize::from(any) {
-        scan.emit(
-            Kind::Person,
-            start,
-            end,
-            if words > 1 { 0.85 } else { 0.6 },
-            false,
-            "field of a name",
-        );
+    if whole && words > usize::from(any) {
+        scan.emit(Kind::Person, start, end, if words > 1 { 0.85 } else { 0.6 }, false, "field of a name");
     }
 }
 

@@ -229,9 +229,7 @@ fn international(number: &[u8]) -> bool {
 /// Area code and exchange as the North American plan gives them.
 fn north_american(national: &[u8]) -> bool {
     match national {
-        [a, b, c, d, ..] => {
-            national.len() == 10 && *a >= 2 && *b < 9 && *d >= 2 && (b, c) != (&1, &1)
-        }
+        [a, b, c, d, ..] => national.len() == 10 && *a >= 2 && *b < 9 && *d >= 2 && (b, c) != (&1, &1),
         _ => false,
     }
 }
@@ -241,15 +239,9 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let first = groups.first()?;
     let text = &scan.text;
     let before = text.before(first.start);
-    let plus = before == b'+'
-        || before == b'(' && first.start >= 2 && text.before(first.start - 1) == b'+';
+    let plus = before == b'+' || before == b'(' && first.start >= 2 && text.before(first.start - 1) == b'+';
     if plus {
-        return with_code(
-            scan,
-            groups,
-            0,
-            first.start - if before == b'+' { 1 } else { 2 },
-        );
+        return with_code(scan, groups, 0, first.start - if before == b'+' { 1 } else { 2 });
     }
     if joint_before != 0 && joint_before != b' ' && joint_before != b'/'
         || before == b'.'
@@ -260,13 +252,13 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let phone = scan.cue_before(Cue::Phone, first.start, 24).is_some();
     let call = scan.cue_before(Cue::Call, first.start, 36).is_some();
     let zeros = text.slice(first.start, first.start + 2) == b"00" && first.len() != 1;
+    let spelled = phone || call || (groups.len() > 2 && (4..=6).contains(&first.len()));
     if zeros
+        && spelled
         && text.at(first.start + 2) != b'0'
-        && (phone || call || (groups.len() > 2 && (4..=6).contains(&first.len())))
+        && let Some(count) = with_code(scan, groups, 2, first.start)
     {
-        if let Some(count) = with_code(scan, groups, 2, first.start) {
-            return Some(count);
-        }
+        return Some(count);
     }
     national(scan, groups, joint_before, phone, call)
 }
@@ -308,35 +300,20 @@ const CLEAR: &[(&[usize], &[u8])] = &[
     (&[2, 2, 2, 2, 2], b" ."),
 ];
 
-fn national(
-    scan: &mut Scan<'_>,
-    groups: &[Group],
-    joint_before: u8,
-    phone: bool,
-    call: bool,
-) -> Option<usize> {
+fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool, call: bool) -> Option<usize> {
     let first = groups.first()?;
     let text = &scan.text;
     let mut buffer = [0; 24];
     let bracket = text.before(first.start) == b'(' && first.joint == b')';
-    let start = if bracket {
-        first.start - 1
-    } else {
-        first.start
-    };
+    let start = if bracket { first.start - 1 } else { first.start };
     // North America: (212) 555-0100, 212-555-0100, 212.555.0100, 1-212-555-0100.
     let lead = usize::from(
-        first.len() == 1
-            && text.at(first.start) == b'1'
-            && matches!(first.joint, b'-' | b'.' | b' ' | b'('),
+        first.len() == 1 && text.at(first.start) == b'1' && matches!(first.joint, b'-' | b'.' | b' ' | b'('),
     );
     let rest = groups.get(lead..).unwrap_or_default();
     let lengths = matches!(rest, [a, b, c, ..] if a.len() == 3 && b.len() == 3 && c.len() == 4);
     if lengths && let [a, b, ..] = rest {
-        let dashed = matches!(
-            (a.joint, b.joint),
-            (b'-', b'-') | (b'.', b'.') | (b')', b'-' | b'.' | b' ')
-        );
+        let dashed = matches!((a.joint, b.joint), (b'-', b'-') | (b'.', b'.') | (b')', b'-' | b'.' | b' '));
         let spaced = (a.joint, b.joint) == (b' ', b' ') || (a.joint, b.joint) == (b' ', b'-');
         let count = lead + 3;
         let number = digits(text, rest, 3, &mut buffer);
@@ -368,10 +345,10 @@ fn national(
             }
         }
     }
-    if !phone && !(call && groups.len() > 1) {
-        return None;
+    if phone || call && groups.len() > 1 {
+        return behind_cue(scan, groups, start, phone);
     }
-    behind_cue(scan, groups, start, phone)
+    None
 }
 
 /// No row of pairs goes on before or behind, as in dumps.
@@ -380,8 +357,7 @@ fn alone(scan: &Scan<'_>, groups: &[Group], count: usize) -> bool {
     let (Some(first), Some(last)) = (groups.first(), groups.get(count - 1)) else {
         return false;
     };
-    let pair =
-        |at: usize| is(text.at(at), HEX) && is(text.at(at + 1), HEX) && !is(text.at(at + 2), WORD);
+    let pair = |at: usize| is(text.at(at), HEX) && is(text.at(at + 1), HEX) && !is(text.at(at + 2), WORD);
     let before = text.before(first.start) == b' ' && first.start >= 3 && pair(first.start - 3);
     let behind = text.at(last.end) == b' ' && pair(last.end + 1);
     !before && !behind
@@ -403,8 +379,7 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
             return None;
         }
         let least = if count == 1 { 9 } else { 7 };
-        if number.len() >= least && !is(text.at(end.end), WORD) && !matches!(end.joint, b'-' | b'.')
-        {
+        if number.len() >= least && !is(text.at(end.end), WORD) && !matches!(end.joint, b'-' | b'.') {
             best = Some((count, end.end));
         }
         if end.joint == 0 {
@@ -413,9 +388,8 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
     }
     let (count, end) = best?;
     let first = groups.first()?;
-    let year = first.len() == 4
-        && matches!(text.slice(first.start, first.start + 2), b"19" | b"20")
-        && first.joint == b'-';
+    let year =
+        first.len() == 4 && matches!(text.slice(first.start, first.start + 2), b"19" | b"20") && first.joint == b'-';
     if year || (count == 1 && !phone) {
         return None;
     }
@@ -430,21 +404,10 @@ pub(crate) fn encoded_plus(scan: &mut Scan<'_>, at: usize) {
     if is(text.at(end), WORD) || end - at > MAX_DIGITS {
         return;
     }
-    let group = Group {
-        start: at,
-        end,
-        joint: 0,
-    };
+    let group = Group { start: at, end, joint: 0 };
     let mut buffer = [0; 24];
     if international(digits(text, &[group], 1, &mut buffer)) {
-        scan.emit(
-            Kind::Phone,
-            at - 3,
-            end,
-            0.97,
-            true,
-            "encoded international number",
-        );
+        scan.emit(Kind::Phone, at - 3, end, 0.97, true, "encoded international number");
     }
 }
 
@@ -468,11 +431,7 @@ mod tests {
             "+81 3-1202-2265",
             "+971 4 123 4567",
         ] {
-            for text in [
-                format!("call {phone}, x"),
-                format!("\"p\":\"{phone}\""),
-                format!("p={phone}\n"),
-            ] {
+            for text in [format!("call {phone}, x"), format!("\"p\":\"{phone}\""), format!("p={phone}\n")] {
                 assert_eq!(one(&text, "PHONE"), phone, "{text}");
             }
         }
@@ -482,14 +441,9 @@ mod tests {
 
     #[test]
     fn national_numbers() {
-        for phone in [
-            "(212) 555-0187",
-            "212-555-0187",
-            "212.555.0187",
-            "1-800-555-0187",
-            "020 7946 0958",
-            "01 23 45 67 89",
-        ] {
+        for phone in
+            ["(212) 555-0187", "212-555-0187", "212.555.0187", "1-800-555-0187", "020 7946 0958", "01 23 45 67 89"]
+        {
             assert_eq!(one(&format!("at {phone}, x"), "PHONE"), phone);
         }
         assert_eq!(one("phone: 0301234567 x", "PHONE"), "0301234567");

@@ -30,12 +30,7 @@ fn fits(scan: &Scan<'_>, start: usize, end: usize) -> bool {
         || address.contains('@')
         || address.contains("0x")
         || address.contains('{');
-    digit
-        && words > 0
-        && blank
-        && !numeric
-        && !technical
-        && (8..=MAX_ADDRESS).contains(&address.len())
+    digit && words > 0 && blank && !numeric && !technical && (8..=MAX_ADDRESS).contains(&address.len())
 }
 
 /// Where the address that begins at `at` ends, in a sentence: at its end, or at a word that leads on.
@@ -44,9 +39,8 @@ fn sentence_end(scan: &Scan<'_>, at: usize) -> usize {
     let limit = text.floor(text.line_end(at).min(at + MAX_ADDRESS));
     let rest = text.part(at, limit);
     text.tick(rest.len());
-    let mut words = rest.char_indices().peekable();
     let mut end = rest.len();
-    while let Some((i, c)) = words.next() {
+    for (i, c) in rest.char_indices() {
         let next = rest.get(i + c.len_utf8()..).unwrap_or_default();
         let stop = match c {
             ';' | '"' | '(' | '<' | '|' | '!' | '?' => true,
@@ -54,25 +48,16 @@ fn sentence_end(scan: &Scan<'_>, at: usize) -> usize {
             '.' => {
                 let before = rest.get(..i).unwrap_or_default();
                 let word = before.rsplit([' ', ',']).next().unwrap_or_default();
-                let abbreviation = [
-                    "St", "Str", "str", "Ave", "Apt", "Rd", "Blvd", "Dr", "No", "Nr", "Ste", "Ln",
-                ]
-                .contains(&word)
+                let abbreviation = ["St", "Str", "str", "Ave", "Apt", "Rd", "Blvd", "Dr", "No", "Nr", "Ste", "Ln"]
+                    .contains(&word)
                     || word.ends_with("str");
                 !abbreviation && (next.is_empty() || next.starts_with([' ', '\n']))
             }
             ',' => {
                 // A comma leads on in an address before a capital or a number.
                 // Behind the number of a house the street may be written small.
-                let house = rest
-                    .get(..i)
-                    .unwrap_or_default()
-                    .bytes()
-                    .all(|b| b.is_ascii_digit());
-                !house
-                    && !next
-                        .trim_start()
-                        .starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
+                let house = rest.get(..i).unwrap_or_default().bytes().all(|b| b.is_ascii_digit());
+                !house && !next.trim_start().starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
             }
             ' ' => {
                 let word = next.split([' ', ',', '.']).next().unwrap_or_default();
@@ -113,12 +98,7 @@ pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
     let first = scan.text.part(at, stop).chars().next();
     // In a sentence an address begins with its number or a capital, and its number stands early.
     let begins = first.is_some_and(|c| c.is_ascii_digit() || c.is_uppercase());
-    let early = scan
-        .text
-        .slice(at, stop)
-        .iter()
-        .take(40)
-        .any(u8::is_ascii_digit);
+    let early = scan.text.slice(at, stop).iter().take(40).any(u8::is_ascii_digit);
     if begins && early && fits(scan, at, stop) {
         scan.place_done = stop;
         scan.emit(Kind::Address, at, stop, 0.7, false, "address behind a cue");
@@ -126,41 +106,25 @@ pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
 }
 
 /// The value of a field for postal addresses.
-pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
-    if found.join == Join::Blank {
+pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
+    // "Source Network Address: …"
+    let (word, length, _) = crate::numbers::word_before(&scan.text, name_start);
+    let qualified = crate::classify::is_technical(word.get(..length).unwrap_or_default());
+    if found.join == Join::Blank || scan.text.before(name_start) == b' ' && qualified {
         return;
     }
     let text = &scan.text;
     let end = if found.quoted {
         found.end
     } else {
-        let line = text.floor(
-            text.line_end(found.start)
-                .min(found.start + MAX_ADDRESS + 8),
-        );
+        let line = text.floor(text.line_end(found.start).min(found.start + MAX_ADDRESS + 8));
         let rest = text.part(found.start, line);
         // The next field begins behind two blanks, a tab or a bar.
-        let stop = ["  ", "\t", "|", ";", "\""]
-            .iter()
-            .filter_map(|stop| rest.find(stop))
-            .min()
-            .unwrap_or(rest.len());
-        found.start
-            + rest
-                .get(..stop)
-                .unwrap_or_default()
-                .trim_end_matches([' ', '.', ','])
-                .len()
+        let stop = ["  ", "\t", "|", ";", "\""].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len());
+        found.start + rest.get(..stop).unwrap_or_default().trim_end_matches([' ', '.', ',']).len()
     };
     if fits(scan, found.start, end) {
-        scan.emit(
-            Kind::Address,
-            found.start,
-            end,
-            0.85,
-            false,
-            "field of an address",
-        );
+        scan.emit(Kind::Address, found.start, end, 0.85, false, "field of an address");
     }
 }
 
@@ -171,22 +135,10 @@ mod tests {
     #[test]
     fn addresses() {
         for (text, address) in [
-            (
-                "\"address\":\"12 Elm Road, Springfield, IL 62704\"",
-                "12 Elm Road, Springfield, IL 62704",
-            ),
-            (
-                "Address:   7 rue Cler, 75007 Paris\n",
-                "7 rue Cler, 75007 Paris",
-            ),
-            (
-                "she lives at 221 Baker Street, London. Then",
-                "221 Baker Street, London",
-            ),
-            (
-                "ship to Hauptstr. 5, 10115 Berlin, attention",
-                "Hauptstr. 5, 10115 Berlin",
-            ),
+            ("\"address\":\"12 Elm Road, Springfield, IL 62704\"", "12 Elm Road, Springfield, IL 62704"),
+            ("Address:   7 rue Cler, 75007 Paris\n", "7 rue Cler, 75007 Paris"),
+            ("she lives at 221 Baker Street, London. Then", "221 Baker Street, London"),
+            ("ship to Hauptstr. 5, 10115 Berlin, attention", "Hauptstr. 5, 10115 Berlin"),
             ("home_address=12 Elm Road; x", "12 Elm Road"),
         ] {
             assert_eq!(one(text, "ADDRESS"), address, "{text}");
@@ -201,6 +153,7 @@ mod tests {
             "ip_address: Foo 12 Bar",
             "located at line 12",
             "ship to production",
+            "Source Network Address: 10.0.0.x Source Port 12",
         ] {
             nothing(text);
         }

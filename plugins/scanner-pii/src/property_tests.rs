@@ -19,8 +19,7 @@ fn planted() -> impl Strategy<Value = (Kind, String)> {
         "xoxb-[0-9]{12}-[0-9]{13}-[a-zA-Z]{20}Qz7b".prop_map(|key| (Kind::SlackToken, key)),
         "\\+4479[0-9]{8}".prop_map(|phone| (Kind::Phone, phone)),
         "[2-5][0-9]{2}-[1-9][0-9]-[1-9][0-9]{3}".prop_map(|ssn| (Kind::UsSsn, ssn)),
-        "[0-9a-f]{2}:[0-9a-f]{2}:a[0-9a-f]:[0-9a-f]{2}:[0-9a-f]{2}:[0-9]f"
-            .prop_map(|mac| (Kind::Mac, mac)),
+        "[0-9a-f]{2}:[0-9a-f]{2}:a[0-9a-f]:[0-9a-f]{2}:[0-9a-f]{2}:[0-9]f".prop_map(|mac| (Kind::Mac, mac)),
     ]
 }
 
@@ -54,11 +53,7 @@ fn around() -> impl Strategy<Value = (&'static str, &'static str)> {
 }
 
 fn noise() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[ a-zé=:,.\"'\\n]{0,40}",
-        "\\PC{0,30}",
-        Just("2025-01-02T03:04:05Z INFO x ".to_owned())
-    ]
+    prop_oneof!["[ a-zé=:,.\"'\\n]{0,40}", "\\PC{0,30}", Just("2025-01-02T03:04:05Z INFO x ".to_owned())]
 }
 
 /// Values that look like one but are not.
@@ -158,11 +153,7 @@ proptest! {
 
 #[test]
 fn a_value_at_the_end_of_a_window_is_reported_to_the_end() {
-    for text in [
-        "password=Kestrel8",
-        "Authorization: Bearer aB3dE6gH9jK2mN5p",
-        "token: \"a1b2c3d4e5f6a7b8",
-    ] {
+    for text in ["password=Kestrel8", "Authorization: Bearer aB3dE6gH9jK2mN5p", "token: \"a1b2c3d4e5f6a7b8"] {
         let found = SCANNER.scan(text, false, true);
         assert_eq!(found.len(), 1, "{text}");
         assert_eq!(found[0].end, text.len(), "{text}");

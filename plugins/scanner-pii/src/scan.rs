@@ -6,8 +6,8 @@ use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
 use crate::text::{DIGIT, HEX, Text, is};
 use crate::{
-    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone,
-    places, sql, url, users, vendors,
+    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, sql, url,
+    users, vendors,
 };
 
 /// One window being scanned.
@@ -99,6 +99,8 @@ impl<'a> Scan<'a> {
             Start::Insert => sql::insert(self, end),
             Start::CurlUser => auth::curl_user(self, end),
             Start::Secret => assign::bare_secret(self, end),
+            Start::MysqlPassword => auth::mysql_password(self, end),
+            Start::OracleThin => url::oracle_thin(self, end),
         }
     }
 
@@ -136,11 +138,7 @@ impl<'a> Scan<'a> {
 
     /// How many names have led to a value that ends at `end`: names inside a long value are not looked at for ever.
     pub(crate) fn value_again(&mut self, end: usize) -> usize {
-        let count = if self.value.0 == end {
-            self.value.1 + 1
-        } else {
-            1
-        };
+        let count = if self.value.0 == end { self.value.1 + 1 } else { 1 };
         self.value = (end, count);
         count
     }
@@ -157,14 +155,7 @@ impl<'a> Scan<'a> {
     ) {
         let whole = self.text.str();
         if start < end && whole.is_char_boundary(start) && whole.is_char_boundary(end) {
-            self.out.push(Finding {
-                kind,
-                start,
-                end,
-                confidence,
-                validated,
-                detector,
-            });
+            self.out.push(Finding { kind, start, end, confidence, validated, detector });
         }
     }
 
@@ -186,11 +177,9 @@ impl<'a> Scan<'a> {
     pub(crate) fn finish(self) -> Vec<Finding> {
         let mut out = self.out;
         let rank = |f: &Finding| {
-            let specific = !matches!(
-                f.kind,
-                Kind::GenericSecret | Kind::Password | Kind::ConnectionString | Kind::BearerToken
-            );
-            (f.validated, specific)
+            let specific =
+                !matches!(f.kind, Kind::GenericSecret | Kind::Password | Kind::ConnectionString | Kind::BearerToken);
+            (specific, f.validated)
         };
         out.sort_by(|a, b| {
             (a.start, std::cmp::Reverse(a.end))

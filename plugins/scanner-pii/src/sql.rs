@@ -105,13 +105,7 @@ fn row(scan: &mut Scan<'_>, columns: &[Column], mut at: usize, line: usize) -> u
             end += 1;
         }
         scan.text.tick(end - at);
-        let value = Value {
-            start,
-            end,
-            quoted: true,
-            join: Join::Other,
-            spaced: false,
-        };
+        let value = Value { start, end, quoted: true, join: Join::Other, spaced: false };
         match column {
             Column::Field(class) if quoted => assign::field(scan, *class, start, value),
             Column::Passport if quoted && ids::is_passport(scan.text.slice(start, end)) => {
@@ -138,12 +132,7 @@ mod tests {
         let found = all(text);
         assert_eq!(
             found,
-            [
-                ("PERSON", "Ada King"),
-                ("PERSON", "Jo O''Neil"),
-                ("DOB", "1990-01-02"),
-                ("PASSWORD", "Kestrel81!")
-            ]
+            [("PERSON", "Ada King"), ("PERSON", "Jo O''Neil"), ("DOB", "1990-01-02"), ("PASSWORD", "Kestrel81!")]
         );
     }
 }

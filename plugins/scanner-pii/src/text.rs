@@ -80,10 +80,7 @@ const fn class_of(b: u8) -> Class {
         c |= BARE;
     }
     if b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'+' | b'/' | b'=' | b'\n' | b'\r' | b' ' | b'\t' | b'\\' | b':' | b',' | b'"' | b'>'
-        )
+        || matches!(b, b'+' | b'/' | b'=' | b'\n' | b'\r' | b' ' | b'\t' | b'\\' | b':' | b',' | b'"' | b'>')
     {
         c |= PEM;
     }
@@ -177,9 +174,7 @@ impl<'a> Text<'a> {
 
     /// The bytes of a range, as far as the window has them.
     pub(crate) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
-        self.bytes()
-            .get(start..end.min(self.len()))
-            .unwrap_or_default()
+        self.bytes().get(start..end.min(self.len())).unwrap_or_default()
     }
 
     /// The characters of a range; empty where it is none.
@@ -189,14 +184,12 @@ impl<'a> Text<'a> {
 
     /// Whether `literal` (lower case) stands at `i` in any case.
     pub(crate) fn has(&self, i: usize, literal: &str) -> bool {
-        self.slice(i, i + literal.len())
-            .eq_ignore_ascii_case(literal.as_bytes())
+        self.slice(i, i + literal.len()).eq_ignore_ascii_case(literal.as_bytes())
     }
 
     /// Whether `literal` stands right before `i` in any case.
     pub(crate) fn has_before(&self, i: usize, literal: &str) -> bool {
-        i.checked_sub(literal.len())
-            .is_some_and(|start| self.has(start, literal))
+        i.checked_sub(literal.len()).is_some_and(|start| self.has(start, literal))
     }
 
     /// Where the run of `class` that begins at `i` ends.
@@ -210,10 +203,7 @@ impl<'a> Text<'a> {
             return end;
         }
         let rest = self.bytes().get(i..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|b| !is(*b, class))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|b| !is(*b, class)).unwrap_or(rest.len());
         self.tick(length + 1);
         let end = i + length;
         if let Some(memo) = memo {

@@ -17,20 +17,11 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     let mut limit = text.run(end, AUTHORITY);
     // A slash in a password that nobody encoded: behind it stands an at sign and a host, before it a colon.
     let authority = text.slice(end, limit);
-    let mut ats = authority
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, b)| **b == b'@')
-        .map(|(i, _)| end + i);
+    let mut ats = authority.iter().enumerate().rev().filter(|(_, b)| **b == b'@').map(|(i, _)| end + i);
     let mut at = ats.next();
     if at.is_none() && text.at(limit) == b'/' && authority.contains(&b':') {
         let further = text.run(limit + 1, AUTHORITY);
-        let port = authority
-            .iter()
-            .rev()
-            .take_while(|b| b.is_ascii_digit())
-            .count();
+        let port = authority.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         let is_port = port > 0 && authority.iter().rev().nth(port) == Some(&b':');
         let rest = text.slice(limit, further.min(limit + 64));
         if !is_port && let Some(found) = rest.iter().rposition(|b| *b == b'@') {
@@ -69,14 +60,27 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     {
         return;
     }
-    scan.emit(
-        Kind::UrlCredentials,
-        end + colon + 1,
-        at,
-        0.95,
-        true,
-        "password in a url",
-    );
+    scan.emit(Kind::UrlCredentials, end + colon + 1, at, 0.95, true, "password in a url");
+}
+
+/// `jdbc:oracle:thin:` ends at `end`: `user/password@` may follow.
+pub(crate) fn oracle_thin(scan: &mut Scan<'_>, end: usize) {
+    let text = &scan.text;
+    let user = text.run(end, ALNUM);
+    if user == end || text.at(user) != b'/' {
+        return;
+    }
+    let stop = text.run(user + 1, AUTHORITY);
+    let secret = text.slice(user + 1, stop);
+    text.tick(secret.len());
+    if let Some(at) = secret.iter().rposition(|b| *b == b'@')
+        && at > 0
+        && !value::is_placeholder(secret.get(..at.min(256)).unwrap_or_default())
+    {
+        let at = user + 1 + at;
+        scan.authority_ats.push(at);
+        scan.emit(Kind::ConnectionString, user + 1, at, 0.95, true, "oracle connection string");
+    }
 }
 
 #[cfg(test)]
@@ -95,13 +99,7 @@ mod tests {
             assert_eq!(one(text, "URL_CREDENTIALS"), secret, "{text}");
         }
         let token = "a1b2c3d4e5f6a7b8c9d0e1f2";
-        assert_eq!(
-            one(
-                &format!("https://{token}@git.acme.com/x"),
-                "URL_CREDENTIALS"
-            ),
-            token
-        );
+        assert_eq!(one(&format!("https://{token}@git.acme.com/x"), "URL_CREDENTIALS"), token);
     }
 
     #[test]
@@ -109,9 +107,6 @@ mod tests {
         nothing("https://acme.com:8080/path");
         nothing("postgres://app:${PASSWORD}@db/x");
         nothing("ssh://git@acme.com/x.git");
-        assert_eq!(
-            all("https://acme.com:8080?mail=jo@acme.com"),
-            [("EMAIL", "jo@acme.com")]
-        );
+        assert_eq!(all("https://acme.com:8080?mail=jo@acme.com"), [("EMAIL", "jo@acme.com")]);
     }
 }

@@ -34,6 +34,9 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("alter role ", Cue::Sure),
     ("create role ", Cue::Sure),
     ("vpn user ", Cue::Sure),
+    ("account name: ", Cue::Sure),
+    ("account name:\t", Cue::Sure),
+    ("user name: ", Cue::Sure),
     ("ldap user ", Cue::Sure),
     ("access denied for user ", Cue::Sure),
     ("failed for user ", Cue::Sure),
@@ -251,16 +254,12 @@ fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
         end -= 1;
     }
     let name = text.slice(at, end);
-    if !(2..=MAX_NAME).contains(&name.len())
-        || !name.iter().any(u8::is_ascii_alphabetic)
-        || name.first() == Some(&b'-')
+    if !(2..=MAX_NAME).contains(&name.len()) || !name.iter().any(u8::is_ascii_alphabetic) || name.first() == Some(&b'-')
     {
         return None;
     }
     text.tick(name.len());
-    let nobody = NOBODY
-        .iter()
-        .any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
+    let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
     (!nobody && text.at(end) < 0x80 && text.at(end) != b'@').then_some(end)
 }
 
@@ -270,7 +269,7 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
     if is(text.before(start), WORD) {
         return;
     }
-    let mut at = end;
+    let mut at = text.run(end, BLANK);
     for word in [
         "user ",
         "invalid user ",
@@ -297,28 +296,16 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         Cue::Sure => true,
         Cue::Sudo => text.has(after, ": tty=") || text.has(after, ":  tty="),
         Cue::Maybe => {
-            let marked = text
-                .slice(at, stop)
-                .iter()
-                .any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
+            let marked = text.slice(at, stop).iter().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
             let digits_only_tail = text.slice(at, stop).iter().any(u8::is_ascii_alphabetic);
             (quoted && matches!(text.at(stop), b'"' | b'\'' | b'`' | b'\\'))
-                || (after > stop
-                    && VERBS.iter().any(|verb| text.has(after, verb))
-                    && digits_only_tail)
+                || (after > stop && VERBS.iter().any(|verb| text.has(after, verb)) && digits_only_tail)
                 || (marked && quoted)
         }
     };
     let capitalised = !quoted && cue == Cue::Maybe && text.at(at).is_ascii_uppercase();
     if fits && !capitalised {
-        scan.emit(
-            Kind::Username,
-            at,
-            stop,
-            if cue == Cue::Maybe { 0.7 } else { 0.9 },
-            false,
-            "account cue",
-        );
+        scan.emit(Kind::Username, at, stop, if cue == Cue::Maybe { 0.7 } else { 0.9 }, false, "account cue");
     }
 }
 
@@ -329,10 +316,8 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
     let windows = text.at(start) == b'\\';
     let upper = text.at(start + 1) == b'U';
     let before = text.before(start);
-    let rooted = windows
-        || !is(before, WORD) && before != b'.' && before != b'}'
-        || before == b':'
-        || text.after_escape(start);
+    let rooted =
+        windows || !is(before, WORD) && before != b'.' && before != b'}' || before == b':' || text.after_escape(start);
     let mac = text.has(start, "/users/");
     if !rooted || (mac && !upper) {
         return;
@@ -345,20 +330,8 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
         text.at(stop),
         b'/' | b'\\' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | 0 | b':' | b',' | b')' | b';' | b']'
     ) {
-        let folder = [
-            "linuxbrewer",
-            "shared",
-            "public",
-            "default",
-            "all",
-            "lost+found",
-            "linuxbrew",
-            "user",
-        ];
-        if !folder
-            .iter()
-            .any(|name| text.slice(at, stop).eq_ignore_ascii_case(name.as_bytes()))
-        {
+        let folder = ["linuxbrewer", "shared", "public", "default", "all", "lost+found", "linuxbrew", "user"];
+        if !folder.iter().any(|name| text.slice(at, stop).eq_ignore_ascii_case(name.as_bytes())) {
             scan.emit(Kind::Username, at, stop, 0.9, false, "home folder");
         }
     }
@@ -371,9 +344,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     }
     let text = &scan.text;
     // Credentials of a connection name a service, not somebody.
-    if scan
-        .cue_before(crate::literals::Cue::Connection, name_start, 120)
-        .is_some()
+    if scan.cue_before(crate::literals::Cue::Connection, name_start, 120).is_some()
         || crate::assign::in_query(scan, name_start) && text.has(name_start, "uid")
     {
         return;
@@ -382,26 +353,12 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         return;
     };
     let name = text.slice(found.start, stop);
-    let whole = stop == found.end
-        || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
+    let whole = stop == found.end || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
     let makeup = value::Makeup::of(name);
     let plain = makeup.upper == 0 || makeup.lower > 0;
     let random = name.len() >= 16 && makeup.digits > 4;
-    if whole
-        && plain
-        && !random
-        && is(text.at(found.start), ALPHA)
-        && !value::is_code(name)
-        && !value::is_state(name)
-    {
-        scan.emit(
-            Kind::Username,
-            found.start,
-            stop,
-            0.8,
-            false,
-            "field of an account",
-        );
+    if whole && plain && !random && is(text.at(found.start), ALPHA) && !value::is_code(name) && !value::is_state(name) {
+        scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
     }
 }
 
@@ -428,8 +385,7 @@ pub(crate) fn mention(scan: &mut Scan<'_>, at: usize) {
     let (word, length, _) = crate::numbers::word_before(text, at);
     let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
     let spoken = [
-        "hey", "hi", "hello", "cc", "ping", "thanks", "ask", "by", "to", "with", "from", "and",
-        "for", "assign", "fyi",
+        "hey", "hi", "hello", "cc", "ping", "thanks", "ask", "by", "to", "with", "from", "and", "for", "assign", "fyi",
     ];
     if !spoken.contains(&word) {
         return;
@@ -464,10 +420,7 @@ mod tests {
         ] {
             assert_eq!(one(text, "USERNAME"), "jdoe7", "{text}");
         }
-        assert_eq!(
-            found("10.1.2.3 - jdoe7 [10/Oct/2025:13:55:36 +0000]", "USERNAME"),
-            ["jdoe7"]
-        );
+        assert_eq!(found("10.1.2.3 - jdoe7 [10/Oct/2025:13:55:36 +0000]", "USERNAME"), ["jdoe7"]);
     }
 
     #[test]

@@ -78,12 +78,7 @@ impl Quotes {
 }
 
 /// The value that follows a name which ends at `end`.
-pub(crate) fn after(
-    text: &Text<'_>,
-    quotes: &mut Quotes,
-    name_start: usize,
-    end: usize,
-) -> Option<Value> {
+pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end: usize) -> Option<Value> {
     let mut i = end;
     // The name's own closing quote, with the backslash of an escaped one.
     let slashes = text.run_of(i, b'\\');
@@ -128,7 +123,9 @@ pub(crate) fn after(
         }
         b',' if quoted_name => {
             let next = text.run(i + 1, BLANK);
-            if matches!(text.at(next), b'"' | b'\'') {
+            // Arguments of a call; in a list of fields the next string is a name.
+            let argument = name_start >= 2 && matches!(text.at(name_start - 2), b'(' | b'[');
+            if argument && matches!(text.at(next), b'"' | b'\'') {
                 i += 1;
                 Join::Other
             } else {
@@ -139,15 +136,13 @@ pub(crate) fn after(
             i += 3;
             let close = text.line_end(i).min(i + 256);
             let end = text.slice(i, close).iter().position(|b| *b == b')')?;
-            return Some(Value {
-                start: i,
-                end: i + end,
-                quoted: true,
-                join: Join::Other,
-                spaced: false,
-            });
+            return Some(Value { start: i, end: i + end, quoted: true, join: Join::Other, spaced: false });
         }
         b'\n' | b'\r' | b' ' => return field_value(text, quotes, i),
+        _ if blanks && matches!(text.before(name_start), b'<' | b':') && element_end(text, i).is_some() => {
+            i = element_end(text, i).unwrap_or(i);
+            Join::Element
+        }
         _ if quoted_name && text.has(i, "value") => return field_value(text, quotes, i - 1),
         _ if blanks => Join::Blank,
         _ if quoted_name => return field_value(text, quotes, i),
@@ -156,15 +151,20 @@ pub(crate) fn after(
     value(text, quotes, i, join)
 }
 
+/// Behind the attributes of an element that go on at `i`, where it holds text.
+fn element_end(text: &Text<'_>, i: usize) -> Option<usize> {
+    let tag = text.slice(i, text.line_end(i).min(i + 200));
+    text.tick(tag.len());
+    let close = tag.iter().position(|b| matches!(b, b'>' | b'<'))?;
+    let attributes = tag.get(..close)?;
+    let closed = tag.get(close) == Some(&b'>') && attributes.contains(&b'=') && attributes.last() != Some(&b'/');
+    closed.then_some(i + close + 1)
+}
+
 /// `name: X` and `value: Y` as fields of their own, as lists of variables and XML attributes have them. `i` is behind X.
 fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> {
     let mut at = i;
-    while at < i + 40
-        && matches!(
-            text.at(at),
-            b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-'
-        )
-    {
+    while at < i + 40 && matches!(text.at(at), b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-') {
         at += 1;
     }
     text.tick(at - i);
@@ -175,9 +175,7 @@ fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> 
     while matches!(text.at(at), b'"' | b'\'' | b'\\' | b' ') && at < i + 64 {
         at += 1;
     }
-    matches!(text.at(at), b'=' | b':')
-        .then(|| value(text, quotes, at + 1, Join::Other))
-        .flatten()
+    matches!(text.at(at), b'=' | b':').then(|| value(text, quotes, at + 1, Join::Other)).flatten()
 }
 
 /// The value at `i`, behind the separator.
@@ -186,18 +184,10 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
     let spaced = start > i;
     if join == Join::Element {
         let end = quotes.close(text, start, b'<', false)?;
-        return Some(Value {
-            start,
-            end,
-            quoted: true,
-            join,
-            spaced,
-        });
+        return Some(Value { start, end, quoted: true, join, spaced });
     }
     // `@"…"`, `b'…'`, `u"…"`.
-    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r')
-        && matches!(text.at(start + 1), b'"' | b'\'')
-    {
+    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r') && matches!(text.at(start + 1), b'"' | b'\'') {
         start += 1;
     }
     let slashes = text.run_of(start, b'\\');
@@ -210,13 +200,7 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
             while escaped && end > open && text.at(end - 1) == b'\\' {
                 end -= 1;
             }
-            return Some(Value {
-                start: open,
-                end,
-                quoted: true,
-                join,
-                spaced,
-            });
+            return Some(Value { start: open, end, quoted: true, join, spaced });
         }
         start = open;
     } else if text.has(start, "%22") {
@@ -226,19 +210,9 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
     }
     let encoded = join == Join::Encoded;
     let (from, to, how) = quotes.bare;
-    let end = if how == encoded && from <= start && start < to {
-        to
-    } else {
-        bare_end(text, start, join)
-    };
+    let end = if how == encoded && from <= start && start < to { to } else { bare_end(text, start, join) };
     quotes.bare = (start, end, encoded);
-    Some(Value {
-        start,
-        end,
-        quoted: false,
-        join,
-        spaced,
-    })
+    Some(Value { start, end, quoted: false, join, spaced })
 }
 
 /// Where an unquoted value ends: at white space and quotes, at a separator behind which the next field begins, and
@@ -286,9 +260,7 @@ fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
     }
     let end = (i + 32).min(limit);
     let mut at = i;
-    while at < end
-        && (is(text.at(at), crate::text::KEY) || text.at(at) == b'[' || text.at(at) == b']')
-    {
+    while at < end && (is(text.at(at), crate::text::KEY) || text.at(at) == b'[' || text.at(at) == b']') {
         at += 1;
     }
     text.tick(at - i + 1);
@@ -301,17 +273,12 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     };
     let last = value.last().copied().unwrap_or(0);
-    let framed = matches!(
-        (first, last),
-        (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')')
-    );
+    let framed = matches!((first, last), (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')'));
     if framed && !value.iter().any(u8::is_ascii_digit) || first == b'<' && last == b'>' {
         return true;
     }
     // What is masked, and a variable's name.
-    let masked = value
-        .iter()
-        .all(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?'));
+    let masked = value.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?'));
     let variable = (first == b'$' && value.len() > 1)
         && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
         && !value.iter().any(u8::is_ascii_lowercase);
@@ -349,10 +316,9 @@ fn refers(rest: &[u8]) -> bool {
         0xe2 => &["\u{2022}", "\u{2026}"],
         _ => return false,
     };
-    needles.iter().any(|needle| {
-        rest.get(..needle.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes()))
-    })
+    needles
+        .iter()
+        .any(|needle| rest.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes())))
 }
 
 /// `[EMAIL-1]` and its like.
@@ -360,9 +326,7 @@ fn is_pseudonym(value: &[u8]) -> bool {
     value.first() == Some(&b'[')
         && value.last() == Some(&b']')
         && value.get(1).is_some_and(u8::is_ascii_uppercase)
-        && value.iter().all(|b| {
-            b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_')
-        })
+        && value.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_'))
 }
 
 /// States and types that a log or a schema puts behind such a name.
@@ -505,10 +469,7 @@ const STATES: &[&str] = &[
 
 /// Whether the value is a word that says how things stand.
 pub(crate) fn is_state(value: &[u8]) -> bool {
-    value.len() <= 16
-        && STATES
-            .iter()
-            .any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
+    value.len() <= 16 && STATES.iter().any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
 }
 
 /// What a value is made of.
@@ -546,9 +507,7 @@ pub(crate) fn is_path(value: &[u8]) -> bool {
     let drive = value.get(1) == Some(&b':') && matches!(value.get(2), Some(b'\\' | b'/'));
     let rooted = matches!(value.first(), Some(b'/' | b'~'))
         && value.iter().filter(|b| **b == b'/').count() >= 1
-        && value
-            .iter()
-            .all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
+        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
     drive
         || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic))
         || value.windows(3).any(|w| w == b"://")
@@ -563,24 +522,12 @@ const PATH_BYTES: Bytes = crate::text::KEY;
 pub(crate) fn is_code(value: &[u8]) -> bool {
     let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
         at > 2
-            && value
-                .get(..at)
-                .unwrap_or_default()
-                .iter()
-                .all(|b| is(*b, crate::text::KEY))
-            && value
-                .get(..at)
-                .unwrap_or_default()
-                .iter()
-                .any(u8::is_ascii_alphabetic)
-            && value
-                .last()
-                .is_some_and(|b| matches!(b, b')' | b'(' | b';'))
+            && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY))
+            && value.get(..at).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
+            && value.last().is_some_and(|b| matches!(b, b')' | b'(' | b';'))
     });
     let member = value.contains(&b'.')
-        && value
-            .iter()
-            .all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
+        && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
         && value.split(|b| *b == b'.').all(|part| part.len() > 1);
     call || member
 }
@@ -603,8 +550,7 @@ mod tests {
     fn value_of(text: &str, name: &str) -> Option<String> {
         let start = text.find(name).unwrap();
         let text = Text::new(text, false);
-        after(&text, &mut Quotes::default(), start, start + name.len())
-            .map(|v| text.part(v.start, v.end).to_owned())
+        after(&text, &mut Quotes::default(), start, start + name.len()).map(|v| text.part(v.start, v.end).to_owned())
     }
 
     #[test]
@@ -622,7 +568,8 @@ mod tests {
             ("password => 'abc'", "abc"),
             ("user[password]=abc", "abc"),
             ("(password)=(abc) already", "abc"),
-            ("password\", \"abc\")", "abc"),
+            ("(\"password\", \"abc\")", "abc"),
+            ("<x:password Type=\"a\">abc</x:password>", "abc"),
             ("- name: password\n  value: abc\n", "abc"),
             ("key=\"password\" value=\"abc\" />", "abc"),
             ("(password=abc).", "abc"),
@@ -631,6 +578,7 @@ mod tests {
         }
         assert_eq!(value_of("password::new", "password"), None);
         assert_eq!(value_of("password://x", "password"), None);
+        assert_eq!(value_of("\"type\":\"password\",\"next\":\"abc\"", "password"), None);
     }
 
     #[test]

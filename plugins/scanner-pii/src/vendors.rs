@@ -28,23 +28,13 @@ const fn vendor(
     max: usize,
     detector: &'static str,
 ) -> Vendor {
-    Vendor {
-        prefix,
-        kind,
-        body,
-        min,
-        max,
-        detector,
-    }
+    Vendor { prefix, kind, body, min, max, detector }
 }
 
 /// No key is longer; longer runs are data.
 const MAX: usize = 512;
 
-use Kind::{
-    AnthropicKey, AwsAccessKey, GcpApiKey, GithubToken, GitlabToken, OpenaiKey, OtherApiKey,
-    StripeKey,
-};
+use Kind::{AnthropicKey, AwsAccessKey, GcpApiKey, GithubToken, GitlabToken, OpenaiKey, OtherApiKey, StripeKey};
 
 pub(crate) static VENDORS: &[Vendor] = &[
     vendor("AKIA", AwsAccessKey, ALNUM, 16, 16, "aws access key id"),
@@ -53,28 +43,14 @@ pub(crate) static VENDORS: &[Vendor] = &[
     vendor("ACCA", AwsAccessKey, ALNUM, 16, 16, "aws access key id"),
     vendor("ABSK", OtherApiKey, BASE64, 100, 300, "bedrock key"),
     vendor("AIza", GcpApiKey, BASE64URL, 35, 35, "google api key"),
-    vendor(
-        "GOCSPX-",
-        GcpApiKey,
-        BASE64URL,
-        24,
-        40,
-        "google client secret",
-    ),
+    vendor("GOCSPX-", GcpApiKey, BASE64URL, 24, 40, "google client secret"),
     vendor("ya29.", GcpApiKey, DOTTED, 24, MAX, "google access token"),
     vendor("ghp_", GithubToken, ALNUM, 36, 255, "github token"),
     vendor("gho_", GithubToken, ALNUM, 36, 255, "github token"),
     vendor("ghu_", GithubToken, ALNUM, 36, 255, "github token"),
     vendor("ghs_", GithubToken, DOTTED, 36, MAX, "github token"),
     vendor("ghr_", GithubToken, ALNUM, 36, 255, "github token"),
-    vendor(
-        "github_pat_",
-        GithubToken,
-        WORD,
-        60,
-        255,
-        "github fine-grained token",
-    ),
+    vendor("github_pat_", GithubToken, WORD, 60, 255, "github fine-grained token"),
     vendor("glpat-", GitlabToken, DOTTED, 20, MAX, "gitlab token"),
     vendor("glptt-", GitlabToken, DOTTED, 20, MAX, "gitlab token"),
     vendor("gldt-", GitlabToken, DOTTED, 20, MAX, "gitlab token"),
@@ -91,14 +67,7 @@ pub(crate) static VENDORS: &[Vendor] = &[
     vendor("rk_live_", StripeKey, ALNUM, 10, 250, "stripe key"),
     vendor("sk_test_", StripeKey, ALNUM, 10, 250, "stripe key"),
     vendor("rk_test_", StripeKey, ALNUM, 10, 250, "stripe key"),
-    vendor(
-        "whsec_",
-        StripeKey,
-        BASE64,
-        24,
-        120,
-        "stripe webhook secret",
-    ),
+    vendor("whsec_", StripeKey, BASE64, 24, 120, "stripe webhook secret"),
     vendor("sk-ant-", AnthropicKey, BASE64URL, 20, 250, "anthropic key"),
     vendor("sk-", OpenaiKey, BASE64URL, 20, 300, "openai key"),
     vendor("SG.", OtherApiKey, DOTTED, 60, 72, "sendgrid key"),
@@ -138,23 +107,9 @@ pub(crate) static VENDORS: &[Vendor] = &[
     vendor("sntrys_", OtherApiKey, BASE64, 60, MAX, "sentry token"),
     vendor("sntryu_", OtherApiKey, HEX, 64, 64, "sentry token"),
     vendor("pul-", OtherApiKey, HEX, 40, 40, "pulumi token"),
-    vendor(
-        "EAACEdEose0cBA",
-        OtherApiKey,
-        ALNUM,
-        20,
-        MAX,
-        "facebook token",
-    ),
+    vendor("EAACEdEose0cBA", OtherApiKey, ALNUM, 20, MAX, "facebook token"),
     vendor("key-", OtherApiKey, HEX, 32, 32, "mailgun key"),
-    vendor(
-        "PRIVATE-TOKEN-",
-        OtherApiKey,
-        BASE64URL,
-        20,
-        60,
-        "private token",
-    ),
+    vendor("PRIVATE-TOKEN-", OtherApiKey, BASE64URL, 20, 60, "private token"),
     vendor("CCIPAT_", OtherApiKey, WORD, 40, 80, "circleci token"),
     vendor("FLWSECK", OtherApiKey, BASE64URL, 32, 60, "flutterwave key"),
     vendor("live_", OtherApiKey, ALNUM, 30, 60, "service key"),
@@ -191,10 +146,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize) {
     let value = text.slice(body, end);
     let (kind, validated) = match vendor.kind {
         AwsAccessKey => {
-            if !value
-                .iter()
-                .all(|b| is(*b, UPPER) || is(*b, crate::text::DIGIT))
-            {
+            if !value.iter().all(|b| is(*b, UPPER) || is(*b, crate::text::DIGIT)) {
                 return;
             }
             (vendor.kind, true)
@@ -224,10 +176,7 @@ fn mixed(value: &[u8]) -> bool {
 
 /// How many different bytes there are.
 pub(crate) fn distinct(value: &[u8]) -> u32 {
-    value
-        .iter()
-        .fold(0_u128, |seen, b| seen | 1 << (b & 0x7f))
-        .count_ones()
+    value.iter().fold(0_u128, |seen, b| seen | 1 << (b & 0x7f)).count_ones()
 }
 
 /// `sk-` begins keys of OpenAI and of services that copied the form.
@@ -239,9 +188,8 @@ fn openai(value: &[u8]) -> Option<(Kind, bool)> {
     if value.starts_with(b"or-v1-") || value.starts_with(b"lf-") {
         return Some((OtherApiKey, true));
     }
-    let known = [&b"proj-"[..], b"svcacct-", b"admin-", b"None-", b"service-"]
-        .iter()
-        .any(|prefix| value.starts_with(prefix));
+    let known =
+        [&b"proj-"[..], b"svcacct-", b"admin-", b"None-", b"service-"].iter().any(|prefix| value.starts_with(prefix));
     if marked || known {
         return Some((OpenaiKey, true));
     }
@@ -293,14 +241,7 @@ pub(crate) fn azure_secret(scan: &mut Scan<'_>, at: usize) {
     let length = tail.iter().position(|b| !token(*b)).unwrap_or(tail.len());
     text.tick(length);
     if (31..=34).contains(&length) {
-        scan.emit(
-            Kind::AzureKey,
-            start,
-            at + 2 + length,
-            0.99,
-            true,
-            "azure client secret",
-        );
+        scan.emit(Kind::AzureKey, start, at + 2 + length, 0.99, true, "azure client secret");
     }
 }
 
@@ -313,15 +254,10 @@ pub(crate) fn slack(scan: &mut Scan<'_>, start: usize) {
     let end = text.run(start, DOTTED);
     let value = text.slice(start, end.min(start + 300));
     let dash = value.iter().position(|b| *b == b'-').unwrap_or(0);
-    let named =
-        (value.starts_with(b"xox") && (4..=10).contains(&dash)) || value.starts_with(b"xapp-");
+    let named = (value.starts_with(b"xox") && (4..=10).contains(&dash)) || value.starts_with(b"xapp-");
     if named && value.len() - dash > 12 && mixed(value) {
         let end = start + value.len();
-        let end = if text.at(end - 1) == b'.' {
-            end - 1
-        } else {
-            end
-        };
+        let end = if text.at(end - 1) == b'.' { end - 1 } else { end };
         scan.emit(Kind::SlackToken, start, end, 0.99, true, "slack token");
     }
 }
@@ -329,10 +265,7 @@ pub(crate) fn slack(scan: &mut Scan<'_>, start: usize) {
 /// `hooks.slack.com/` stands at `start`: whoever has the address can post.
 pub(crate) fn slack_hook(scan: &mut Scan<'_>, start: usize, end: usize) {
     let text = &scan.text;
-    if !["services/", "workflows/", "triggers/"]
-        .iter()
-        .any(|path| text.has(end, path))
-    {
+    if !["services/", "workflows/", "triggers/"].iter().any(|path| text.has(end, path)) {
         return;
     }
     let stop = text.run(end, BASE64);
@@ -362,19 +295,12 @@ mod tests {
     fn keys_are_found_whole() {
         for (key, kind) in [
             ("AKIAIOSFODNN7EXAMPLE", "AWS_ACCESS_KEY"),
-            (
-                "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
-                "SLACK_TOKEN",
-            ),
+            ("xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx", "SLACK_TOKEN"),
             ("sk-ant-api03-abcDEF0123456789_-abcDEF", "ANTHROPIC_KEY"),
             ("glpat-a1B2c3D4e5F6g7H8i9J0", "GITLAB_TOKEN"),
             ("abc8Q~0123456789abcdefghijklmnopqrstu", "AZURE_KEY"),
         ] {
-            for text in [
-                format!("x {key} y"),
-                format!("\\n{key}"),
-                format!("a=\"{key}\"."),
-            ] {
+            for text in [format!("x {key} y"), format!("\\n{key}"), format!("a=\"{key}\".")] {
                 assert_eq!(one(&text, kind), key, "{text}");
             }
             assert!(found(&format!("word{key}"), kind).is_empty(), "glued {key}");

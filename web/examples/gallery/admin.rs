@@ -15,7 +15,7 @@ use fumehood_web::view::settings::{ModelForm, ModelsPage, PeoplePage, PersonRow,
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
 use crate::Gallery;
-use crate::sample::{ago, frame, id, row};
+use crate::sample::{ago, frame, id, pick, row};
 
 pub fn write(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     account(gallery)?;
@@ -81,14 +81,14 @@ fn incidents(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         first: None,
     };
     let heavy = IncidentsPage {
-        rows: (0..50)
+        rows: (0..50u32)
             .map(|n| {
-                let title = if n % 7 == 0 {
+                let title = if n.is_multiple_of(7) {
                     "A very long title that somebody pasted from an alert: [FIRING:14] KubePodCrashLooping production-eu-west-1 payments/worker-7d9f8b6c54-x2x9k is restarting 4.12 times / 5 minutes"
                 } else {
                     "Order confirmation is slow"
                 };
-                row(n, title, Severity::ALL[n as usize % 4], Status::ALL[n as usize / 2 % 4], i64::from(n) * 97)
+                row(n, title, pick(&Severity::ALL, n.into()).unwrap_or(Low), pick(&Status::ALL, u64::from(n) / 2).unwrap_or(Open), i64::from(n) * 97)
             })
             .collect(),
         total: Count(12_840),
@@ -149,8 +149,18 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         "integration",
         "Publishes documents to Confluence Cloud and Data Center.",
         vec![
-            grant("may GET from", "https://acme.atlassian.net/wiki/api/v2/", "at most 4 MiB a call", Some("Confluence OPS")),
-            grant("may POST and PUT to", "https://acme.atlassian.net/wiki/api/v2/pages", "at most 256 KiB a call", Some("Confluence OPS")),
+            grant(
+                "may GET from",
+                "https://acme.atlassian.net/wiki/api/v2/",
+                "at most 4 MiB a call",
+                Some("Confluence OPS"),
+            ),
+            grant(
+                "may POST and PUT to",
+                "https://acme.atlassian.net/wiki/api/v2/pages",
+                "at most 256 KiB a call",
+                Some("Confluence OPS"),
+            ),
             grant("may keep notes of its own", "", "at most 4 MiB in all", None),
         ],
     );
@@ -162,13 +172,24 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let page = PluginsPage {
         frame: frame("Plugins", Place::Plugins, vec![Crumb::here("Plugins")]),
         plugins: vec![
-            plugin(1, "scanner-pii", "scanner", "Finds personal data and secrets in logs, prose and tool results.", vec![]),
+            plugin(
+                1,
+                "scanner-pii",
+                "scanner",
+                "Finds personal data and secrets in logs, prose and tool results.",
+                vec![],
+            ),
             plugin(
                 2,
                 "provider-openai",
                 "provider",
                 "Talks to servers with the chat-completions API.",
-                vec![grant("may POST to", "https://api.example.com/v1/chat/completions", "at most 4 MiB a call", Some("Model API key"))],
+                vec![grant(
+                    "may POST to",
+                    "https://api.example.com/v1/chat/completions",
+                    "at most 4 MiB a call",
+                    Some("Model API key"),
+                )],
             ),
             confluence,
             failed,
@@ -179,24 +200,51 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
 }
 
 fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
-    let server = |n: u32, name: &str, transport: &str, target: &str, state: &str, reason: Option<&str>, tools| ServerRow {
-        id: id(n),
-        name: name.to_owned(),
-        transport: transport.to_owned(),
-        target: target.to_owned(),
-        state: state.to_owned(),
-        reason: reason.map(str::to_owned),
-        tools,
-        auth: if n % 2 == 0 { "none".to_owned() } else { "bearer".to_owned() },
-        since: ago(i64::from(n) * 7),
-        about: Some(format!("mcp-server-{name} 1.2.0")),
-    };
+    let server =
+        |n: u32, name: &str, transport: &str, target: &str, state: &str, reason: Option<&str>, tools| ServerRow {
+            id: id(n),
+            name: name.to_owned(),
+            transport: transport.to_owned(),
+            target: target.to_owned(),
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            tools,
+            auth: if n.is_multiple_of(2) { "none".to_owned() } else { "bearer".to_owned() },
+            since: ago(i64::from(n) * 7),
+            about: Some(format!("mcp-server-{name} 1.2.0")),
+        };
     let frame_of = |crumbs| frame("MCP servers", Place::Servers, crumbs);
     let list = vec![
         server(1, "everything", "http", "https://mcp.example.com/mcp", "connected", None, Some(Count(13))),
-        server(2, "git", "stdio", "/usr/local/bin/mcp-server-git --repository /srv/repo", "error", Some("The program exited with status 1 after 0.2 s. Its last words: “not a git repository”. Check the arguments."), None),
-        server(3, "prometheus", "http", "http://10.2.0.14:8080/mcp", "unreachable", Some("Connection refused. Is it running, and does it listen on that port?"), None),
-        server(4, "time", "stdio", "/usr/local/bin/mcp-server-time", "pending", Some("Started; waiting for its first answer."), None),
+        server(
+            2,
+            "git",
+            "stdio",
+            "/usr/local/bin/mcp-server-git --repository /srv/repo",
+            "error",
+            Some(
+                "The program exited with status 1 after 0.2 s. Its last words: “not a git repository”. Check the arguments.",
+            ),
+            None,
+        ),
+        server(
+            3,
+            "prometheus",
+            "http",
+            "http://10.2.0.14:8080/mcp",
+            "unreachable",
+            Some("Connection refused. Is it running, and does it listen on that port?"),
+            None,
+        ),
+        server(
+            4,
+            "time",
+            "stdio",
+            "/usr/local/bin/mcp-server-time",
+            "pending",
+            Some("Started; waiting for its first answer."),
+            None,
+        ),
     ];
     let page = ServersPage { frame: frame_of(vec![Crumb::here("MCP servers")]), servers: list.clone() };
     gallery.page("servers", &page)?;
@@ -213,12 +261,14 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         ..ServerForm::default()
     };
     gallery.page("server-new-http", &NewServerPage { form: http, ..new })?;
-    let tool = |name: &str, about: &str, refused: Option<&str>| ToolRow {
+    let tool = |name: &str, about: &str, refused: Option<&str>| {
+        ToolRow {
         name: name.to_owned(),
         full_name: format!("mcp_everything_{name}"),
         description: markdown::plain(about),
         schema: "{\n  \"type\": \"object\",\n  \"properties\": {\n    \"message\": { \"type\": \"string\" }\n  },\n  \"required\": [\"message\"]\n}".to_owned(),
         refused: refused.map(str::to_owned),
+    }
     };
     for (name, row) in ["server", "server-error"].iter().zip(&list) {
         let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here(row.name.clone())];
@@ -230,7 +280,11 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
                 vec![
                     tool("echo", "Echoes back the input string.", None),
                     tool("get-sum", "Returns the sum of two numbers.", None),
-                    tool("get_sum", "Also a sum.", Some("After lowering it has the same name as get-sum: mcp_everything_get_sum.")),
+                    tool(
+                        "get_sum",
+                        "Also a sum.",
+                        Some("After lowering it has the same name as get-sum: mcp_everything_get_sum."),
+                    ),
                 ]
             } else {
                 Vec::new()
@@ -264,13 +318,19 @@ fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut bad = page.clone();
     bad.tested = Some(TestResult {
         good: false,
-        text: "acme.atlassian.net refused the token (401). Make a new one under Account, Security, API tokens.".to_owned(),
+        text: "acme.atlassian.net refused the token (401). Make a new one under Account, Security, API tokens."
+            .to_owned(),
         at: ago(1),
     });
     bad.confluence.kind = "datacenter".to_owned();
     gallery.page("integrations-error", &bad)?;
-    let empty =
-        IntegrationsPage { confluence: ConfluenceForm::default(), configured: false, tested: None, spaces: vec![], ..page };
+    let empty = IntegrationsPage {
+        confluence: ConfluenceForm::default(),
+        configured: false,
+        tested: None,
+        spaces: vec![],
+        ..page
+    };
     gallery.page("integrations-empty", &empty)
 }
 
@@ -284,11 +344,13 @@ fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     ];
     let entries = (0..40u32)
         .map(|n| {
-            let (action, stage, outcome, detail) = ACTIONS[n as usize % ACTIONS.len()];
+            let (action, stage, outcome, detail) = pick(&ACTIONS, n.into()).unwrap_or_default();
             EntryRow {
                 number: Count(48_210 - u64::from(n)),
                 at: ago(i64::from(n) * 3),
-                actor: ["Ana Kovač", "plugin provider-openai", "Jonas Weber"][n as usize % 3].to_owned(),
+                actor: pick(&["Ana Kovač", "plugin provider-openai", "Jonas Weber"], n.into())
+                    .unwrap_or_default()
+                    .to_owned(),
                 action: action.to_owned(),
                 object: "incident 3f5e8c20".to_owned(),
                 href: Some("/incidents/0198f2a4-7c1e-7d31-9b6a-3f5e8c20d714".to_owned()),
@@ -314,7 +376,11 @@ fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             at: ago(8),
             sinks: vec!["data folder".to_owned(), "/mnt/worm/checkpoints".to_owned()],
         }],
-        verification: Some(Verification { good: true, text: "48,192 entries and 31 checkpoints hold.".to_owned(), at: ago(12) }),
+        verification: Some(Verification {
+            good: true,
+            text: "48,192 entries and 31 checkpoints hold.".to_owned(),
+            at: ago(12),
+        }),
         verifying: None,
         origin: "fumehood.example.com/3f9c1a2b".to_owned(),
         public_key: "ed25519:Zt0cP3nQ9y1mVb8sXw4kL7eRfUjHgDaPpKoIiNuYtE0=".to_owned(),
@@ -357,7 +423,12 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             ..ModelForm::default()
         },
         configured: true,
-        tested: Some(TestResult { good: false, text: "api.example.com says that the model “gpt-4.1” does not exist (404). It lists gpt-4.1-mini and o4.".to_owned(), at: ago(0) }),
+        tested: Some(TestResult {
+            good: false,
+            text: "api.example.com says that the model “gpt-4.1” does not exist (404). It lists gpt-4.1-mini and o4."
+                .to_owned(),
+            at: ago(0),
+        }),
         known: vec!["gpt-4.1-mini".to_owned(), "o4".to_owned()],
     };
     gallery.page("models", &set)?;

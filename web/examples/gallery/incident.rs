@@ -16,7 +16,7 @@ use fumehood_web::view::whys::{Why, WhyEvidence, WhysPage};
 use fumehood_web::view::{Crumb, Field, Frame, Place};
 
 use crate::Gallery;
-use crate::sample::{INCIDENT, LOG, ago, bench, departures, empty_bench, frame, id, kinds, timeline};
+use crate::sample::{INCIDENT, LOG, ago, bench, departures, empty_bench, frame, id, kinds, pick, timeline};
 
 fn top(title: &str) -> Frame {
     frame(
@@ -119,14 +119,21 @@ fn found(text: &str, line: &str, kind: &str, group: Group, verdict: Verdict, n: 
 fn lines(from: u64, count: u64, view: View) -> Vec<LogLine> {
     (from..from + count)
         .map(|number| {
-            let line = LINES[(number - 1) as usize % LINES.len()];
+            let line = pick(&LINES, number - 1).unwrap_or_default();
             let n = number * 10;
             let marks: Vec<_> = [
                 found("maria.lindqvist@example.com", line, "EMAIL", Group::Structured, Verdict::Accepted, n),
                 found("203.0.113.54", line, "IPV4", Group::Structured, Verdict::Accepted, n + 1),
                 found("4111 1111 1111 1111", line, "CREDIT_CARD", Group::Structured, Verdict::Pending, n + 2),
                 found("mlindqvist", line, "USERNAME", Group::Contextual, Verdict::Pending, n + 3),
-                found("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2ln", line, "BEARER_TOKEN", Group::Secret, Verdict::Pending, n + 4),
+                found(
+                    "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2ln",
+                    line,
+                    "BEARER_TOKEN",
+                    Group::Secret,
+                    Verdict::Pending,
+                    n + 4,
+                ),
                 found("198.51.100.7", line, "IPV4", Group::Structured, Verdict::Rejected, n + 5),
             ]
             .into_iter()
@@ -205,7 +212,12 @@ fn log(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         of_kind: Count(96),
         can_write: true,
     };
-    let mut heavy = LogPage { from: 1_180_001, lines: lines(1_180_001, 100, View::Original), finding: Some(detail), ..page.clone() };
+    let mut heavy = LogPage {
+        from: 1_180_001,
+        lines: lines(1_180_001, 100, View::Original),
+        finding: Some(detail),
+        ..page.clone()
+    };
     heavy.log.remarks = vec!["12 bytes are not UTF-8 and are shown as \u{fffd}.".to_owned()];
     gallery.page("log-finding", &heavy)?;
     let mut empty = LogPage { lines: Vec::new(), kinds: Vec::new(), ..page };
@@ -225,7 +237,7 @@ fn call(n: u32, state: CallState) -> ToolCall {
             "{\n  \"query\": \"rate(http_requests_total{code=~\\\"5..\\\",customer=\\\"[EMAIL-1]\\\"}[5m])\",\n  \"step\": \"30s\"\n}",
         ),
         masked: vec![("EMAIL".to_owned(), Count(1))],
-        revealed: if n % 2 == 0 { vec!["HOSTNAME".to_owned()] } else { Vec::new() },
+        revealed: if n.is_multiple_of(2) { vec!["HOSTNAME".to_owned()] } else { Vec::new() },
         digest: "9f1c".to_owned(),
         read_only_hint: true,
         sent: matches!(state, CallState::Done(_) | CallState::Failed(_)).then(|| id(62)),
@@ -264,8 +276,25 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         frame: top("Conversation"),
         bench: bench(Tab::Chat, SashState::Open),
         turns: vec![
-            turn(85, "What failed first, and what followed from it?", answer, vec![call(71, CallState::Done(markdown::plain("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[…]}}")))], TurnState::Done),
-            turn(96, "Yes. And compare with the rate for [EMAIL-1].", "I ask Prometheus for the rate of errors of that customer.", vec![call(73, CallState::Pending(ago(-9)))], TurnState::Waiting),
+            turn(
+                85,
+                "What failed first, and what followed from it?",
+                answer,
+                vec![call(
+                    71,
+                    CallState::Done(markdown::plain(
+                        "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[…]}}",
+                    )),
+                )],
+                TurnState::Done,
+            ),
+            turn(
+                96,
+                "Yes. And compare with the rate for [EMAIL-1].",
+                "I ask Prometheus for the rate of errors of that customer.",
+                vec![call(73, CallState::Pending(ago(-9)))],
+                TurnState::Waiting,
+            ),
         ],
         draft: Field::default(),
         model: Some("gpt-4.1 at api.example.com".to_owned()),
@@ -313,9 +342,32 @@ fn whys(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         frame: top("Whys"),
         bench: bench(Tab::Whys, SashState::Open),
         whys: vec![
-            why(1, "Why did checkout answer 502 for EU customers?", "Because the payment service did not answer within 2 s.", vec![evidence(1, 3, 5, "ERROR pay charge failed card=[CREDIT_CARD-1] holder=user:[USERNAME-1] cause=\"pool timeout\"")], false),
-            why(2, "Why did the payment service run out of connections?", "Because its pool held 8 connections for a load of about 45.", vec![evidence(2, 2, 2, "WARN pool wait for connection 1,804 ms (size=8 busy=8 queued=37)")], false),
-            why(3, "Why was the pool smaller than the load?", "Because 4.18.2 read the size from a new setting, whose default is 8, and the old setting was no longer read.", vec![], true),
+            why(
+                1,
+                "Why did checkout answer 502 for EU customers?",
+                "Because the payment service did not answer within 2 s.",
+                vec![evidence(
+                    1,
+                    3,
+                    5,
+                    "ERROR pay charge failed card=[CREDIT_CARD-1] holder=user:[USERNAME-1] cause=\"pool timeout\"",
+                )],
+                false,
+            ),
+            why(
+                2,
+                "Why did the payment service run out of connections?",
+                "Because its pool held 8 connections for a load of about 45.",
+                vec![evidence(2, 2, 2, "WARN pool wait for connection 1,804 ms (size=8 busy=8 queued=37)")],
+                false,
+            ),
+            why(
+                3,
+                "Why was the pool smaller than the load?",
+                "Because 4.18.2 read the size from a new setting, whose default is 8, and the old setting was no longer read.",
+                vec![],
+                true,
+            ),
             last,
         ],
         question: Field::default(),

@@ -14,6 +14,12 @@ pub fn now() -> Timestamp {
     "2026-03-04T03:41:12Z".parse().unwrap_or_default()
 }
 
+/// The item at a position, beginning anew at the end.
+pub fn pick<T: Clone>(items: &[T], n: u64) -> Option<T> {
+    let n = usize::try_from(n).unwrap_or_default();
+    items.get(n % items.len().max(1)).cloned()
+}
+
 pub fn ago(minutes: i64) -> When {
     let at = Timestamp::from_second(now().as_second() - minutes * 60).unwrap_or_default();
     When::new(at, now())
@@ -42,13 +48,13 @@ pub fn row(n: u32, title: &str, severity: Severity, status: Status, minutes: i64
         title: title.to_owned(),
         severity,
         status,
-        category: if n % 3 == 0 { "payments".to_owned() } else { String::new() },
-        tags: if n % 2 == 0 { vec!["eu-west-1".to_owned(), "checkout".to_owned()] } else { Vec::new() },
+        category: if n.is_multiple_of(3) { "payments".to_owned() } else { String::new() },
+        tags: if n.is_multiple_of(2) { vec!["eu-west-1".to_owned(), "checkout".to_owned()] } else { Vec::new() },
         logs: Count(u64::from(n % 5)),
         pending: Count(u64::from(n * 37 % 400)),
-        sash: [SashState::Open, SashState::Closed, SashState::Lowered][n as usize % 3],
+        sash: pick(&[SashState::Open, SashState::Closed, SashState::Lowered], n.into()).unwrap_or(SashState::Open),
         updated: ago(minutes),
-        owner: ["Ana Kovač", "Jonas Weber", "Priya Raman"][n as usize % 3].to_owned(),
+        owner: pick(&["Ana Kovač", "Jonas Weber", "Priya Raman"], n.into()).unwrap_or_default().to_owned(),
     }
 }
 
@@ -186,7 +192,8 @@ pub fn timeline() -> Vec<TimelineEvent> {
 }
 
 pub fn why_lines() -> Vec<WhyLine> {
-    let line = |n: u32, question: &str, answered, root| WhyLine { id: id(n), question: question.to_owned(), answered, root };
+    let line =
+        |n: u32, question: &str, answered, root| WhyLine { id: id(n), question: question.to_owned(), answered, root };
     vec![
         line(51, "Why did checkout answer 502 for EU customers?", true, false),
         line(52, "Why did the payment service run out of connections?", true, false),

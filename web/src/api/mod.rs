@@ -32,7 +32,9 @@ const BODY: usize = 2 << 20;
     info(
         title = "Fumehood",
         description = "Incident triage: incidents, logs with their findings, conversations, documents, and the audit log. \
-                       Errors are problem details (RFC 9457). Times are RFC 3339, offsets are bytes of UTF-8."
+                       Errors are problem details (RFC 9457). Times are RFC 3339, offsets are bytes of UTF-8. \
+                       What widens what can be reached (models, servers, integrations, approvals, tokens, people) is \
+                       done by a person who is signed in, not by a token."
     ),
     components(schemas(Problem)),
     security(("token" = []))
@@ -61,10 +63,8 @@ pub fn router() -> Router<Arc<Shared>> {
         .routes(routes!(work::export_document))
         .routes(routes!(work::generate))
         .routes(routes!(work::publish))
-        .routes(routes!(outside::model, outside::set_model))
-        .routes(routes!(outside::servers, outside::add_server))
-        .routes(routes!(outside::remove_server))
-        .routes(routes!(outside::reconnect_server))
+        .routes(routes!(outside::model))
+        .routes(routes!(outside::servers))
         .routes(routes!(outside::plugins))
         .routes(routes!(audit::entries))
         .routes(routes!(audit::checkpoint))

@@ -490,17 +490,6 @@ pub struct ModelOut {
     pub has_key: bool,
 }
 
-/// A model to set up.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ModelIn {
-    pub base_url: String,
-    pub model: String,
-    /// Left out, the stored key is kept.
-    #[serde(default)]
-    pub api_key: String,
-}
-
 /// An MCP server.
 #[derive(Serialize, ToSchema)]
 pub struct ServerOut {
@@ -528,29 +517,6 @@ impl From<outside::McpServer> for ServerOut {
             tools: server.tools.as_array().map_or(0, Vec::len),
         }
     }
-}
-
-/// An MCP server to register.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ServerIn {
-    pub name: String,
-    /// stdio or http
-    pub transport: String,
-    /// An absolute path, for stdio.
-    #[serde(default)]
-    pub command: String,
-    #[serde(default)]
-    pub arguments: Vec<String>,
-    #[serde(default)]
-    pub url: String,
-    /// none, api-key or bearer
-    #[serde(default)]
-    pub auth: String,
-    #[serde(default)]
-    pub header: String,
-    #[serde(default)]
-    pub secret: String,
 }
 
 /// An id that was made.

@@ -46,3 +46,22 @@ impl AcceptPage {
         format!("At least {} characters. A sentence is good.", self.password_min)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_read_back() {
+        let page = AcceptPage { password: Field::wrong("hunter2hunter2", "Too common."), ..AcceptPage::default() };
+        let html = page.render().unwrap();
+        assert!(html.contains("Too common.") && !html.contains("hunter2"));
+    }
+
+    #[test]
+    fn what_was_typed_is_kept_and_escaped() {
+        let page = SignInPage { login: Field::new("\"><script>"), ..SignInPage::default() };
+        let html = page.render().unwrap();
+        assert!(html.contains("value=\"&#34;&#62;&#60;script&#62;\""), "{html}");
+    }
+}

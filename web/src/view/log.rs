@@ -357,6 +357,27 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_exact_and_escaped() {
+        let mut found = finding(2, 5, "77");
+        found.mark.about = "EMAIL · \"x\"".to_owned();
+        let lines = vec![LogLine { number: 9, segments: segments("<b&c>d", &[found]), clipped: Some(Bytes(4096)) }];
+        assert_eq!(
+            LinesFragment { lines }.render().unwrap(),
+            "<div class=\"row\" id=\"L9\"><a class=\"ln\" href=\"#L9\">9</a><span class=\"tx\">&#60;b\
+             <a class=\"f structured pending\" id=\"f-77\" href=\"?finding=77&amp;from=9#L9\" data-kind=\"EMAIL\" \
+             title=\"EMAIL · &#34;x&#34;\">&#38;c&#62;</a>d</span><a class=\"more\" href=\"?from=9&amp;whole=1\" \
+             data-line=\"9\">+4\u{a0}KB · show all</a></div>\n"
+        );
+        let lines = vec![LogLine { number: 1, segments: masked_segments("a [EMAIL-1]"), clipped: None }];
+        assert!(
+            LinesFragment { lines }
+                .render()
+                .unwrap()
+                .contains("a <span class=\"pseudonym\">[EMAIL-1]</span></span></div>")
+        );
+    }
+
+    #[test]
     fn pseudonyms_are_cut_out() {
         let cut: Vec<_> = masked_segments("to [EMAIL-1] [x]").into_iter().map(|s| (s.text, s.pseudonym)).collect();
         let want = [("to ", false), ("[EMAIL-1]", true), (" [x]", false)];
