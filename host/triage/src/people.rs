@@ -87,7 +87,7 @@ impl App {
         let (token, hash) = new_token("")?;
         let link = SignInLink { role: role.to_string(), email: email.into(), expires_us: clock::now_us() + LINK_US };
         self.0.store.create_link(scope, hash, link).await?;
-        Ok(format!("/join/{token}"))
+        Ok(format!("/sign-in/{token}"))
     }
 
     /// A link for someone to make an account. The path, not the host.

@@ -301,8 +301,6 @@ impl App {
         // The pin as it is now, not as it was when the person looked.
         let now = self.catalogue(scope).await?.tools.into_iter().find(|tool| tool.server_id == server.id && tool.tool == approval.tool);
         let now = now.ok_or_else(|| TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool)))?;
-        let binding = self.binding(&server, now.sha256, &approval.arguments)?;
-        self.0.store.consume(scope, approval.id, binding).await?;
         let arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&approval.arguments)
             .map_err(|_| TriageError::invalid("arguments", "The model's arguments are no JSON object."))?;
         let purpose = Purpose {
@@ -312,12 +310,26 @@ impl App {
             subject: format!("approval:{}", approval.id),
             instance: String::new(),
         };
-        self.record_stdio_departure(scope, &server, approval).await?;
         // A connection of its own: what travels on it belongs to this incident, and its sash can cut it.
         let connection = self.connect(scope, &server, purpose).await.map_err(|error| mcp(&error))?;
-        let answer = connection.call_tool(&approval.tool, arguments, cancel).await;
+        let answer = async {
+            // The tool as the server describes it at this moment: a change since the approval stops the call.
+            let tools = connection.discover().await.map_err(|error| mcp(&error))?;
+            let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
+            let pin = pin.filter(|pin| *pin == now.sha256).ok_or_else(|| {
+                TriageError::Conflict(format!(
+                    "{} describes {} differently than when it was approved. Nothing was called; reconnect the server and look at the tool.",
+                    server.name, approval.tool
+                ))
+            })?;
+            let binding = self.binding(&server, pin, &approval.arguments)?;
+            self.0.store.consume(scope, approval.id, binding).await?;
+            self.record_stdio_departure(scope, &server, approval).await?;
+            connection.call_tool(&approval.tool, arguments, cancel).await.map_err(|error| mcp(&error))
+        }
+        .await;
         connection.close().await;
-        let answer = answer.map_err(|error| mcp(&error))?;
+        let answer = answer?;
         Ok((answer.text, answer.is_error))
     }
 

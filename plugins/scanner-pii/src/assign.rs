@@ -9,7 +9,7 @@ use crate::literals::Cue;
 use crate::scan::Scan;
 use crate::text::{BASE64, BLANK, KEY};
 use crate::value::{self, Join, Makeup, Value};
-use crate::{auth, dates, hosts, people, places, users};
+use crate::{auth, csv, dates, hosts, people, places, users};
 
 /// Names inside one value that are looked at.
 const NESTED: usize = 4;
@@ -33,6 +33,11 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
         return;
     };
+    // Between separators, the name may be a column's.
+    let separator = |b: u8| matches!(b, b',' | b';' | b'\t' | b'|' | b'\n' | b'\r' | b'"' | 0);
+    if separator(scan.text.at(name_end)) && separator(scan.text.before(name_start)) {
+        csv::header(scan, name_start);
+    }
     if class == Class::Cookie {
         auth::cookie_field(scan, name_end);
         return;
@@ -43,6 +48,7 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         }
         return;
     };
+    let found = if class == Class::Username { users::inner(scan, found) } else { found };
     if scan.value_again(found.end) > NESTED {
         return;
     }
@@ -85,7 +91,12 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
 fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let mut found = found;
     if found.join == Join::Blank {
-        let flag = scan.text.has_before(name_start, "--") || scan.text.slice(name_start, name_start + 2) == b"--";
+        let flag = scan.text.has_before(name_start, "--") || scan.text.has(name_start, "--");
+        // "to pass", a verb as often as a name.
+        let verb = scan.text.has(name_start, "pass ") && !flag;
+        if verb {
+            return;
+        }
         if !(flag || found.quoted) {
             return prose(scan, found.start.saturating_sub(1));
         }
@@ -95,6 +106,11 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     }
     let value = scan.text.slice(found.start, found.end);
     if value.len() < 3 || value::is_state(value) || value::is_code(value) {
+        return;
+    }
+    // Ratios, clocks, versions: "pass: 12/15".
+    let counted = value.iter().all(|b| b.is_ascii_digit() || b"/:.,%".contains(b));
+    if counted && value.len() < 12 && !value.iter().all(u8::is_ascii_digit) {
         return;
     }
     // `PWD=/var/www` is the working directory.
@@ -169,7 +185,9 @@ fn prose(scan: &mut Scan<'_>, at: usize) {
     let makeup = Makeup::of(value);
     let letters = makeup.lower + makeup.upper;
     let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
-    let digits_or_marks = makeup.digits > 0 || value.iter().any(|b| b"!@#$%^&*?".contains(b));
+    // A mark at the end may be the sentence's.
+    let inner = value.split_last().map_or(value, |(_, inner)| inner);
+    let digits_or_marks = makeup.digits > 0 || inner.iter().any(|b| b"!@#$%^&*?".contains(b));
     let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
     if !strong
         || !digits_or_marks
@@ -204,7 +222,11 @@ pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
     }
     text.tick(end - start);
     let value = text.slice(start, end);
-    if value.len() >= 4 && !value::is_placeholder(value) && !value::is_state(value) {
+    let makeup = Makeup::of(value);
+    // Without quotes, the words before are prose as often.
+    let clear = quoted
+        || (makeup.digits > 0 && makeup.lower + makeup.upper > 1 && !value.iter().any(|b| matches!(b, b'<' | b'`')));
+    if value.len() >= 4 && clear && !value::is_placeholder(value) && !value::is_state(value) {
         scan.emit(Kind::Password, start, end, 0.9, true, "password clause");
     }
 }
@@ -231,7 +253,12 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     }
     let value = scan.text.slice(found.start, end);
     let makeup = Makeup::of(value);
-    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.len() > 8192 {
+    if value::is_state(value)
+        || value::is_path(value)
+        || value::is_code(value)
+        || value.contains(&b'(')
+        || value.len() > 8192
+    {
         return;
     }
     let fits = match class {
@@ -372,6 +399,7 @@ mod tests {
             "std::token::Token123456",
             "token_expires=2026-01-02T03:04:05Z",
             "secret \"tls\" not found",
+            "pass: 12/15 tests",
         ] {
             nothing(text);
         }

@@ -443,7 +443,8 @@ fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
     if PERSON_WORDS.contains(&last) {
         return Some(Class::Person);
     }
-    let postal = ["address", "addr", "street", "streetaddress"].contains(&last) && !NO_POSTAL.contains(&previous);
+    let postal = ["address", "addr", "street", "streetaddress", "adresse", "anschrift"].contains(&last)
+        && !NO_POSTAL.contains(&previous);
     postal.then_some(Class::Address)
 }
 

@@ -37,8 +37,6 @@ pub(crate) enum Start {
     Key,
     /// A cue alone.
     Cue(Cue),
-    /// A cue that may also be part of a field's name.
-    KeyCue(Cue),
     /// Index into [`vendors::VENDORS`].
     Vendor(usize),
     Pem,
@@ -69,6 +67,8 @@ pub(crate) enum Start {
     Insert,
     /// `-u user:password`.
     CurlUser,
+    /// `:AA`, behind the number of a bot.
+    Telegram,
     /// `mysql -psecret`.
     MysqlPassword,
     /// `jdbc:oracle:thin:user/password@host`.
@@ -120,6 +120,8 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "uid=",
             "acct=",
             "logname",
+            "adresse",
+            "anschrift",
             "server",
         ],
         Start::Key,
@@ -133,7 +135,6 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&["card", "pan=", "pan\"", "visa"], Start::Cue(Cue::Card));
     add(&["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"], Start::Cue(Cue::Mac));
     add(&["jdbc:", "data source=", "server=", "initial catalog", "dbname=", "database="], Start::Cue(Cue::Connection));
-    add(&["host="], Start::KeyCue(Cue::Connection));
     for (index, vendor) in vendors::VENDORS.iter().enumerate() {
         add(&[&vendor.prefix.to_ascii_lowercase()], Start::Vendor(index));
     }
@@ -217,6 +218,12 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "birth date",
             "birthday",
             "geboren am ",
+            "geb. ",
+            "né le ",
+            "née le ",
+            "nato il ",
+            "nata il ",
+            "nacido el ",
             "geburtsdatum",
             "naissance",
             "(dob ",
@@ -232,6 +239,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&["identified by ", "sshpass -p", "redis-cli -a "], Start::Secret);
     add(&[" -p"], Start::MysqlPassword);
     add(&["jdbc:oracle:thin:"], Start::OracleThin);
+    add(&[":aa"], Start::Telegram);
     all
 }
 

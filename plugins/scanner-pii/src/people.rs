@@ -72,6 +72,18 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
 /// Words of the trade, of the calendar and of organisations that are written with capitals.
 const NO_NAMES: &[&str] = &[
     "apache",
+    "free",
+    "software",
+    "foundation",
+    "clerk",
+    "university",
+    "institute",
+    "association",
+    "committee",
+    "council",
+    "hospital",
+    "school",
+    "insurance",
     "kafka",
     "jenkins",
     "tomcat",

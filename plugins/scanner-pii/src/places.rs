@@ -25,11 +25,7 @@ fn fits(scan: &Scan<'_>, start: usize, end: usize) -> bool {
         .count();
     let blank = address.contains(' ');
     let numeric = address.bytes().filter(|b| b.is_ascii_digit()).count() * 2 > address.len();
-    let technical = address.contains("://")
-        || address.contains('=')
-        || address.contains('@')
-        || address.contains("0x")
-        || address.contains('{');
+    let technical = ["://", "=", "@", "0x", "{", "::", "("].iter().any(|mark| address.contains(mark));
     digit && words > 0 && blank && !numeric && !technical && (8..=MAX_ADDRESS).contains(&address.len())
 }
 
@@ -88,6 +84,60 @@ fn sentence_end(scan: &Scan<'_>, at: usize) -> usize {
     at + end
 }
 
+/// What streets are called, at the end of a word or as a word.
+const STREETS: &[&str] = &[
+    "straße",
+    "strasse",
+    "str.",
+    "allee",
+    "weg",
+    "platz",
+    "gasse",
+    "ring",
+    "damm",
+    "ufer",
+    "chaussee",
+    "rue",
+    "avenue",
+    "boulevard",
+    "chemin",
+    "via",
+    "viale",
+    "piazza",
+    "corso",
+    "calle",
+    "plaza",
+    "paseo",
+    "rua",
+    "street",
+    "road",
+    "lane",
+    "drive",
+    "court",
+    "close",
+    "crescent",
+    "terrace",
+    "square",
+    "straat",
+    "laan",
+    "plein",
+    "gatan",
+    "vägen",
+    "gate",
+    "vej",
+    "ulica",
+    "ul.",
+    "katu",
+];
+
+/// Whether a word is, or ends as, the name of a street.
+fn names_street(address: &str) -> bool {
+    address.split([' ', ',', '-']).any(|word| {
+        let word = word.to_lowercase();
+        STREETS.iter().any(|street| word.ends_with(street))
+    })
+}
+
 /// Words that lead to an address stand at `start..end`.
 pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
     if is(scan.text.before(start), WORD) || end <= scan.place_done {
@@ -99,7 +149,11 @@ pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
     // In a sentence an address begins with its number or a capital, and its number stands early.
     let begins = first.is_some_and(|c| c.is_ascii_digit() || c.is_uppercase());
     let early = scan.text.slice(at, stop).iter().take(40).any(u8::is_ascii_digit);
-    if begins && early && fits(scan, at, stop) {
+    // A house number first, or parts with a comma between: "Rust 2018" is none.
+    let parts = first.is_some_and(|c| c.is_ascii_digit())
+        || scan.text.slice(at, stop).contains(&b',')
+        || names_street(scan.text.part(at, stop));
+    if begins && early && parts && fits(scan, at, stop) {
         scan.place_done = stop;
         scan.emit(Kind::Address, at, stop, 0.7, false, "address behind a cue");
     }
@@ -139,6 +193,7 @@ mod tests {
             ("Address:   7 rue Cler, 75007 Paris\n", "7 rue Cler, 75007 Paris"),
             ("she lives at 221 Baker Street, London. Then", "221 Baker Street, London"),
             ("ship to Hauptstr. 5, 10115 Berlin, attention", "Hauptstr. 5, 10115 Berlin"),
+            ("ship to Birkenallee 33, attention", "Birkenallee 33"),
             ("home_address=12 Elm Road; x", "12 Elm Road"),
         ] {
             assert_eq!(one(text, "ADDRESS"), address, "{text}");
@@ -153,6 +208,7 @@ mod tests {
             "ip_address: Foo 12 Bar",
             "located at line 12",
             "ship to production",
+            "moved to Rust 2018.",
             "Source Network Address: 10.0.0.x Source Port 12",
         ] {
             nothing(text);

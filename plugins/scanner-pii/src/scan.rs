@@ -26,6 +26,7 @@ pub(crate) struct Scan<'a> {
     pub jwt_done: usize,
     pub host_done: usize,
     pub insert_done: usize,
+    pub csv_done: usize,
     pub colon_done: usize,
     pub place_done: usize,
     pub quotes: crate::value::Quotes,
@@ -48,6 +49,7 @@ impl<'a> Scan<'a> {
             jwt_done: 0,
             host_done: 0,
             insert_done: 0,
+            csv_done: 0,
             colon_done: 0,
             place_done: 0,
             quotes: crate::value::Quotes::default(),
@@ -57,18 +59,22 @@ impl<'a> Scan<'a> {
     }
 
     pub(crate) fn run(&mut self, literals: &Literals) {
-        let mut hits = Vec::new();
+        let mut hits = Vec::with_capacity(self.text.len() / 24);
         literals.find(self.text.bytes(), |hit| hits.push(hit));
         self.text.tick(self.text.len() + hits.len());
         for hit in &hits {
-            if let Start::Cue(cue) | Start::KeyCue(cue) = hit.what
-                && let Some(ends) = self.cues.get_mut(cue as usize)
+            if let Start::Cue(cue) = hit.what
+                && self.is_word(cue, hit)
             {
-                ends.push(hit.end);
+                self.add_cue(cue, hit.end);
             }
         }
         for hit in hits {
             self.start(hit);
+        }
+        // Tables add cues behind those of the text.
+        for ends in &mut self.cues {
+            ends.sort_unstable();
         }
         self.classes();
     }
@@ -76,7 +82,7 @@ impl<'a> Scan<'a> {
     fn start(&mut self, hit: Hit) {
         let Hit { start, end, what } = hit;
         match what {
-            Start::Key | Start::KeyCue(_) => assign::key(self, start, end),
+            Start::Key => assign::key(self, start, end),
             Start::Cue(_) => {}
             Start::Vendor(index) => vendors::matched(self, index, start),
             Start::Pem => pem::matched(self, start, end),
@@ -99,6 +105,7 @@ impl<'a> Scan<'a> {
             Start::Insert => sql::insert(self, end),
             Start::CurlUser => auth::curl_user(self, end),
             Start::Secret => assign::bare_secret(self, end),
+            Start::Telegram => vendors::telegram(self, start, end),
             Start::MysqlPassword => auth::mysql_password(self, end),
             Start::OracleThin => url::oracle_thin(self, end),
         }
@@ -156,6 +163,27 @@ impl<'a> Scan<'a> {
         let whole = self.text.str();
         if start < end && whole.is_char_boundary(start) && whole.is_char_boundary(end) {
             self.out.push(Finding { kind, start, end, confidence, validated, detector });
+        }
+    }
+
+    /// Whether a cue is a word of its own, or a part of a name as names are put together: no "telegram", "cancel", "machine".
+    fn is_word(&self, cue: Cue, hit: &Hit) -> bool {
+        if matches!(cue, Cue::Connection | Cue::Card) {
+            return true;
+        }
+        let after = self.text.at(hit.end);
+        let goes_on = after.is_ascii_lowercase() && after != b's' && self.text.at(hit.end - 1) != b' ';
+        let (before, first) = (self.text.before(hit.start), self.text.at(hit.start));
+        let short = hit.end - hit.start <= 5;
+        let inside =
+            short && before.is_ascii_alphabetic() && !(before.is_ascii_lowercase() && first.is_ascii_uppercase());
+        !goes_on && !inside
+    }
+
+    /// A cue for what begins at `at`.
+    pub(crate) fn add_cue(&mut self, cue: Cue, at: usize) {
+        if let Some(ends) = self.cues.get_mut(cue as usize) {
+            ends.push(at);
         }
     }
 

@@ -2,26 +2,14 @@
 //!
 //! Invariant: bounded in columns and bytes; each statement is read once.
 
-use crate::assign;
-use crate::classify::{self, Class};
-use crate::kind::Kind;
+use crate::columns::{self, Column};
 use crate::scan::Scan;
 use crate::text::{BLANK, KEY};
-use crate::value::{Join, Value};
-use crate::{ids, text};
 
 /// The most columns that are looked at.
 const COLUMNS: usize = 64;
 /// The most rows.
 const ROWS: usize = 256;
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    Field(Class),
-    Passport,
-    Other,
-}
 
 /// `insert into ` ends at `end`.
 pub(crate) fn insert(scan: &mut Scan<'_>, end: usize) {
@@ -44,7 +32,7 @@ pub(crate) fn insert(scan: &mut Scan<'_>, end: usize) {
             at += 1;
         }
         let stop = text.run(at, KEY);
-        columns.push(column(text.slice(at, stop)));
+        columns.push(Column::named(text.slice(at, stop)));
         at = stop;
         while matches!(text.at(at), b' ' | b'`' | b'"' | b']' | b'\\') {
             at += 1;
@@ -74,13 +62,6 @@ pub(crate) fn insert(scan: &mut Scan<'_>, end: usize) {
     scan.insert_done = at;
 }
 
-fn column(name: &[u8]) -> Column {
-    if name.windows(8).any(|w| w.eq_ignore_ascii_case(b"passport")) {
-        return Column::Passport;
-    }
-    classify::classify(name).map_or(Column::Other, Column::Field)
-}
-
 /// One row's values; gives where it ends.
 fn row(scan: &mut Scan<'_>, columns: &[Column], mut at: usize, line: usize) -> usize {
     for column in columns {
@@ -105,15 +86,10 @@ fn row(scan: &mut Scan<'_>, columns: &[Column], mut at: usize, line: usize) -> u
             end += 1;
         }
         scan.text.tick(end - at);
-        let value = Value { start, end, quoted: true, join: Join::Other, spaced: false };
-        match column {
-            Column::Field(class) if quoted => assign::field(scan, *class, start, value),
-            Column::Passport if quoted && ids::is_passport(scan.text.slice(start, end)) => {
-                scan.emit(Kind::Passport, start, end, 0.9, false, "passport column");
-            }
-            _ => {}
+        if quoted || matches!(column, Column::Number(_)) {
+            columns::value(scan, *column, start, end);
         }
-        at = scan.text.run(end + usize::from(quoted), text::BLANK);
+        at = scan.text.run(end + usize::from(quoted), BLANK);
         if scan.text.at(at) != b',' {
             break;
         }

@@ -4,7 +4,7 @@
 
 use crate::kind::Kind;
 use crate::scan::Scan;
-use crate::text::{ALPHA, BLANK, HOST, WORD, is};
+use crate::text::{ALPHA, BLANK, DIGIT, HOST, WORD, is};
 use crate::value::{self, Value};
 
 /// How the words before a name bind it.
@@ -145,6 +145,9 @@ const NOBODY: &[&str] = &[
     "true",
     "false",
     "undefined",
+    "redacted",
+    "masked",
+    "hidden",
     "if",
     "exists",
     "mapping",
@@ -260,7 +263,7 @@ fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
     }
     text.tick(name.len());
     let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
-    (!nobody && text.at(end) < 0x80 && text.at(end) != b'@').then_some(end)
+    (!nobody && text.at(end) < 0x80 && !matches!(text.at(end), b'@' | b'$')).then_some(end)
 }
 
 /// A literal of [`CUES`] stands at `start..end`.
@@ -337,6 +340,22 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
+/// The name in `<name>` and `1000(name)`.
+pub(crate) fn inner(scan: &Scan<'_>, found: Value) -> Value {
+    let text = &scan.text;
+    let number = text.run(found.start, DIGIT);
+    let (open, close) = match text.at(number) {
+        b'<' if number == found.start => (number, b'>'),
+        b'(' if number > found.start => (number, b')'),
+        _ => return found,
+    };
+    let end = text.run(open + 1, HOST);
+    // `<your-username>` stands for a name.
+    let template =
+        text.slice(open, end).windows(4).any(|w| w.eq_ignore_ascii_case(b"user") || w.eq_ignore_ascii_case(b"name"));
+    if text.at(end) == close && !template { Value { start: open + 1, end, quoted: true, ..found } } else { found }
+}
+
 /// The value of a field for accounts.
 pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     if found.join == value::Join::Blank {
@@ -355,7 +374,12 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let name = text.slice(found.start, stop);
     let whole = stop == found.end || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
     let makeup = value::Makeup::of(name);
-    let plain = makeup.upper == 0 || makeup.lower > 0;
+    // "USER: Carefully read": a word, as sentences and types begin.
+    let word = !found.quoted
+        && makeup.upper == 1
+        && makeup.digits + makeup.other == 0
+        && text.at(found.start).is_ascii_uppercase();
+    let plain = (makeup.upper == 0 || makeup.lower > 0) && !word;
     let random = name.len() >= 16 && makeup.digits > 4;
     if whole && plain && !random && is(text.at(found.start), ALPHA) && !value::is_code(name) && !value::is_state(name) {
         scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
@@ -417,6 +441,8 @@ mod tests {
             "hey @jdoe7 can you",
             "sudo: jdoe7 : TTY=pts/0 ; x",
             "User jdoe7 connected",
+            "Login: user=<jdoe7>, x",
+            "uid=1000(jdoe7) gid=1000",
         ] {
             assert_eq!(one(text, "USERNAME"), "jdoe7", "{text}");
         }

@@ -1,10 +1,10 @@
-//! Where the value of a field begins and ends, and whether it is one.
+//! Where the value of a field begins and ends, in each notation.
 //!
-//! Invariant: a placeholder, a reference or a state is no value, whatever the field is called. Looking for a closing
-//! quote is paid for once for each line, however many quotes stay open.
+//! Invariant: looking for a closing quote is paid for once for each line, however many quotes stay open, and so is
+//! looking for the end of an unquoted value.
 
-use crate::text::{BARE, BLANK, Class as Bytes, Text, is};
-use crate::vendors::distinct;
+pub(crate) use crate::looks::{Makeup, is_code, is_path, is_placeholder, is_random, is_state};
+use crate::text::{BARE, BLANK, Text, is};
 
 /// How name and value are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +223,7 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
     while end < limit {
         let stop = match text.at(end) {
             b'\\' => matches!(text.at(end + 1), b'n' | b'r' | b't' | b'"'),
+            b'&' if is_entity(text, end) => true,
             b'&' | b',' | b';' => next_field(text, end + 1, limit),
             b'%' if join == Join::Encoded => text.has(end, "%26") || text.has(end, "%22"),
             _ => false,
@@ -253,6 +254,13 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
     end
 }
 
+/// An entity of HTML that stands for a quote or a bracket.
+fn is_entity(text: &Text<'_>, at: usize) -> bool {
+    ["&quot;", "&rdquo;", "&ldquo;", "&apos;", "&lt;", "&gt;", "&nbsp;", "&#34;", "&#39;"]
+        .iter()
+        .any(|entity| text.has(at, entity))
+}
+
 /// Behind a separator comes the end, a quote or the name of a field.
 fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
     if i >= limit {
@@ -265,282 +273,6 @@ fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
     }
     text.tick(at - i + 1);
     at > i && (matches!(text.at(at), b'=' | b':') || (at == limit && matches!(text.at(at), b' ')))
-}
-
-/// What stands for a value that is elsewhere or was taken out.
-pub(crate) fn is_placeholder(value: &[u8]) -> bool {
-    let Some(first) = value.first().copied() else {
-        return true;
-    };
-    let last = value.last().copied().unwrap_or(0);
-    let framed = matches!((first, last), (b'<', b'>') | (b'[', b']') | (b'{', b'}') | (b'%', b'%') | (b'(', b')'));
-    if framed && !value.iter().any(u8::is_ascii_digit) || first == b'<' && last == b'>' {
-        return true;
-    }
-    // What is masked, and a variable's name.
-    let masked = value.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?'));
-    let variable = (first == b'$' && value.len() > 1)
-        && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
-        && !value.iter().any(u8::is_ascii_lowercase);
-    let format = value.len() <= 3 && first == b'%';
-    masked
-        || variable
-        || format
-        || is_pseudonym(value)
-        || (0..value.len()).any(|i| refers(value.get(i..).unwrap_or_default()))
-}
-
-/// Whether a reference or a word for a missing value begins here.
-fn refers(rest: &[u8]) -> bool {
-    let needles: &[&str] = match rest.first().copied().unwrap_or(0).to_ascii_lowercase() {
-        b'$' => &["${", "$("],
-        b'{' => &["{{"],
-        b'}' => &["}}"],
-        b'<' => &["<%"],
-        b'%' => &["%("],
-        b'#' => &["#{"],
-        b'*' => &["****"],
-        b'@' => &["@@@@"],
-        b'x' => &["xxxx"],
-        b'[' => &["[filtered", "[masked", "[hidden"],
-        b'r' => &["redacted"],
-        b'c' => &["changeme", "change_me", "change-me"],
-        b'p' => &["placeholder", "process.env"],
-        b'y' => &["your_", "your-", "yourpass", "yourtoken", "yoursecret"],
-        b'a' => &["arn:aws"],
-        b's' => &["secretref"],
-        b'v' => &["valuefrom", "vault:"],
-        b'o' => &["os.environ"],
-        b'g' => &["getenv"],
-        b'e' => &["env."],
-        0xe2 => &["\u{2022}", "\u{2026}"],
-        _ => return false,
-    };
-    needles
-        .iter()
-        .any(|needle| rest.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes())))
-}
-
-/// `[EMAIL-1]` and its like.
-fn is_pseudonym(value: &[u8]) -> bool {
-    value.first() == Some(&b'[')
-        && value.last() == Some(&b']')
-        && value.get(1).is_some_and(u8::is_ascii_uppercase)
-        && value.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'[' | b']' | b'-' | b'_'))
-}
-
-/// States and types that a log or a schema puts behind such a name.
-const STATES: &[&str] = &[
-    "null",
-    "none",
-    "nil",
-    "true",
-    "false",
-    "undefined",
-    "empty",
-    "required",
-    "optional",
-    "string",
-    "str",
-    "number",
-    "integer",
-    "int",
-    "bool",
-    "boolean",
-    "object",
-    "text",
-    "invalid",
-    "expired",
-    "missing",
-    "incorrect",
-    "wrong",
-    "changed",
-    "updated",
-    "reset",
-    "set",
-    "unset",
-    "not",
-    "no",
-    "yes",
-    "is",
-    "was",
-    "has",
-    "for",
-    "failed",
-    "failure",
-    "success",
-    "ok",
-    "error",
-    "unknown",
-    "denied",
-    "valid",
-    "default",
-    "hidden",
-    "disabled",
-    "enabled",
-    "provided",
-    "authentication",
-    "mismatch",
-    "strict",
-    "basic",
-    "bearer",
-    "digest",
-    "negotiate",
-    "token",
-    "password",
-    "secret",
-    "key",
-    "user",
-    "username",
-    "admin",
-    "mandatory",
-    "protected",
-    "secure",
-    "encrypted",
-    "hashed",
-    "revoked",
-    "refresh",
-    "access",
-    "jwt",
-    "oauth",
-    "oauth2",
-    "saml",
-    "ldap",
-    "kerberos",
-    "md5",
-    "trust",
-    "peer",
-    "scram-sha-256",
-    "n/a",
-    "the",
-    "a",
-    "an",
-    "and",
-    "or",
-    "with",
-    "from",
-    "to",
-    "in",
-    "of",
-    "on",
-    "at",
-    "by",
-    "must",
-    "should",
-    "cannot",
-    "can",
-    "will",
-    "may",
-    "too",
-    "does",
-    "that",
-    "this",
-    "it",
-    "when",
-    "if",
-    "please",
-    "use",
-    "using",
-    "example",
-    "sample",
-    "test",
-    "todo",
-    "tbd",
-    "ask",
-    "see",
-    "check",
-    "generated",
-    "rotated",
-    "rotation",
-    "policy",
-    "manager",
-    "varchar",
-    "char",
-    "securestring",
-    "any",
-    "absent",
-    "present",
-    "ignored",
-    "auto",
-    "anonymous",
-    "public",
-    "private",
-];
-
-/// Whether the value is a word that says how things stand.
-pub(crate) fn is_state(value: &[u8]) -> bool {
-    value.len() <= 16 && STATES.iter().any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
-}
-
-/// What a value is made of.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Makeup {
-    pub digits: usize,
-    pub lower: usize,
-    pub upper: usize,
-    pub other: usize,
-}
-
-impl Makeup {
-    pub(crate) fn of(value: &[u8]) -> Self {
-        let mut makeup = Self::default();
-        for byte in value {
-            match byte {
-                b'0'..=b'9' => makeup.digits += 1,
-                b'a'..=b'z' => makeup.lower += 1,
-                b'A'..=b'Z' => makeup.upper += 1,
-                _ => makeup.other += 1,
-            }
-        }
-        makeup
-    }
-
-    /// Letters and digits, or letters of both cases in no word's order.
-    pub(crate) fn mixed(self) -> bool {
-        let letters = self.lower + self.upper;
-        letters > 0 && (self.digits > 0 || (self.lower > 3 && self.upper > 3))
-    }
-}
-
-/// A file, a folder or an address of the web is no password.
-pub(crate) fn is_path(value: &[u8]) -> bool {
-    let drive = value.get(1) == Some(&b':') && matches!(value.get(2), Some(b'\\' | b'/'));
-    let rooted = matches!(value.first(), Some(b'/' | b'~'))
-        && value.iter().filter(|b| **b == b'/').count() >= 1
-        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
-    drive
-        || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic))
-        || value.windows(3).any(|w| w == b"://")
-        || value.starts_with(b"./")
-        || value == b"/"
-        || value == b"~"
-}
-
-const PATH_BYTES: Bytes = crate::text::KEY;
-
-/// A call, an index or a member of a program.
-pub(crate) fn is_code(value: &[u8]) -> bool {
-    let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
-        at > 2
-            && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY))
-            && value.get(..at).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
-            && value.last().is_some_and(|b| matches!(b, b')' | b'(' | b';'))
-    });
-    let member = value.contains(&b'.')
-        && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
-        && value.split(|b| *b == b'.').all(|part| part.len() > 1);
-    call || member
-}
-
-/// Random enough for a token: letters and digits, many different ones.
-pub(crate) fn is_random(value: &[u8], min: usize) -> bool {
-    let makeup = Makeup::of(value);
-    value.len() >= min
-        && makeup.mixed()
-        && distinct(value) >= 6
-        && !value.iter().any(|b| *b <= b' ')
-        && !is_path(value)
-        && !is_code(value)
 }
 
 #[cfg(test)]
@@ -579,30 +311,5 @@ mod tests {
         assert_eq!(value_of("password::new", "password"), None);
         assert_eq!(value_of("password://x", "password"), None);
         assert_eq!(value_of("\"type\":\"password\",\"next\":\"abc\"", "password"), None);
-    }
-
-    #[test]
-    fn placeholders() {
-        for value in [
-            "${DB_PASSWORD}",
-            "$(cat x)",
-            "{{ vault }}",
-            "<redacted>",
-            "[REDACTED]",
-            "********",
-            "xxxxxxxx",
-            "$DB_PASS",
-            "%s",
-            "YOUR_API_KEY",
-            "changeme",
-            "[PASSWORD-1]",
-            "",
-            "<your password>",
-        ] {
-            assert!(is_placeholder(value.as_bytes()), "{value}");
-        }
-        for value in ["hunter2", "$ecret1", "p*ss-w0rd", "[a1]b", "P@ss<1>x"] {
-            assert!(!is_placeholder(value.as_bytes()), "{value}");
-        }
     }
 }

@@ -279,6 +279,20 @@ pub(crate) fn slack_hook(scan: &mut Scan<'_>, start: usize, end: usize) {
     scan.emit(Kind::SlackToken, begin, stop, 0.99, true, "slack webhook");
 }
 
+/// `:AA` stands at `start..end`: tokens of Telegram's bots have the bot's number before it.
+pub(crate) fn telegram(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let text = &scan.text;
+    let number = text.run_back(start, crate::text::DIGIT, 11);
+    let stop = text.run(end, BASE64URL);
+    let fits =
+        (8..=10).contains(&(start - number)) && text.slice(start, end) == b":AA" && (32..=34).contains(&(stop - end));
+    // In a URL the word `bot` stands right before.
+    let begins = text.starts_word(number) || text.has_before(number, "/bot");
+    if fits && begins && mixed(text.slice(end, stop)) {
+        scan.emit(OtherApiKey, number, stop, 0.97, true, "telegram bot token");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +312,7 @@ mod tests {
             ("xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx", "SLACK_TOKEN"),
             ("sk-ant-api03-abcDEF0123456789_-abcDEF", "ANTHROPIC_KEY"),
             ("glpat-a1B2c3D4e5F6g7H8i9J0", "GITLAB_TOKEN"),
+            ("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "OTHER_API_KEY"),
             ("abc8Q~0123456789abcdefghijklmnopqrstu", "AZURE_KEY"),
         ] {
             for text in [format!("x {key} y"), format!("\\n{key}"), format!("a=\"{key}\".")] {

@@ -70,7 +70,10 @@ test('two edits of the document: the second is told, and his text is kept', asyn
 });
 
 test('a conversation is the same for both, and a finding that one judged is judged for the other', async () => {
-  await server.api('PUT', '/api/v1/model', { base_url: mock.base, model: 'gpt-4o', api_key: 'k' }, server.token('operator'));
+  await ana.page.goto('/settings/models');
+  await ana.page.getByLabel('Base URL').fill(mock.base);
+  await ana.page.getByLabel('Model', { exact: true }).fill('gpt-4o');
+  await ana.page.getByRole('button', { name: 'Save model' }).click();
   await ben.page.goto(`${incident}/chat`);
   await ana.page.goto(`${incident}/chat`);
   await ana.page.getByLabel('Message').fill('What happened?');

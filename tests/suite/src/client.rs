@@ -28,10 +28,7 @@ pub struct Answer {
 impl Answer {
     /// A header's value, empty where there is none.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map_or("", |(_, value)| value)
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }
 
     /// The body as text.
@@ -41,8 +38,7 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// Demand a status.
@@ -55,12 +51,7 @@ impl Answer {
     /// Demand a success.
     #[track_caller]
     pub fn ok(self) -> Self {
-        assert!(
-            (200..300).contains(&self.status),
-            "{}: {}",
-            self.status,
-            self.text()
-        );
+        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.text());
         self
     }
 
@@ -68,19 +59,11 @@ impl Answer {
     #[track_caller]
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{}",
-            self.text()
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
         let problem = self.json();
         assert_eq!(problem["status"], status, "{problem}");
         for field in ["type", "title"] {
-            assert!(
-                problem[field].as_str().is_some_and(|text| !text.is_empty()),
-                "{field} is missing: {problem}"
-            );
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} is missing: {problem}");
         }
         problem
     }
@@ -95,11 +78,7 @@ impl Client {
             .timeout_global(Some(ANSWER))
             .build()
             .new_agent();
-        Self {
-            agent,
-            base: base.to_owned(),
-            token: token.map(str::to_owned),
-        }
+        Self { agent, base: base.to_owned(), token: token.map(str::to_owned) }
     }
 
     /// Send a request; the error is the connection's.
@@ -110,9 +89,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl ureq::AsSendBody,
     ) -> Result<Answer, ureq::Error> {
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -124,17 +101,9 @@ impl Client {
         let mut bytes = Vec::new();
         body.as_reader().read_to_end(&mut bytes)?;
         let headers = parts.headers.iter();
-        let headers = headers.map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        });
-        Ok(Answer {
-            status: parts.status.as_u16(),
-            headers: headers.collect(),
-            body: bytes,
-        })
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        Ok(Answer { status: parts.status.as_u16(), headers: headers.collect(), body: bytes })
     }
 
     /// Send a request without a body.
@@ -148,12 +117,7 @@ impl Client {
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let sent = match body {
             Value::Null => self.try_send(method, path, &[], ()),
-            _ => self.try_send(
-                method,
-                path,
-                &[("content-type", "application/json")],
-                body.to_string().as_str(),
-            ),
+            _ => self.try_send(method, path, &[("content-type", "application/json")], body.to_string().as_str()),
         };
         sent.unwrap()
     }
@@ -161,13 +125,8 @@ impl Client {
     /// Create an incident; its id.
     #[track_caller]
     pub fn incident(&self, title: &str) -> String {
-        let answer = self
-            .send("POST", "/api/v1/incidents", &incident(title))
-            .expect(201);
-        answer.json()["id"]
-            .as_str()
-            .unwrap_or_else(|| panic!("no id: {}", answer.text()))
-            .to_owned()
+        let answer = self.send("POST", "/api/v1/incidents", &incident(title)).expect(201);
+        answer.json()["id"].as_str().unwrap_or_else(|| panic!("no id: {}", answer.text())).to_owned()
     }
 
     /// Upload a log as raw bytes.
@@ -176,20 +135,10 @@ impl Client {
     }
 
     /// Upload a log from a stream, chunked.
-    pub fn upload_from(
-        &self,
-        incident: &str,
-        name: &str,
-        mut body: impl Read,
-    ) -> Result<Answer, ureq::Error> {
+    pub fn upload_from(&self, incident: &str, name: &str, mut body: impl Read) -> Result<Answer, ureq::Error> {
         let path = format!("/api/v1/incidents/{incident}/logs?name={name}");
         let headers = [("content-type", "application/octet-stream")];
-        self.try_send(
-            "POST",
-            &path,
-            &headers,
-            ureq::SendBody::from_reader(&mut body),
-        )
+        self.try_send("POST", &path, &headers, ureq::SendBody::from_reader(&mut body))
     }
 }
 

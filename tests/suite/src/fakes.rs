@@ -11,12 +11,8 @@ use crate::machine;
 
 /// The Node.js that runs them; nothing where there is none.
 pub fn node() -> Option<PathBuf> {
-    let node =
-        std::env::var_os("FUMEHOOD_NODE").map_or_else(|| PathBuf::from("node"), PathBuf::from);
-    let output = Command::new(&node)
-        .args(["-p", "process.execPath"])
-        .output()
-        .ok()?;
+    let node = std::env::var_os("FUMEHOOD_NODE").map_or_else(|| PathBuf::from("node"), PathBuf::from);
+    let output = Command::new(&node).args(["-p", "process.execPath"]).output().ok()?;
     let path = String::from_utf8(output.stdout).ok()?;
     Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
 }
@@ -36,21 +32,12 @@ impl Fake {
     /// Start `confluence.mjs`, `model.mjs` or `mcp-http.mjs`; nothing without Node.js.
     pub fn start(name: &str) -> Option<Self> {
         let mut command = Command::new(node()?);
-        command
-            .arg(program(name))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        command.arg(program(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("{name} said {line:?}"))
-            .to_owned();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url =
+            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{name} said {line:?}")).to_owned();
         Some(Self { child, url })
     }
 
@@ -63,11 +50,7 @@ impl Fake {
     pub fn control(&self, name: &str, body: &Value) -> Value {
         let client = Client::new(&self.url, None);
         let path = format!("/__{name}");
-        let answer = if body.is_null() {
-            client.get(&path)
-        } else {
-            client.send("POST", &path, body)
-        };
+        let answer = if body.is_null() { client.get(&path) } else { client.send("POST", &path, body) };
         answer.ok().json()
     }
 

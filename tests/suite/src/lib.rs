@@ -25,8 +25,10 @@ pub mod client;
 pub mod fakes;
 pub mod fixtures;
 pub mod machine;
+pub mod person;
 pub mod server;
 
 pub use client::{Answer, Client};
 pub use fixtures::{Plants, Random};
+pub use person::Person;
 pub use server::{Data, Launch, Server};

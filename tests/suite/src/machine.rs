@@ -10,30 +10,23 @@ pub fn binary() -> PathBuf {
     let root = root();
     let candidates = [
         std::env::var_os("FUMEHOOD_BIN").map(PathBuf::from),
-        std::env::var_os("CARGO_TARGET_DIR")
-            .map(|target| PathBuf::from(target).join("release/fumehood")),
+        std::env::var_os("CARGO_TARGET_DIR").map(|target| PathBuf::from(target).join("release/fumehood")),
         Some(root.join("target/release/fumehood")),
     ];
     let found = candidates.iter().flatten().find(|path| path.is_file());
     found
-        .unwrap_or_else(|| {
-            panic!("there is no built binary: run `cargo build --release`, or set FUMEHOOD_BIN")
-        })
+        .unwrap_or_else(|| panic!("there is no built binary: run `cargo build --release`, or set FUMEHOOD_BIN"))
         .clone()
 }
 
 /// The checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// Data and tools that are not part of the checkout.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let base =
-        std::env::var_os("FUMEHOOD_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let base = std::env::var_os("FUMEHOOD_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     Some(base.join(path)).filter(|path| path.exists())
 }
 
@@ -44,9 +37,7 @@ pub fn soak() -> bool {
 
 /// Rounds of kill -9.
 pub fn kills() -> u64 {
-    let asked = std::env::var("FUMEHOOD_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let asked = std::env::var("FUMEHOOD_KILLS").ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(if soak() { 1_000 } else { 10 })
 }
 
@@ -54,13 +45,8 @@ pub fn kills() -> u64 {
 pub fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");
     if let Some(path) = std::env::var_os("FUMEHOOD_SKIPS") {
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .unwrap();
-        file.write_all(format!("{test}: {reason}\n").as_bytes())
-            .unwrap();
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(format!("{test}: {reason}\n").as_bytes()).unwrap();
     }
 }
 
@@ -77,19 +63,13 @@ impl Tmpfs {
     /// Mount one of `bytes` on a folder, where this is allowed.
     pub fn mount(folder: &Path, bytes: u64) -> Option<Self> {
         let options = format!("size={bytes}");
-        let mounted = run(Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(folder));
-        mounted
-            .filter(|output| output.status.success())
-            .map(|_| Self(folder.to_owned()))
+        let mounted = run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder));
+        mounted.filter(|output| output.status.success()).map(|_| Self(folder.to_owned()))
     }
 
     /// Make it read-only.
     pub fn seal(&self) -> bool {
-        let sealed = run(Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(&self.0));
+        let sealed = run(Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0));
         sealed.is_some_and(|output| output.status.success())
     }
 }
@@ -111,10 +91,7 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
         if let Some(value) = ready() {
             return value;
         }
-        assert!(
-            start.elapsed() < limit,
-            "{what} did not happen within {limit:?}"
-        );
+        assert!(start.elapsed() < limit, "{what} did not happen within {limit:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -122,15 +99,8 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
 /// Peak resident memory of a process, bytes; nothing once it has ended.
 pub fn peak_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib << 10)
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// Copy a folder with all that is in it, except sockets.
@@ -157,11 +127,7 @@ pub fn folder_bytes(folder: &Path) -> u64 {
     entries
         .map(|entry| {
             let meta = entry.metadata().unwrap();
-            if meta.is_dir() {
-                folder_bytes(&entry.path())
-            } else {
-                meta.len()
-            }
+            if meta.is_dir() { folder_bytes(&entry.path()) } else { meta.len() }
         })
         .sum()
 }
@@ -175,9 +141,7 @@ pub fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             let entry = entry.unwrap();
             match entry.file_type().unwrap() {
                 kind if kind.is_dir() => folders.push(entry.path()),
-                kind if kind.is_file() => {
-                    files.push((entry.path(), std::fs::read(entry.path()).unwrap()))
-                }
+                kind if kind.is_file() => files.push((entry.path(), std::fs::read(entry.path()).unwrap())),
                 _ => {}
             }
         }

@@ -24,9 +24,7 @@ pub struct Data {
 impl Data {
     /// An empty place: the server makes the folder, the key and the database itself.
     pub fn empty() -> Self {
-        Self {
-            folder: tempfile::Builder::new().prefix("fh-").tempdir().unwrap(),
-        }
+        Self { folder: tempfile::Builder::new().prefix("fh-").tempdir().unwrap() }
     }
 
     /// A folder that a server has been started on once, so that its plugins are compiled already. Every test gets a
@@ -59,10 +57,7 @@ impl Data {
 
     /// Run a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Start the server.
@@ -73,17 +68,9 @@ impl Data {
     /// An API token with a role, from the command line.
     pub fn token(&self, role: &str) -> String {
         let output = self.run(&["token", "create", "--role", role]);
-        assert!(
-            output.status.success(),
-            "token create: {}",
-            text(&output.stderr)
-        );
+        assert!(output.status.success(), "token create: {}", text(&output.stderr));
         let token = text(&output.stdout);
-        assert_eq!(
-            token.lines().count(),
-            1,
-            "the token and nothing else is on standard output: {token:?}"
-        );
+        assert_eq!(token.lines().count(), 1, "the token and nothing else is on standard output: {token:?}");
         token.trim().to_owned()
     }
 }
@@ -91,9 +78,7 @@ impl Data {
 /// A command of the binary with a clean environment.
 pub fn command_on(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(machine::binary());
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FUMEHOOD_"))
-    {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FUMEHOOD_")) {
         command.env_remove(name);
     }
     command.args(arguments).arg("--data").arg(data);
@@ -108,12 +93,7 @@ pub fn text(bytes: &[u8]) -> String {
 /// The folder that [`Data::prepared`] copies, made once for each build of the binary.
 fn template() -> PathBuf {
     let meta = std::fs::metadata(machine::binary()).unwrap();
-    let made = meta
-        .modified()
-        .unwrap()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
+    let made = meta.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     let base = std::env::temp_dir().join("fumehood-tests");
     std::fs::create_dir_all(&base).unwrap();
     let place = base.join(format!("prepared-{made:x}-{:x}", meta.len()));
@@ -121,11 +101,7 @@ fn template() -> PathBuf {
     let lock = std::fs::File::create(base.join("lock")).unwrap();
     lock.lock().unwrap();
     if !place.exists() {
-        for old in std::fs::read_dir(&base)
-            .unwrap()
-            .map(Result::unwrap)
-            .filter(|entry| entry.path().is_dir())
-        {
+        for old in std::fs::read_dir(&base).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
             let _ = std::fs::remove_dir_all(old.path());
         }
         let data = Data::empty();
@@ -148,11 +124,7 @@ pub struct Launch {
 impl Launch {
     /// On a folder, at a free port of this machine.
     pub fn new(data: &Path) -> Self {
-        Self {
-            data: data.to_owned(),
-            arguments: Vec::new(),
-            variables: Vec::new(),
-        }
+        Self { data: data.to_owned(), arguments: Vec::new(), variables: Vec::new() }
     }
 
     /// With an argument more.
@@ -174,13 +146,8 @@ impl Launch {
         if !self.arguments.iter().any(|argument| argument == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        command
-            .args(&self.arguments)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -196,12 +163,7 @@ impl Launch {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Server {
-            child,
-            url: String::new(),
-            sign_in: None,
-            log,
-        };
+        let mut server = Server { child, url: String::new(), sign_in: None, log };
         match receiver.recv_timeout(START) {
             Ok(line) => match line.strip_prefix("listening on ") {
                 Some(url) => server.url = url.trim().to_owned(),
@@ -213,10 +175,7 @@ impl Launch {
         }
         // The link follows at once, where there is one.
         if let Ok(line) = receiver.recv_timeout(Duration::from_millis(300)) {
-            server.sign_in = line
-                .split_whitespace()
-                .find(|word| word.contains("://"))
-                .map(str::to_owned);
+            server.sign_in = line.split_whitespace().find(|word| word.contains("://")).map(str::to_owned);
         }
         server
     }
@@ -238,10 +197,7 @@ impl Launch {
         let (said, log) = (said.lock().unwrap().clone(), log.lock().unwrap().clone());
         assert!(!said.contains("listening on"), "it came up: {said}{log}");
         assert!(!status.success(), "it ended with {status}: {said}{log}");
-        assert!(
-            status.code().is_some(),
-            "it was ended by a signal or a crash ({status}): {log}"
-        );
+        assert!(status.code().is_some(), "it was ended by a signal or a crash ({status}): {log}");
         assert!(!log.contains("panicked at"), "it panicked: {log}");
         log
     }
@@ -301,9 +257,7 @@ impl Server {
     pub fn stop(mut self) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
-        machine::wait_for("the server's orderly end", STOP, || {
-            self.child.try_wait().unwrap()
-        })
+        machine::wait_for("the server's orderly end", STOP, || self.child.try_wait().unwrap())
     }
 }
 

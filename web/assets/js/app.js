@@ -29,6 +29,8 @@ on("submit", "[data-tidy]", (_, form) => {
   setTimeout(() => { for (const field of form.elements) field.disabled = false; });
 });
 
+on("click", "#problem", () => problem(""));
+
 // Ids and hashes are copied by a click.
 on("click", "[data-copy]", async (_, element) => {
   try {

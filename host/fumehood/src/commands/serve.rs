@@ -13,6 +13,11 @@ use crate::{control, data};
 /// How long requests may go on after the end was asked for.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// How long a request's head may take.
+const HEAD: std::time::Duration = std::time::Duration::from_secs(20);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
@@ -57,12 +62,24 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
             let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key)
                 .await
                 .with_context(|| format!("{} and {} are no certificate and key", cert.display(), key.display()))?;
-            axum_server::from_tcp_rustls(listener, config)?.handle(handle).serve(service).await?;
+            let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+            bound_heads(server.http_builder());
+            server.serve(service).await?;
         }
-        _ => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+        _ => {
+            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            bound_heads(server.http_builder());
+            server.serve(service).await?;
+        }
     }
     app.shut_down().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A client that sends its head drop by drop must not hold a connection.
+fn bound_heads(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD);
+    builder.http2().timer(hyper_util::rt::TokioTimer::new()).max_concurrent_streams(STREAMS);
 }
 
 /// The first lines on standard output: where, and the way in for the first person.

@@ -16,18 +16,31 @@ fn used() -> Data {
     data
 }
 
+/// Put `bytes` in the place of the database, without the log of changes that would stand in for its pages.
+fn replace_database(data: &Data, bytes: &[u8]) {
+    for name in ["fumehood.db-wal", "fumehood.db-shm"] {
+        let _ = std::fs::remove_file(data.path().join(name));
+    }
+    std::fs::write(data.database(), bytes).unwrap();
+}
+
+#[test]
+fn an_orderly_end_leaves_everything_in_the_database_file() {
+    let data = used();
+    let wal = std::fs::metadata(data.path().join("fumehood.db-wal")).map_or(0, |file| file.len());
+    let bytes = std::fs::metadata(data.database()).unwrap().len();
+    assert!(
+        wal == 0,
+        "{wal} bytes are in the write-ahead log only, {bytes} in the database: a copy of the database misses them"
+    );
+}
+
 /// What matters in a folder: not the lock, not SQLite's index, not the cache.
 fn kept(data: &Data) -> Vec<(PathBuf, Vec<u8>)> {
-    let names = [
-        "fumehood.db",
-        "fumehood.db-wal",
-        "master.key",
-        "keyring.json",
-    ];
+    let names = ["fumehood.db", "fumehood.db-wal", "master.key", "keyring.json"];
     let all = snapshot(&data.path()).into_iter();
     all.filter(|(path, bytes)| {
-        names.iter().any(|name| path.ends_with(name))
-            && !(path.ends_with("fumehood.db-wal") && bytes.is_empty())
+        names.iter().any(|name| path.ends_with(name)) && !(path.ends_with("fumehood.db-wal") && bytes.is_empty())
     })
     .collect()
 }
@@ -36,35 +49,14 @@ fn kept(data: &Data) -> Vec<(PathBuf, Vec<u8>)> {
 fn refused(data: &Data, words: &[&str]) {
     let before = kept(data);
     let said = Launch::new(&data.path()).refuse();
-    assert!(
-        words.iter().any(|word| said.to_lowercase().contains(word)),
-        "none of {words:?} in: {said}"
-    );
-    let lines = said
-        .lines()
-        .filter(|line| line.starts_with("fumehood: "))
-        .count();
+    assert!(words.iter().any(|word| said.to_lowercase().contains(word)), "none of {words:?} in: {said}");
+    let lines = said.lines().filter(|line| line.starts_with("fumehood: ")).count();
     assert_eq!(lines, 1, "one message for the person: {said}");
-    for arguments in [
-        ["audit", "verify"].as_slice(),
-        &["token", "create", "--role", "admin"],
-    ] {
+    for arguments in [["audit", "verify"].as_slice(), &["token", "create", "--role", "admin"]] {
         let output = data.run(arguments);
-        assert!(
-            output.status.code().is_some_and(|code| code != 0),
-            "{arguments:?}: {}",
-            text(&output.stdout)
-        );
-        assert!(
-            !text(&output.stderr).contains("panicked"),
-            "{arguments:?}: {}",
-            text(&output.stderr)
-        );
-        assert!(
-            output.stdout.is_empty() || arguments[0] == "audit",
-            "{arguments:?} prints {}",
-            text(&output.stdout)
-        );
+        assert!(output.status.code().is_some_and(|code| code != 0), "{arguments:?}: {}", text(&output.stdout));
+        assert!(!text(&output.stderr).contains("panicked"), "{arguments:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty() || arguments[0] == "audit", "{arguments:?} prints {}", text(&output.stdout));
     }
     assert_eq!(before.len(), kept(data).len());
     for ((path, old), (_, new)) in before.iter().zip(kept(data)) {
@@ -83,14 +75,9 @@ fn a_wrong_key() {
 fn a_wrong_key_in_the_environment() {
     let data = used();
     let before = kept(&data);
-    let said = Launch::new(&data.path())
-        .env("FUMEHOOD_MASTER_KEY", &"cd".repeat(32))
-        .refuse();
+    let said = Launch::new(&data.path()).env("FUMEHOOD_MASTER_KEY", &"cd".repeat(32)).refuse();
     assert!(said.contains("master key"), "{said}");
-    assert!(
-        !said.contains(&"cd".repeat(32)),
-        "the key is in the message: {said}"
-    );
+    assert!(!said.contains(&"cd".repeat(32)), "the key is in the message: {said}");
     assert_eq!(before, kept(&data));
 }
 
@@ -104,10 +91,7 @@ fn a_key_that_is_no_key_or_is_gone() {
     std::fs::remove_file(data.path().join("master.key")).unwrap();
     let said = Launch::new(&data.path()).refuse();
     assert!(said.contains("key"), "{said}");
-    assert!(
-        !data.path().join("master.key").exists(),
-        "a new key for an old database hides that the old one is lost"
-    );
+    assert!(!data.path().join("master.key").exists(), "a new key for an old database hides that the old one is lost");
 }
 
 #[test]
@@ -138,7 +122,7 @@ fn a_database_whose_header_is_zeros() {
     let data = used();
     let mut bytes = std::fs::read(data.database()).unwrap();
     bytes[..4096].fill(0);
-    std::fs::write(data.database(), bytes).unwrap();
+    replace_database(&data, &bytes);
     refused(&data, &["not a fumehood database", "damaged"]);
 }
 
@@ -147,17 +131,16 @@ fn a_plain_sqlite_database() {
     let data = used();
     let mut plain = b"SQLite format 3\0\x10\x00\x01\x01\x00\x40\x20\x20".to_vec();
     plain.resize(8192, 0);
-    std::fs::write(data.database(), plain).unwrap();
+    replace_database(&data, &plain);
     refused(&data, &["not a fumehood database", "damaged"]);
 }
 
 #[test]
 fn an_empty_file_and_one_of_text() {
     let data = used();
-    let _ = std::fs::remove_file(data.path().join("fumehood.db-wal"));
-    std::fs::write(data.database(), "dear diary\n".repeat(1_000)).unwrap();
+    replace_database(&data, "dear diary\n".repeat(1_000).as_bytes());
     refused(&data, &["not a fumehood database", "damaged"]);
-    std::fs::write(data.database(), b"").unwrap();
+    replace_database(&data, b"");
     refused(&data, &["empty", "not a fumehood database", "damaged"]);
 }
 
@@ -165,7 +148,7 @@ fn an_empty_file_and_one_of_text() {
 fn another_installations_database() {
     let (data, other) = (used(), Data::empty());
     assert!(other.start().stop().success());
-    std::fs::copy(other.database(), data.database()).unwrap();
+    replace_database(&data, &std::fs::read(other.database()).unwrap());
     refused(&data, &["not a fumehood database", "damaged"]);
 }
 
@@ -192,10 +175,7 @@ fn a_read_only_folder() {
     assert!(disk.seal());
     let before = snapshot(&folder);
     let said = Launch::new(&folder).refuse();
-    assert!(
-        said.to_lowercase().contains("read-only") || said.contains("permission"),
-        "{said}"
-    );
+    assert!(said.to_lowercase().contains("read-only") || said.contains("permission"), "{said}");
     assert_eq!(before, snapshot(&folder));
     // A place that is not there yet cannot be made either.
     let said = Launch::new(&place.join("new")).refuse();
@@ -207,18 +187,9 @@ fn a_port_that_is_taken() {
     let data = Data::empty();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = Launch::new(&data.path())
-        .arg("--listen")
-        .arg(&address)
-        .refuse();
-    assert!(
-        said.contains(&address) && said.contains("--listen"),
-        "{said}"
-    );
-    assert!(
-        !data.path().exists(),
-        "nothing was made before the port was known to be free"
-    );
+    let said = Launch::new(&data.path()).arg("--listen").arg(&address).refuse();
+    assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+    assert!(!data.path().exists(), "nothing was made before the port was known to be free");
 }
 
 #[test]
@@ -226,10 +197,7 @@ fn a_second_server_on_the_same_folder() {
     let data = used();
     let server = data.start();
     let said = Launch::new(&data.path()).refuse();
-    assert!(
-        said.contains(&server.pid().to_string()),
-        "it names the process that runs: {said}"
-    );
+    assert!(said.contains(&server.pid().to_string()), "it names the process that runs: {said}");
     let client = server.client(&data.token("admin"));
     client.incident("The first one goes on");
     assert!(server.stop().success());
@@ -244,16 +212,8 @@ fn certificates_that_are_none() {
     let file = data.beside("cert.pem");
     std::fs::write(&file, "not a certificate").unwrap();
     let path = file.to_str().unwrap();
-    let said = Launch::new(&data.path())
-        .arg("--tls-cert")
-        .arg(path)
-        .arg("--tls-key")
-        .arg(path)
-        .refuse();
+    let said = Launch::new(&data.path()).arg("--tls-cert").arg(path).arg("--tls-key").arg(path).refuse();
     assert!(said.contains(path), "{said}");
-    let said = Launch::new(&data.path())
-        .arg("--tls-cert")
-        .arg(path)
-        .refuse();
+    let said = Launch::new(&data.path()).arg("--tls-cert").arg(path).refuse();
     assert!(said.contains("--tls-key"), "{said}");
 }

@@ -11,10 +11,7 @@ const BALLAST: usize = 12 << 20;
 #[test]
 fn a_full_disk_is_survived() {
     if !can_mount() {
-        return skip(
-            "a_full_disk_is_survived",
-            "file systems cannot be mounted here",
-        );
+        return skip("a_full_disk_is_survived", "file systems cannot be mounted here");
     }
     let data = Data::prepared();
     let token = data.token("admin");
@@ -33,9 +30,7 @@ fn a_full_disk_is_survived() {
     let mut kept = Vec::new();
     // Text that does not compress, a megabyte at a time.
     let refused = (0..200).find_map(|i| {
-        let text: String = (0..4_000)
-            .map(|_| format!("{}\n", random.word(256)))
-            .collect();
+        let text: String = (0..4_000).map(|_| format!("{}\n", random.word(256))).collect();
         let answer = client.upload(&incident, &format!("{i}.log"), text.as_bytes());
         if answer.status == 201 {
             kept.push((answer.json()["id"].as_str().unwrap().to_owned(), text.len()));
@@ -44,14 +39,7 @@ fn a_full_disk_is_survived() {
         Some(answer)
     });
     let problem = refused.expect("the disk was never full").problem(507);
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .to_lowercase()
-            .contains("disk is full"),
-        "{problem}"
-    );
+    assert!(problem["detail"].as_str().unwrap().to_lowercase().contains("disk is full"), "{problem}");
 
     // Fill what is left, so that the smallest change has no room.
     let mut filler = std::fs::File::create(place.join("filler")).unwrap();
@@ -73,37 +61,22 @@ fn a_full_disk_is_survived() {
     });
     assert!(stopped, "2,000 incidents were written to a full disk");
     // Reading goes on.
-    let total = client.get("/api/v1/incidents").expect(200).json()["total"]
-        .as_u64()
-        .unwrap();
+    let total = client.get("/api/v1/incidents").expect(200).json()["total"].as_u64().unwrap();
     assert_eq!(total, 1 + created);
     for (id, _) in &kept {
-        client
-            .get(&format!("/api/v1/logs/{id}/findings"))
-            .expect(200);
+        client.get(&format!("/api/v1/logs/{id}/findings")).expect(200);
     }
 
     // Room again, and no restart.
     std::fs::remove_file(place.join("filler")).unwrap();
     std::fs::remove_file(&ballast).unwrap();
     client.incident("After");
-    client
-        .upload(&incident, "after.log", b"there is room again\n")
-        .expect(201);
+    client.upload(&incident, "after.log", b"there is room again\n").expect(201);
     for (id, bytes) in &kept {
         let log = client.get(&format!("/api/v1/logs/{id}")).expect(200).json();
-        assert_eq!(
-            (log["state"].as_str(), log["text_bytes"].as_u64()),
-            (Some("ready"), Some(*bytes as u64))
-        );
+        assert_eq!((log["state"].as_str(), log["text_bytes"].as_u64()), (Some("ready"), Some(*bytes as u64)));
     }
     assert!(server.stop().success());
-    let output = fumehood_tests::server::command_on(&folder, &["audit", "verify"])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        fumehood_tests::server::text(&output.stdout)
-    );
+    let output = fumehood_tests::server::command_on(&folder, &["audit", "verify"]).output().unwrap();
+    assert!(output.status.success(), "{}", fumehood_tests::server::text(&output.stdout));
 }

@@ -19,43 +19,24 @@ fn bench() -> Bench {
     let server = data.start();
     let client = server.client(&data.token("responder"));
     let incident = client.incident("Intake");
-    Bench {
-        _server: server,
-        client,
-        incident,
-        _data: data,
-    }
+    Bench { _server: server, client, incident, _data: data }
 }
 
 impl Bench {
     fn upload(&self, name: &str, body: &[u8]) -> Value {
-        self.client
-            .upload(&self.incident, name, body)
-            .expect(201)
-            .json()
+        self.client.upload(&self.incident, name, body).expect(201).json()
     }
 
     fn redacted(&self, log: &Value) -> Vec<u8> {
-        self.client
-            .get(&format!(
-                "/api/v1/logs/{}/redacted",
-                log["id"].as_str().unwrap()
-            ))
-            .expect(200)
-            .body
+        self.client.get(&format!("/api/v1/logs/{}/redacted", log["id"].as_str().unwrap())).expect(200).body
     }
 
     fn findings(&self, log: &Value) -> Vec<Value> {
         let id = log["id"].as_str().unwrap();
         let (mut all, mut cursor) = (Vec::new(), json!(0));
         while !cursor.is_null() {
-            let page = self
-                .client
-                .get(&format!(
-                    "/api/v1/logs/{id}/findings?limit=1000&cursor={cursor}"
-                ))
-                .expect(200)
-                .json();
+            let page =
+                self.client.get(&format!("/api/v1/logs/{id}/findings?limit=1000&cursor={cursor}")).expect(200).json();
             all.extend(page["findings"].as_array().unwrap().iter().cloned());
             cursor = page["next"].clone();
         }
@@ -76,11 +57,7 @@ fn a_log_is_taken_raw_gzipped_and_as_zstd_and_masked_alike() {
     let text = plants.lines();
     let mut masked = Vec::new();
     // A line of its own in each, or the later ones would be duplicates.
-    for (name, encoding) in [
-        ("a.log", "plain"),
-        ("a.log.gz", "gzip"),
-        ("a.log.zst", "zstd"),
-    ] {
+    for (name, encoding) in [("a.log", "plain"), ("a.log.gz", "gzip"), ("a.log.zst", "zstd")] {
         let body = format!("{text}as {encoding}\n");
         let sent = match encoding {
             "gzip" => gzip(body.as_bytes()),
@@ -88,11 +65,7 @@ fn a_log_is_taken_raw_gzipped_and_as_zstd_and_masked_alike() {
             _ => body.clone().into_bytes(),
         };
         let log = bench.upload(name, &sent);
-        assert_eq!(
-            (&log["encoding"], &log["state"]),
-            (&json!(encoding), &json!("ready")),
-            "{log}"
-        );
+        assert_eq!((&log["encoding"], &log["state"]), (&json!(encoding), &json!("ready")), "{log}");
         assert_eq!(log["text_bytes"], body.len());
         assert_eq!(log["lines"], plants.values.len() + 1);
         let findings = bench.findings(&log);
@@ -100,33 +73,23 @@ fn a_log_is_taken_raw_gzipped_and_as_zstd_and_masked_alike() {
             let at = body.find(value.as_str()).unwrap();
             let mut covered = vec![false; value.len()];
             for finding in &findings {
-                let (start, end) = (
-                    finding["start"].as_u64().unwrap() as usize,
-                    finding["end"].as_u64().unwrap() as usize,
-                );
+                let (start, end) =
+                    (finding["start"].as_u64().unwrap() as usize, finding["end"].as_u64().unwrap() as usize);
                 for (i, one) in covered.iter_mut().enumerate() {
                     *one |= (start..end).contains(&(at + i));
                 }
             }
-            assert!(
-                covered.iter().all(|one| *one),
-                "{kind} {value} is not covered: {findings:?}"
-            );
+            assert!(covered.iter().all(|one| *one), "{kind} {value} is not covered: {findings:?}");
         }
         assert!(
-            !findings
-                .iter()
-                .any(|finding| plants.leak(finding.to_string().as_bytes()).is_some()),
+            !findings.iter().any(|finding| plants.leak(finding.to_string().as_bytes()).is_some()),
             "a finding holds the value"
         );
         let text = bench.redacted(&log);
         assert_eq!(plants.leak(&text), None, "{encoding}");
         masked.push(String::from_utf8(text).unwrap().replace(encoding, ""));
     }
-    assert!(
-        masked.windows(2).all(|pair| pair[0] == pair[1]),
-        "pseudonyms are the same in every log of an incident"
-    );
+    assert!(masked.windows(2).all(|pair| pair[0] == pair[1]), "pseudonyms are the same in every log of an incident");
 }
 
 #[test]
@@ -134,41 +97,17 @@ fn the_same_text_twice_is_one_log_whatever_it_is_packed_in() {
     let bench = bench();
     let text = b"one\ntwo from jane.roe@customer-mail.example\n";
     let first = bench.upload("a.log", text);
-    for body in [
-        text.to_vec(),
-        gzip(text),
-        zstd::encode_all(text.as_slice(), 1).unwrap(),
-    ] {
-        let again = bench
-            .client
-            .upload(&bench.incident, "b.log", &body)
-            .expect(200)
-            .json();
-        assert_eq!(
-            (&again["id"], &again["duplicate"]),
-            (&first["id"], &json!(true))
-        );
+    for body in [text.to_vec(), gzip(text), zstd::encode_all(text.as_slice(), 1).unwrap()] {
+        let again = bench.client.upload(&bench.incident, "b.log", &body).expect(200).json();
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
     }
     assert_eq!(
-        bench
-            .client
-            .get(&format!("/api/v1/incidents/{}/logs", bench.incident))
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
+        bench.client.get(&format!("/api/v1/incidents/{}/logs", bench.incident)).json().as_array().unwrap().len(),
         1
     );
     // In another incident it is another log.
     let other = bench.client.incident("Other");
-    assert_ne!(
-        bench
-            .client
-            .upload(&other, "a.log", text)
-            .expect(201)
-            .json()["id"],
-        first["id"]
-    );
+    assert_ne!(bench.client.upload(&other, "a.log", text).expect(201).json()["id"], first["id"]);
 }
 
 #[test]
@@ -179,10 +118,7 @@ fn what_is_not_utf8_is_replaced_and_counted() {
     let log = bench.upload("latin.log", &body);
     assert!(log["replaced"].as_i64().unwrap() >= 3, "{log}");
     let text = String::from_utf8(bench.redacted(&log)).expect("what is given out is UTF-8");
-    assert!(
-        text.contains("caf\u{fffd} latin one") && !text.contains("jane.roe"),
-        "{text}"
-    );
+    assert!(text.contains("caf\u{fffd} latin one") && !text.contains("jane.roe"), "{text}");
     assert_eq!(text.lines().count(), 3);
 }
 
@@ -191,52 +127,25 @@ fn what_is_no_text_is_refused_and_leaves_nothing() {
     let bench = bench();
     let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     elf.extend_from_slice(&Random::new(3).bytes(100_000));
-    let utf16: Vec<u8> = [0xff, 0xfe]
-        .into_iter()
-        .chain(
-            "mail to a@b.example\n"
-                .encode_utf16()
-                .flat_map(u16::to_le_bytes),
-        )
-        .collect();
+    let utf16: Vec<u8> =
+        [0xff, 0xfe].into_iter().chain("mail to a@b.example\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let mut cut = gzip(&Plants::new(4).lines().repeat(200).into_bytes());
     cut.truncate(cut.len() / 2);
     let mut flipped = gzip(&Plants::new(5).lines().repeat(200).into_bytes());
     let last = flipped.len() - 6;
     flipped[last] ^= 0xff;
-    let zip = [
-        b"PK\x03\x04\x14\0\0\0\x08\0".as_slice(),
-        &Random::new(6).bytes(5_000),
-    ]
-    .concat();
-    for (name, body) in [
-        ("a.elf", elf),
-        ("utf16.log", utf16),
-        ("cut.gz", cut),
-        ("flipped.gz", flipped),
-        ("a.zip", zip),
-    ] {
-        let problem = bench
-            .client
-            .upload(&bench.incident, name, &body)
-            .problem(422);
-        assert!(
-            problem["detail"].as_str().unwrap().len() > 20,
-            "{name}: {problem}"
-        );
+    let zip = [b"PK\x03\x04\x14\0\0\0\x08\0".as_slice(), &Random::new(6).bytes(5_000)].concat();
+    for (name, body) in [("a.elf", elf), ("utf16.log", utf16), ("cut.gz", cut), ("flipped.gz", flipped), ("a.zip", zip)]
+    {
+        let problem = bench.client.upload(&bench.incident, name, &body).problem(422);
+        assert!(problem["detail"].as_str().unwrap().len() > 20, "{name}: {problem}");
     }
-    let logs = bench
-        .client
-        .get(&format!("/api/v1/incidents/{}/logs", bench.incident))
-        .json();
+    let logs = bench.client.get(&format!("/api/v1/incidents/{}/logs", bench.incident)).json();
     for log in logs.as_array().unwrap() {
         assert_eq!(log["state"], "failed", "{log}");
         assert!(!log["reason"].as_str().unwrap().is_empty());
         let id = log["id"].as_str().unwrap();
-        bench
-            .client
-            .get(&format!("/api/v1/logs/{id}/redacted"))
-            .problem(409);
+        bench.client.get(&format!("/api/v1/logs/{id}/redacted")).problem(409);
     }
     bench.upload("good.log", b"and then a good one\n");
 }
@@ -244,18 +153,11 @@ fn what_is_no_text_is_refused_and_leaves_nothing() {
 #[test]
 fn an_empty_log_and_one_without_a_last_line_break() {
     let bench = bench();
-    let log = bench.upload(
-        "one.log",
-        b"no line break from jane.roe@customer-mail.example",
-    );
+    let log = bench.upload("one.log", b"no line break from jane.roe@customer-mail.example");
     assert_eq!((&log["lines"], &log["state"]), (&json!(1), &json!("ready")));
     assert_eq!(bench.redacted(&log), b"no line break from [EMAIL-1]");
     let empty = bench.client.upload(&bench.incident, "empty.log", b"");
-    assert!(
-        empty.status == 201 || empty.status == 422,
-        "{}",
-        empty.text()
-    );
+    assert!(empty.status == 201 || empty.status == 422, "{}", empty.text());
     let windows = bench.upload("crlf.log", b"one\r\ntwo\r\n");
     assert_eq!(windows["lines"], 2);
     assert_eq!(bench.redacted(&windows), b"one\r\ntwo\r\n");
@@ -267,11 +169,7 @@ fn a_line_of_twenty_megabytes_is_one_line_and_masked() {
     let mut body = Vec::with_capacity(21 << 20);
     let mut planted = 0;
     while body.len() < 20 << 20 {
-        body.extend_from_slice(
-            "{\"k\":\"lorem ipsum dolor sit amet\"},"
-                .repeat(800)
-                .as_bytes(),
-        );
+        body.extend_from_slice("{\"k\":\"lorem ipsum dolor sit amet\"},".repeat(800).as_bytes());
         body.extend_from_slice(format!("u{planted}@customer-mail.example ").as_bytes());
         planted += 1;
     }
@@ -279,10 +177,7 @@ fn a_line_of_twenty_megabytes_is_one_line_and_masked() {
     assert_eq!(log["lines"], 1);
     let text = bench.redacted(&log);
     assert!(!contains(&text, b"@customer-mail.example"));
-    assert_eq!(
-        String::from_utf8(text).unwrap().matches("[EMAIL-").count(),
-        planted
-    );
+    assert_eq!(String::from_utf8(text).unwrap().matches("[EMAIL-").count(), planted);
     assert_eq!(bench.findings(&log).len(), planted);
 }
 
@@ -297,15 +192,8 @@ fn a_bomb_is_stopped() {
     }
     let bomb = encoder.finish().unwrap();
     let begun = std::time::Instant::now();
-    bench
-        .client
-        .upload(&bench.incident, "bomb.gz", &bomb)
-        .problem(413);
-    eprintln!(
-        "a bomb of {} KiB was stopped after {:?}",
-        bomb.len() >> 10,
-        begun.elapsed()
-    );
+    bench.client.upload(&bench.incident, "bomb.gz", &bomb).problem(413);
+    eprintln!("a bomb of {} KiB was stopped after {:?}", bomb.len() >> 10, begun.elapsed());
     bench.upload("good.log", b"and then a good one\n");
 }
 
@@ -324,51 +212,28 @@ fn a_name_is_a_name_and_no_path() {
         let log = bench.upload(given, format!("text {i}\n").as_bytes());
         assert_eq!(log["name"], *kept);
     }
-    bench
-        .client
-        .upload(&bench.incident, "%2F", b"text\n")
-        .problem(422);
-    bench
-        .client
-        .upload(&bench.incident, "", b"text\n")
-        .problem(422);
+    bench.client.upload(&bench.incident, "%2F", b"text\n").problem(422);
+    bench.client.upload(&bench.incident, "", b"text\n").problem(422);
 }
 
 #[test]
 fn a_judgement_changes_what_would_leave() {
     let bench = bench();
-    let log = bench.upload(
-        "a.log",
-        b"from jane.roe@customer-mail.example at 10.20.30.40\nand bob@customer-mail.example\n",
-    );
+    let log =
+        bench.upload("a.log", b"from jane.roe@customer-mail.example at 10.20.30.40\nand bob@customer-mail.example\n");
     let decide = |body: Value| {
         let path = format!("/api/v1/logs/{}/decisions", log["id"].as_str().unwrap());
         bench.client.send("POST", &path, &body)
     };
     let findings = bench.findings(&log);
-    let email = findings
-        .iter()
-        .find(|finding| finding["type"] == "EMAIL")
-        .unwrap();
-    assert_eq!(
-        decide(json!({"id": email["id"], "verdict": "rejected"}))
-            .expect(200)
-            .json()["changed"],
-        1
-    );
+    let email = findings.iter().find(|finding| finding["type"] == "EMAIL").unwrap();
+    assert_eq!(decide(json!({"id": email["id"], "verdict": "rejected"})).expect(200).json()["changed"], 1);
     let text = String::from_utf8(bench.redacted(&log)).unwrap();
     assert!(
-        text.contains("jane.roe@customer-mail.example")
-            && !text.contains("10.20.30.40")
-            && !text.contains("bob@"),
+        text.contains("jane.roe@customer-mail.example") && !text.contains("10.20.30.40") && !text.contains("bob@"),
         "{text}"
     );
-    assert_eq!(
-        decide(json!({"type": "EMAIL", "verdict": "accepted"}))
-            .expect(200)
-            .json()["changed"],
-        2
-    );
+    assert_eq!(decide(json!({"type": "EMAIL", "verdict": "accepted"})).expect(200).json()["changed"], 2);
     let text = String::from_utf8(bench.redacted(&log)).unwrap();
     assert!(!text.contains("@customer-mail.example"), "{text}");
     decide(json!({"type": "EMAIL", "verdict": "perhaps"})).problem(422);
@@ -382,30 +247,11 @@ fn an_upload_that_breaks_off_leaves_no_readable_log() {
     let path = format!("/api/v1/incidents/{}/logs?name=half.log", bench.incident);
     let broken = std::io::Read::chain(fumehood_tests::fixtures::Stream::new(3 << 20, 100), Breaks);
     let mut broken = broken;
-    assert!(
-        bench
-            .client
-            .try_send("POST", &path, &[], ureq::SendBody::from_reader(&mut broken))
-            .is_err()
-    );
-    let list = || {
-        bench
-            .client
-            .get(&format!("/api/v1/incidents/{}/logs", bench.incident))
-            .json()
-    };
-    fumehood_tests::machine::wait_for(
-        "the end of the half log",
-        std::time::Duration::from_secs(20),
-        || {
-            list()
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|log| log["state"] == "failed")
-                .then_some(())
-        },
-    );
+    assert!(bench.client.try_send("POST", &path, &[], ureq::SendBody::from_reader(&mut broken)).is_err());
+    let list = || bench.client.get(&format!("/api/v1/incidents/{}/logs", bench.incident)).json();
+    fumehood_tests::machine::wait_for("the end of the half log", std::time::Duration::from_secs(20), || {
+        list().as_array().unwrap().iter().all(|log| log["state"] == "failed").then_some(())
+    });
     bench.upload("whole.log", b"and then a whole one\n");
 }
 

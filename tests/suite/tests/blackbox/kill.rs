@@ -26,12 +26,7 @@ fn what_was_acknowledged_survives() {
     let data = Data::prepared();
     let checkpoints = data.beside("checkpoints");
     let token = data.token("admin");
-    let start = || {
-        Launch::new(&data.path())
-            .arg("--checkpoint-file")
-            .arg(checkpoints.to_str().unwrap())
-            .start()
-    };
+    let start = || Launch::new(&data.path()).arg("--checkpoint-file").arg(checkpoints.to_str().unwrap()).start();
     let mut random = Random::from_clock("kill -9");
     let all = Arc::new(Mutex::new(Acknowledged::default()));
     let (mut incidents_seen, mut logs_seen) = (0, 0);
@@ -40,12 +35,9 @@ fn what_was_acknowledged_survives() {
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let (client, all, stop) =
-                    (server.client(&token), Arc::clone(&all), Arc::clone(&stop));
+                let (client, all, stop) = (server.client(&token), Arc::clone(&all), Arc::clone(&stop));
                 let seed = random.number();
-                std::thread::spawn(move || {
-                    write(&client, &all, &stop, &format!("{round}-{writer}"), seed)
-                })
+                std::thread::spawn(move || write(&client, &all, &stop, &format!("{round}-{writer}"), seed))
             })
             .collect();
         std::thread::sleep(Duration::from_millis(1 + random.below(LIFE_MS)));
@@ -60,10 +52,7 @@ fn what_was_acknowledged_survives() {
         let acknowledged = all.lock().unwrap();
         for (id, title) in &acknowledged.incidents[incidents_seen..] {
             assert_eq!(
-                client
-                    .get(&format!("/api/v1/incidents/{id}"))
-                    .expect(200)
-                    .json()["title"],
+                client.get(&format!("/api/v1/incidents/{id}")).expect(200).json()["title"],
                 *title,
                 "round {round}"
             );
@@ -71,10 +60,7 @@ fn what_was_acknowledged_survives() {
         for (id, text) in &acknowledged.logs[logs_seen..] {
             let log = client.get(&format!("/api/v1/logs/{id}")).expect(200).json();
             assert_eq!(log["state"], "ready", "round {round}: {log}");
-            let masked = client
-                .get(&format!("/api/v1/logs/{id}/redacted"))
-                .expect(200)
-                .text();
+            let masked = client.get(&format!("/api/v1/logs/{id}/redacted")).expect(200).text();
             assert_eq!(masked, *text, "round {round}");
         }
         incidents_seen = acknowledged.incidents.len();
@@ -83,33 +69,13 @@ fn what_was_acknowledged_survives() {
         // Killed once more at once, while it may still be cleaning up.
         server.kill();
     }
-    let output = data.run(&[
-        "audit",
-        "verify",
-        "--checkpoint-file",
-        checkpoints.to_str().unwrap(),
-    ]);
-    assert!(
-        output.status.success(),
-        "{}",
-        fumehood_tests::server::text(&output.stdout)
-    );
-    eprintln!(
-        "{} kills, {incidents_seen} incidents and {logs_seen} logs acknowledged and found",
-        kills() * 2
-    );
-    assert!(
-        incidents_seen > 0 && logs_seen > 0,
-        "nothing was acknowledged: this test has shown nothing"
-    );
+    let output = data.run(&["audit", "verify", "--checkpoint-file", checkpoints.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", fumehood_tests::server::text(&output.stdout));
+    eprintln!("{} kills, {incidents_seen} incidents and {logs_seen} logs acknowledged and found", kills() * 2);
+    assert!(incidents_seen > 0 && logs_seen > 0, "nothing was acknowledged: this test has shown nothing");
 
     let server = start();
-    let total = server
-        .client(&token)
-        .get("/api/v1/incidents?limit=1")
-        .json()["total"]
-        .as_u64()
-        .unwrap();
+    let total = server.client(&token).get("/api/v1/incidents?limit=1").json()["total"].as_u64().unwrap();
     assert!(total >= incidents_seen as u64);
     assert!(server.stop().success());
 }
@@ -124,17 +90,14 @@ fn write(client: &Client, all: &Mutex<Acknowledged>, stop: &AtomicBool, name: &s
         let title = format!("Incident {name}-{i}");
         let body = fumehood_tests::client::incident(&title).to_string();
         let headers = [("content-type", "application/json")];
-        let Ok(answer) = client.try_send("POST", "/api/v1/incidents", &headers, body.as_str())
-        else {
+        let Ok(answer) = client.try_send("POST", "/api/v1/incidents", &headers, body.as_str()) else {
             return;
         };
         assert_eq!(answer.status, 201, "{}", answer.text());
         let id = answer.json()["id"].as_str().unwrap().to_owned();
         all.lock().unwrap().incidents.push((id.clone(), title));
         let lines = 1 + random.below(200);
-        let text: String = (0..lines)
-            .map(|line| format!("{name} {i} {line} all is well so far\n"))
-            .collect();
+        let text: String = (0..lines).map(|line| format!("{name} {i} {line} all is well so far\n")).collect();
         let Ok(answer) = client.upload_from(&id, "small.log", text.as_bytes()) else {
             return;
         };
@@ -148,20 +111,12 @@ fn write(client: &Client, all: &Mutex<Acknowledged>, stop: &AtomicBool, name: &s
 fn no_half_log(client: &Client) {
     let incidents = client.get("/api/v1/incidents?limit=20").expect(200).json();
     for incident in incidents["incidents"].as_array().unwrap() {
-        let logs = client
-            .get(&format!(
-                "/api/v1/incidents/{}/logs",
-                incident["id"].as_str().unwrap()
-            ))
-            .expect(200)
-            .json();
+        let logs =
+            client.get(&format!("/api/v1/incidents/{}/logs", incident["id"].as_str().unwrap())).expect(200).json();
         for log in logs.as_array().unwrap() {
             match log["state"].as_str() {
                 Some("ready") => {}
-                Some("failed") => assert!(
-                    !log["reason"].as_str().unwrap_or_default().is_empty(),
-                    "{log}"
-                ),
+                Some("failed") => assert!(!log["reason"].as_str().unwrap_or_default().is_empty(), "{log}"),
                 _ => panic!("half a log: {log}"),
             }
         }
@@ -177,53 +132,25 @@ fn a_large_upload_that_is_killed_is_gone_and_can_be_repeated() {
     let incident = client.incident("Large");
     let uploader = {
         let (client, incident) = (client.clone(), incident.clone());
-        std::thread::spawn(move || {
-            client
-                .upload_from(&incident, "large.log", Stream::new(1 << 30, 50))
-                .is_err()
-        })
+        std::thread::spawn(move || client.upload_from(&incident, "large.log", Stream::new(1 << 30, 50)).is_err())
     };
     let logs = |client: &Client| -> Vec<Value> {
-        client
-            .get(&format!("/api/v1/incidents/{incident}/logs"))
-            .expect(200)
-            .json()
-            .as_array()
-            .unwrap()
-            .clone()
+        client.get(&format!("/api/v1/incidents/{incident}/logs")).expect(200).json().as_array().unwrap().clone()
     };
     fumehood_tests::machine::wait_for("some of the upload", Duration::from_secs(60), || {
-        logs(&client)
-            .iter()
-            .any(|log| log["received_bytes"].as_i64() > Some(4 << 20))
-            .then_some(())
+        logs(&client).iter().any(|log| log["received_bytes"].as_i64() > Some(4 << 20)).then_some(())
     });
     server.kill();
-    assert!(
-        uploader.join().unwrap(),
-        "an upload that was cut off was acknowledged"
-    );
+    assert!(uploader.join().unwrap(), "an upload that was cut off was acknowledged");
 
     let server = data.start();
     let client = server.client(&token);
     for log in logs(&client) {
         assert_eq!(log["state"], "failed", "{log}");
-        client
-            .get(&format!(
-                "/api/v1/logs/{}/redacted",
-                log["id"].as_str().unwrap()
-            ))
-            .problem(409);
+        client.get(&format!("/api/v1/logs/{}/redacted", log["id"].as_str().unwrap())).problem(409);
     }
-    let again = client
-        .upload_from(&incident, "large.log", Stream::new(8 << 20, 50))
-        .unwrap()
-        .expect(201)
-        .json();
-    assert_eq!(
-        (&again["state"], &again["duplicate"]),
-        (&json!("ready"), &Value::Null)
-    );
+    let again = client.upload_from(&incident, "large.log", Stream::new(8 << 20, 50)).unwrap().expect(201).json();
+    assert_eq!((&again["state"], &again["duplicate"]), (&json!("ready"), &Value::Null));
     assert!(server.stop().success());
     assert!(data.run(&["audit", "verify"]).status.success());
 }
@@ -238,21 +165,13 @@ fn an_orderly_end_loses_nothing_that_was_under_way() {
     let uploader = {
         let (client, incident) = (client.clone(), incident.clone());
         std::thread::spawn(move || {
-            client
-                .upload_from(&incident, "a.log", Stream::new(4 << 20, 50))
-                .unwrap()
-                .expect(201)
-                .json()
+            client.upload_from(&incident, "a.log", Stream::new(4 << 20, 50)).unwrap().expect(201).json()
         })
     };
     std::thread::sleep(Duration::from_millis(60));
     assert!(server.stop().success());
     let log = uploader.join().unwrap();
     let server = data.start();
-    let log = server
-        .client(&token)
-        .get(&format!("/api/v1/logs/{}", log["id"].as_str().unwrap()))
-        .expect(200)
-        .json();
+    let log = server.client(&token).get(&format!("/api/v1/logs/{}", log["id"].as_str().unwrap())).expect(200).json();
     assert_eq!(log["state"], "ready");
 }

@@ -12,12 +12,7 @@ use fumehood_tests::{Data, Plants};
 /// Run `scan` with `input` on standard input.
 fn scan(data: &Data, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = data.command(&[&["scan"], arguments].concat());
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let bytes = input.to_vec();
     let writer = std::thread::spawn(move || {
@@ -41,35 +36,18 @@ fn spans_are_byte_ranges_of_the_values() {
         let fields: Vec<&str> = line.split('\t').collect();
         assert_eq!(fields.len(), 4, "{line}");
         let (start, end): (usize, usize) = (fields[0].parse().unwrap(), fields[1].parse().unwrap());
-        assert!(
-            start < end
-                && end <= log.len()
-                && log.is_char_boundary(start)
-                && log.is_char_boundary(end),
-            "{line}"
-        );
-        assert!(
-            fields[2]
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
-            "{line}"
-        );
+        assert!(start < end && end <= log.len() && log.is_char_boundary(start) && log.is_char_boundary(end), "{line}");
+        assert!(fields[2].chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{line}");
         let confidence: f32 = fields[3].parse().unwrap();
         assert!((0.0..=1.0).contains(&confidence), "{line}");
         covered[start..end].fill(true);
     }
     for (kind, value) in &plants.values {
         let at = log.find(value.as_str()).unwrap();
-        assert!(
-            covered[at..at + value.len()].iter().all(|one| *one),
-            "{kind} {value} is not covered"
-        );
+        assert!(covered[at..at + value.len()].iter().all(|one| *one), "{kind} {value} is not covered");
     }
     let first_line = log.find('\n').unwrap();
-    assert!(
-        !covered[..first_line].iter().any(|one| *one),
-        "there is nothing to find in the first line"
-    );
+    assert!(!covered[..first_line].iter().any(|one| *one), "there is nothing to find in the first line");
 }
 
 #[test]
@@ -111,10 +89,7 @@ fn exit_code_is_asked_for() {
     let nothing = b"all quiet\n";
     assert_eq!(scan(&data, &[], found).status.code(), Some(0));
     assert_eq!(scan(&data, &["--exit-code"], found).status.code(), Some(1));
-    assert_eq!(
-        scan(&data, &["--exit-code"], nothing).status.code(),
-        Some(0)
-    );
+    assert_eq!(scan(&data, &["--exit-code"], nothing).status.code(), Some(0));
     assert_eq!(scan(&data, &["--exit-code"], b"").status.code(), Some(0));
 }
 
@@ -129,10 +104,8 @@ fn jsonl_answers_each_line_in_order_with_byte_offsets() {
     input.push_str("{\"id\":\"last\",\"text\":\"nothing here\"}\n");
     let output = scan(&data, &["--format", "jsonl"], input.as_bytes());
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let answers: Vec<serde_json::Value> = text(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), 201);
     for (i, answer) in answers.iter().take(200).enumerate() {
         assert_eq!(answer["id"], i);
@@ -140,26 +113,14 @@ fn jsonl_answers_each_line_in_order_with_byte_offsets() {
         let start = format!("é{i} from ").len();
         let span = &answer["spans"][0];
         assert_eq!(span["type"], "EMAIL");
-        assert_eq!(
-            (&span["start"], &span["end"]),
-            (&start.into(), &(start + value.len()).into()),
-            "{answer}"
-        );
+        assert_eq!((&span["start"], &span["end"]), (&start.into(), &(start + value.len()).into()), "{answer}");
         assert!(span["confidence"].is_number());
     }
     assert_eq!(answers[200], serde_json::json!({"id": "last", "spans": []}));
 
-    let bad = scan(
-        &data,
-        &["--format", "jsonl"],
-        b"{\"id\":1,\"text\":\"a\"}\nnot json\n",
-    );
+    let bad = scan(&data, &["--format", "jsonl"], b"{\"id\":1,\"text\":\"a\"}\nnot json\n");
     assert_eq!(bad.status.code(), Some(2));
-    assert!(
-        text(&bad.stderr).contains("line 2"),
-        "{}",
-        text(&bad.stderr)
-    );
+    assert!(text(&bad.stderr).contains("line 2"), "{}", text(&bad.stderr));
 }
 
 #[test]
@@ -176,10 +137,8 @@ fn nothing_is_lost_or_doubled_at_a_seam() {
     }
     let output = scan(&data, &[], log.as_bytes());
     assert!(output.status.success());
-    let starts: Vec<usize> = text(&output.stdout)
-        .lines()
-        .map(|line| line.split('\t').next().unwrap().parse().unwrap())
-        .collect();
+    let starts: Vec<usize> =
+        text(&output.stdout).lines().map(|line| line.split('\t').next().unwrap().parse().unwrap()).collect();
     assert_eq!(starts.len(), planted.len());
     assert_eq!(starts, planted);
 }
@@ -200,12 +159,7 @@ fn a_large_stream_is_scanned_in_constant_memory() {
     let data = Data::prepared();
     let size: u64 = if soak() { 2 << 30 } else { 96 << 20 };
     let mut command = data.command(&["scan", "--format", "spans"]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
         let mut log = Stream::new(size, 1_000);
@@ -226,10 +180,5 @@ fn a_large_stream_is_scanned_in_constant_memory() {
     assert!(status.success());
     assert_eq!(reader.join().unwrap(), writer.join().unwrap());
     eprintln!("{} MiB scanned, peak {} MiB", size >> 20, peak >> 20);
-    assert!(
-        peak < 400 << 20,
-        "peak of {} MiB for {} MiB",
-        peak >> 20,
-        size >> 20
-    );
+    assert!(peak < 400 << 20, "peak of {} MiB for {} MiB", peak >> 20, size >> 20);
 }

@@ -16,22 +16,12 @@ const LOOK_ALIKES: f64 = 0.02;
 
 #[test]
 fn labelled_documents_are_scored_above_the_floors() {
-    let found = (
-        shared("tools/score_pii.py"),
-        shared("data/pii-dev.jsonl.gz"),
-    );
+    let found = (shared("tools/score_pii.py"), shared("data/pii-dev.jsonl.gz"));
     let (Some(tool), Some(gold)) = found else {
-        return skip(
-            "score",
-            "the labelled documents and their scorer are not beside this checkout",
-        );
+        return skip("score", "the labelled documents and their scorer are not beside this checkout");
     };
     let score = |arguments: &[&std::path::Path]| {
-        let output = Command::new("python3")
-            .arg(&tool)
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = Command::new("python3").arg(&tool).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
     };
@@ -39,11 +29,7 @@ fn labelled_documents_are_scored_above_the_floors() {
     let (docs, spans) = (data.beside("docs.jsonl"), data.beside("spans.jsonl"));
     std::fs::write(&docs, score(&["--docs".as_ref(), &gold])).unwrap();
     let mut command = data.command(&["scan", "--format", "jsonl", docs.to_str().unwrap()]);
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(std::fs::File::create(&spans).unwrap())
-        .status()
-        .unwrap();
+    let status = command.stdin(Stdio::null()).stdout(std::fs::File::create(&spans).unwrap()).status().unwrap();
     assert!(status.success());
     let table = score(&[&gold, &spans]);
     eprintln!("{table}");
@@ -55,17 +41,8 @@ fn labelled_documents_are_scored_above_the_floors() {
         words.nth(1).unwrap().parse().unwrap()
     };
     for (row, precision, recall) in FLOORS {
-        assert!(
-            after(row, "P") >= precision,
-            "precision of {row} fell below {precision}:\n{table}"
-        );
-        assert!(
-            after(row, "R") >= recall,
-            "recall of {row} fell below {recall}:\n{table}"
-        );
+        assert!(after(row, "P") >= precision, "precision of {row} fell below {precision}:\n{table}");
+        assert!(after(row, "R") >= recall, "recall of {row} fell below {recall}:\n{table}");
     }
-    assert!(
-        after("hard negatives", "=") <= LOOK_ALIKES,
-        "too many look-alikes are marked:\n{table}"
-    );
+    assert!(after("hard negatives", "=") <= LOOK_ALIKES, "too many look-alikes are marked:\n{table}");
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fumehood_tests::fakes::{Fake, node, program};
 use fumehood_tests::fixtures::contains;
 use fumehood_tests::machine::{skip, snapshot, wait_for};
-use fumehood_tests::{Client, Data, Plants, Server};
+use fumehood_tests::{Client, Data, Person, Plants, Server};
 use serde_json::{Value, json};
 
 /// How long a turn or a discovery may take to come to a state that a person can act on.
@@ -19,6 +19,7 @@ const SETTLE: Duration = Duration::from_secs(90);
 struct Bench {
     server: Server,
     client: Client,
+    person: Person,
     model: Fake,
     data: Data,
 }
@@ -32,42 +33,25 @@ fn bench(test: &str) -> Option<Bench> {
     let data = Data::prepared();
     let server = data.start();
     let client = server.client(&data.token("admin"));
-    Some(Bench {
-        server,
-        client,
-        model,
-        data,
-    })
+    let person = Person::first(&server);
+    Some(Bench { server, client, person, model, data })
 }
 
 impl Bench {
     fn use_model(&self, name: &str) {
-        let model = json!({"base_url": format!("{}/v1", self.model.url()), "model": name, "api_key": "sk-fake-key"});
-        self.client.send("PUT", "/api/v1/model", &model).expect(204);
+        let base = format!("{}/v1", self.model.url());
+        self.person.submit("/settings/models", &[("base_url", &base), ("model", name), ("api_key", "sk-fake-key")]);
+        let set = self.client.get("/api/v1/model").expect(200).json();
+        assert_eq!(set["model"], name, "the model was not set: {set}");
     }
 
     fn say(&self, incident: &str, text: &str) {
-        self.client
-            .send(
-                "POST",
-                &format!("/api/v1/incidents/{incident}/turns"),
-                &json!({"text": text}),
-            )
-            .expect(202);
+        self.client.send("POST", &format!("/api/v1/incidents/{incident}/turns"), &json!({"text": text})).expect(202);
     }
 
     fn last_turn(&self, incident: &str) -> Value {
-        let turns = self
-            .client
-            .get(&format!("/api/v1/incidents/{incident}/turns"))
-            .expect(200)
-            .json();
-        turns
-            .as_array()
-            .unwrap()
-            .last()
-            .cloned()
-            .unwrap_or_default()
+        let turns = self.client.get(&format!("/api/v1/incidents/{incident}/turns")).expect(200).json();
+        turns.as_array().unwrap().last().cloned().unwrap_or_default()
     }
 
     /// The last turn, once it is in another state than `running`.
@@ -79,33 +63,37 @@ impl Bench {
     }
 
     fn answer(&self, turn: &Value) -> String {
-        let said = turn["messages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|message| message["role"] == "assistant");
-        said.map(|message| message["text"].as_str().unwrap_or_default())
-            .collect()
+        let said = turn["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant");
+        said.map(|message| message["text"].as_str().unwrap_or_default()).collect()
     }
 
+    /// Register a server over the form; its id.
     fn add_server(&self, server: &Value) -> String {
-        self.client
-            .send("POST", "/api/v1/servers", server)
-            .expect(201)
-            .json()["id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let field = |name: &str| server[name].as_str().unwrap_or_default();
+        let arguments: Vec<&str> =
+            server["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        for name in ["name", "transport", "command", "url", "auth", "header", "secret"] {
+            fields.push((name, field(name)));
+        }
+        let lines = arguments.join("\n");
+        fields.push(("arguments", &lines));
+        self.person.submit("/servers", &fields);
+        let all = self.client.get("/api/v1/servers").expect(200).json();
+        let found = all.as_array().unwrap().iter().find(|one| one["name"] == server["name"]);
+        found.unwrap_or_else(|| panic!("{server} was not registered: {all}"))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Remove a server over the form.
+    fn remove_server(&self, id: &str) {
+        self.person.submit(&format!("/servers/{id}/remove"), &[]);
+        let all = self.client.get("/api/v1/servers").expect(200).json();
+        assert!(!all.as_array().unwrap().iter().any(|one| one["id"] == *id), "{id} was not removed: {all}");
     }
 
     fn server(&self, id: &str) -> Value {
         let all = self.client.get("/api/v1/servers").expect(200).json();
-        all.as_array()
-            .unwrap()
-            .iter()
-            .find(|one| one["id"] == id)
-            .unwrap()
-            .clone()
+        all.as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone()
     }
 
     fn discovered(&self, id: &str) -> Value {
@@ -119,11 +107,7 @@ impl Bench {
     fn is_well(&self) {
         let begun = Instant::now();
         self.client.get("/api/v1/incidents").expect(200);
-        assert!(
-            begun.elapsed() < Duration::from_secs(2),
-            "an answer took {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(2), "an answer took {:?}", begun.elapsed());
     }
 }
 
@@ -144,81 +128,38 @@ fn nothing_that_was_planted_leaves_or_is_logged_or_lies_open() {
         "title": format!("Mail to {} bounced", say(0)), "description": plants.lines(), "severity": "low",
         "category": format!("from {}", say(1)), "tags": [say(0)],
     });
-    let incident = bench
-        .client
-        .send("POST", "/api/v1/incidents", &fields)
-        .expect(201)
-        .json()["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let incident =
+        bench.client.send("POST", "/api/v1/incidents", &fields).expect(201).json()["id"].as_str().unwrap().to_owned();
     let name = format!("{}.log", say(0).replace('@', "%40"));
-    bench
-        .client
-        .upload(&incident, &name, plants.lines().as_bytes())
-        .expect(201);
-    bench.say(
-        &incident,
-        &format!("Look at this again:\n{}", plants.lines()),
-    );
+    bench.client.upload(&incident, &name, plants.lines().as_bytes()).expect(201);
+    bench.say(&incident, &format!("Look at this again:\n{}", plants.lines()));
     let turn = bench.settled(&incident);
     assert_eq!(turn["state"], "done", "{turn}");
 
-    let departures = bench
-        .client
-        .get(&format!("/api/v1/incidents/{incident}/departures"))
-        .expect(200)
-        .json();
-    let model = departures
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|one| one["kind"] == "model")
-        .expect("a departure to the model");
+    let departures = bench.client.get(&format!("/api/v1/incidents/{incident}/departures")).expect(200).json();
+    let model =
+        departures.as_array().unwrap().iter().find(|one| one["kind"] == "model").expect("a departure to the model");
     assert!(!model["masked"].as_array().unwrap().is_empty(), "{model}");
-    let path = format!(
-        "/api/v1/incidents/{incident}/departures/{}/body",
-        model["id"].as_str().unwrap()
-    );
+    let path = format!("/api/v1/incidents/{incident}/departures/{}/body", model["id"].as_str().unwrap());
     let shown = bench.client.get(&path).expect(200).body;
     let received = bench.model.received();
-    assert!(
-        contains(&received, b"EMAIL-1"),
-        "the model was sent nothing of the incident"
-    );
-    assert!(
-        contains(&received, &shown),
-        "what is shown as sent is not what was received"
-    );
+    assert!(contains(&received, b"EMAIL-1"), "the model was sent nothing of the incident");
+    assert!(contains(&received, &shown), "what is shown as sent is not what was received");
 
     let mut everything = vec![
         ("the model received".to_owned(), received),
         ("standard error".to_owned(), bench.server.log().into_bytes()),
     ];
-    everything.push((
-        "the API's audit log".into(),
-        bench.client.get("/api/v1/audit?limit=500").expect(200).body,
-    ));
-    everything.push((
-        "the API's conversation".into(),
-        bench
-            .client
-            .get(&format!("/api/v1/incidents/{incident}/turns"))
-            .body,
-    ));
+    everything.push(("the API's audit log".into(), bench.client.get("/api/v1/audit?limit=500").expect(200).body));
+    everything
+        .push(("the API's conversation".into(), bench.client.get(&format!("/api/v1/incidents/{incident}/turns")).body));
     assert!(bench.server.stop().success());
-    everything.extend(
-        snapshot(&bench.data.path())
-            .into_iter()
-            .map(|(path, bytes)| (path.display().to_string(), bytes)),
-    );
+    everything
+        .extend(snapshot(&bench.data.path()).into_iter().map(|(path, bytes)| (path.display().to_string(), bytes)));
     for (place, bytes) in &everything {
         if let Some(value) = plants.leak(bytes) {
             panic!("{value} is in: {place}");
         }
-        assert!(
-            !contains(bytes, b"sk-fake-key") || place == "the model received",
-            "the model's key is in: {place}"
-        );
+        assert!(!contains(bytes, b"sk-fake-key") || place == "the model received", "the model's key is in: {place}");
     }
 }

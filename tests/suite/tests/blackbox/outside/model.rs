@@ -10,10 +10,8 @@ use super::bench;
 #[test]
 fn an_answer_arrives_whole_however_it_was_cut() {
     let Some(bench) = bench("split") else { return };
-    for (model, expected) in [
-        ("plain", "every worker waited for a free connection."),
-        ("split", "Größe 📈 naïve end"),
-    ] {
+    for (model, expected) in [("plain", "every worker waited for a free connection."), ("split", "Größe 📈 naïve end")]
+    {
         bench.use_model(model);
         let incident = bench.client.incident(model);
         bench.say(&incident, "Why?");
@@ -49,15 +47,9 @@ fn a_model_that_misbehaves_costs_one_turn_with_a_message() {
         assert_eq!(turn["state"], "failed", "{model}: {turn}");
         let problem = turn["problem"].as_str().unwrap();
         assert!(problem.len() > 15, "{model} is not explained: {turn}");
-        assert!(
-            !problem.contains("panicked") && !problem.contains("sk-fake-key"),
-            "{model}: {problem}"
-        );
+        assert!(!problem.contains("panicked") && !problem.contains("sk-fake-key"), "{model}: {problem}");
         if ["error200", "disconnect", "noend"].contains(&model) {
-            assert!(
-                bench.answer(&turn).contains("It began well"),
-                "{model}: what had come is kept: {turn}"
-            );
+            assert!(bench.answer(&turn).contains("It began well"), "{model}: what had come is kept: {turn}");
         }
         eprintln!("{model}: {problem}");
         bench.is_well();
@@ -85,19 +77,13 @@ fn a_turn_that_does_not_end_is_stopped() {
         let turn = bench.last_turn(&incident);
         bench.is_well();
         if turn["state"] == "running" {
-            let path = format!(
-                "/api/v1/incidents/{incident}/turns/{}/stop",
-                turn["id"].as_str().unwrap()
-            );
+            let path = format!("/api/v1/incidents/{incident}/turns/{}/stop", turn["id"].as_str().unwrap());
             bench.client.send("POST", &path, &Value::Null).expect(204);
         } else {
             assert_eq!(model, "endless", "{turn}");
         }
         let turn = bench.settled(&incident);
-        assert!(
-            ["stopped", "failed"].contains(&turn["state"].as_str().unwrap()),
-            "{model}: {turn}"
-        );
+        assert!(["stopped", "failed"].contains(&turn["state"].as_str().unwrap()), "{model}: {turn}");
     }
 }
 
@@ -114,25 +100,11 @@ fn a_turn_that_was_killed_says_so_after_the_start() {
     bench.server.kill();
     let server = bench.data.start();
     let client = server.client(&token);
-    let turns = client
-        .get(&format!("/api/v1/incidents/{incident}/turns"))
-        .expect(200)
-        .json();
-    let turn = turns
-        .as_array()
-        .unwrap()
-        .last()
-        .expect("the turn was acknowledged")
-        .clone();
-    assert!(
-        ["failed", "stopped"].contains(&turn["state"].as_str().unwrap()),
-        "{turn}"
-    );
+    let turns = client.get(&format!("/api/v1/incidents/{incident}/turns")).expect(200).json();
+    let turn = turns.as_array().unwrap().last().expect("the turn was acknowledged").clone();
+    assert!(["failed", "stopped"].contains(&turn["state"].as_str().unwrap()), "{turn}");
     assert!(!turn["problem"].as_str().unwrap().is_empty(), "{turn}");
-    assert!(
-        contains(turn["messages"].to_string().as_bytes(), b"Why?"),
-        "what was said is kept: {turn}"
-    );
+    assert!(contains(turn["messages"].to_string().as_bytes(), b"Why?"), "what was said is kept: {turn}");
 }
 
 #[test]
@@ -143,11 +115,7 @@ fn a_lowered_sash_lets_nothing_out() {
     let sash = |lowered: bool| {
         bench
             .client
-            .send(
-                "PUT",
-                &format!("/api/v1/incidents/{incident}/sash"),
-                &json!({"lowered": lowered}),
-            )
+            .send("PUT", &format!("/api/v1/incidents/{incident}/sash"), &json!({"lowered": lowered}))
             .expect(200)
     };
     bench.say(&incident, "Why?");
@@ -159,21 +127,14 @@ fn a_lowered_sash_lets_nothing_out() {
         "what was in flight is cancelled: {turn}"
     );
     let before = bench.model.received().len();
-    let answer = bench.client.send(
-        "POST",
-        &format!("/api/v1/incidents/{incident}/turns"),
-        &json!({"text": "And now?"}),
-    );
+    let answer =
+        bench.client.send("POST", &format!("/api/v1/incidents/{incident}/turns"), &json!({"text": "And now?"}));
     if answer.status == 202 {
         assert_ne!(bench.settled(&incident)["state"], "done");
     } else {
         answer.problem(409);
     }
-    assert_eq!(
-        bench.model.received().len(),
-        before,
-        "something left while the sash was down"
-    );
+    assert_eq!(bench.model.received().len(), before, "something left while the sash was down");
     sash(false);
     bench.use_model("plain");
     bench.say(&incident, "And now?");
