@@ -8,11 +8,10 @@
 mod api;
 pub mod assets;
 mod guard;
+mod html;
 pub mod icons;
 pub mod markdown;
-mod pages;
 mod problem;
-mod session;
 pub mod units;
 pub mod view;
 
@@ -70,7 +69,7 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
         hosts.push(format!("localhost:{}", options.listen.port()));
     }
     let shared = Arc::new(Shared { app, options, hosts });
-    Ok(pages::router()
+    Ok(html::router()
         .merge(api::router())
         .merge(assets::router())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))

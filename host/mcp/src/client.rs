@@ -1,6 +1,7 @@
 //! A connection to one MCP server, from opening to closing.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::{Egress, ProcessSpec};
@@ -8,29 +9,47 @@ use fumehood_runtime::effects::Header;
 use fumehood_runtime::{CallHost, Plugin, Runtime, TransportConnection};
 use rmcp::RoleClient;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest, Implementation, ListToolsRequest,
-    PaginatedRequestParams, ProtocolVersion,
+    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
+    ClientRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsRequest, PaginatedRequestParams,
+    ProtocolVersion, RequestId, ServerResult,
 };
-use rmcp::service::{ClientInitializeError, ClientLifecycleMode, PeerRequestOptions, RunningService, ServiceError, serve_client_with_lifecycle};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, Peer, PeerRequestOptions, RunningService, ServiceError,
+    serve_client_with_lifecycle,
+};
+use rmcp::transport::DynamicTransportError;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Command, Driver, Shared};
-use crate::error::{McpError, bounded};
+use crate::error::{McpError, bounded, one_line};
 use crate::names::tool_sha256;
-use crate::tap::Tap;
-use crate::transport::PluginTransport;
+use crate::result::ToolResult;
+use crate::transport::{PluginTransport, SendError};
 
-/// Connecting: both eras together.
+/// Connecting: both eras together. A server that ignores the probe of the newer one is asked in the older after 10 s.
 const CONNECT: Duration = Duration::from_secs(40);
-/// One page of a list.
-const PAGE: Duration = Duration::from_secs(30);
+/// Listing all tools, over all pages.
+const LIST: Duration = Duration::from_secs(60);
+/// Saying goodbye: the transport's own time, then the process's.
+const CLOSE: Duration = Duration::from_secs(10);
+/// Telling the server that nobody waits any longer.
+const CANCEL: Duration = Duration::from_secs(2);
 /// Most tools of one server, and most bytes of their descriptions.
 const TOOLS: usize = 1_000;
 const TOOLS_BYTES: usize = 4 << 20;
+/// Longest name of a tool, bytes. The specification asks for 128 at most.
+const TOOL_NAME: usize = 256;
 /// Most pages; a server that never ends its list is stopped.
 const PAGES: usize = 100;
+/// Commands that wait for the driver.
+const COMMANDS: usize = 64;
+/// Messages, of up to 4 MiB, that wait for rmcp.
+const MESSAGES: usize = 8;
+/// Lines of standard error that are shown.
+const LINES: usize = 50;
 
 /// How a server is reached.
 pub enum Endpoint {
@@ -49,6 +68,7 @@ pub struct Connect {
     pub endpoint: Endpoint,
     /// Answers for the grant and the record of everything that this connection does.
     pub host: Arc<dyn CallHost>,
+    /// Longest wait for a tool's answer.
     pub call_timeout: Duration,
 }
 
@@ -62,20 +82,29 @@ pub struct RawTool {
     pub sha256: [u8; 32],
 }
 
-/// What a tool answered. Untrusted.
-#[derive(Clone, Debug)]
-pub struct ToolResult {
-    /// The whole result.
-    pub raw: Value,
-    /// The text of it; what is no text is named in brackets.
-    pub text: String,
-    pub is_error: bool,
+/// What a server's process writes to its standard error: a stranger's text, for operators, never for a log. Outlives the
+/// connection, so that a server that ends at once can still be asked why.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOutput(Arc<Lock<String>>);
+
+impl ServerOutput {
+    pub(crate) fn keep(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// The last lines, bounded. At most a second old.
+    pub fn tail(&self) -> Vec<String> {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut lines: Vec<String> = text.lines().rev().take(LINES).map(one_line).collect();
+        lines.reverse();
+        lines
+    }
 }
 
 /// A living connection. Dropping it ends everything that it started.
 pub struct Connection {
+    peer: Peer<RoleClient>,
     service: Mutex<Option<RunningService<RoleClient, ClientConfig>>>,
-    tap: Arc<Tap>,
     shared: Arc<Shared>,
     call_timeout: Duration,
 }
@@ -84,8 +113,16 @@ impl Connection {
     /// Connect, in whichever era the server speaks.
     ///
     /// # Errors
-    /// [`McpError`]; nothing is left running.
+    /// [`McpError`]; what was started is ended.
     pub async fn open(connect: Connect) -> Result<Self, McpError> {
+        Self::open_with(connect, ServerOutput::default()).await
+    }
+
+    /// The same, with the process's standard error kept where the caller sees it also when this fails.
+    ///
+    /// # Errors
+    /// [`McpError`]; what was started is ended.
+    pub async fn open_with(connect: Connect, output: ServerOutput) -> Result<Self, McpError> {
         let cancel = connect.host.cancellation();
         let (url, headers, process) = match connect.endpoint {
             Endpoint::Http { url, headers } => (Some(url), headers, None),
@@ -101,9 +138,9 @@ impl Connection {
         )
         .await
         .map_err(McpError::Plugin)?;
-        let (commands, queue) = mpsc::channel::<Command>(64);
-        let (deliver, messages) = mpsc::channel(64);
-        let shared = Arc::new(Shared::default());
+        let (commands, queue) = mpsc::channel::<Command>(COMMANDS);
+        let (deliver, messages) = mpsc::channel(MESSAGES);
+        let (shared, ending) = (Arc::new(Shared::new(output)), CancellationToken::new());
         let driver = Driver {
             machine,
             host: connect.host,
@@ -111,10 +148,10 @@ impl Connection {
             process,
             deliver,
             shared: Arc::clone(&shared),
+            ending: ending.clone(),
         };
-        tokio::spawn(driver.run(queue));
-        let tap = Arc::new(Tap::default());
-        let transport = PluginTransport { commands, messages, tap: Arc::clone(&tap), sequence: 0 };
+        let driving = tokio::spawn(driver.run(queue));
+        let transport = PluginTransport::new(commands, messages, ending);
         // Nothing is offered to the server: no sampling, no elicitation, no roots.
         let info = ClientConfig::new(
             ClientCapabilities::default(),
@@ -125,15 +162,27 @@ impl Connection {
             legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
         };
         let opening = tokio::time::timeout(CONNECT, serve_client_with_lifecycle(info, transport, mode));
-        let service = tokio::select! {
+        let opened = tokio::select! {
             opened = opening => match opened {
-                Ok(Ok(service)) => service,
-                Ok(Err(error)) => return Err(opening_failed(&shared, &error)),
-                Err(_) => return Err(McpError::TimedOut { seconds: CONNECT.as_secs() }),
+                Ok(Ok(service)) => Ok(service),
+                Ok(Err(error)) => Err(shared.failure().unwrap_or_else(|| opening_failed(&error))),
+                Err(_) => Err(McpError::TimedOut { seconds: CONNECT.as_secs() }),
             },
-            () = cancel.cancelled() => return Err(McpError::Cancelled),
+            () = cancel.cancelled() => Err(McpError::Cancelled),
         };
-        Ok(Self { service: Mutex::new(Some(service)), tap, shared, call_timeout: connect.call_timeout })
+        match opened {
+            Ok(service) => Ok(Self {
+                peer: service.peer().clone(),
+                service: Mutex::new(Some(service)),
+                shared,
+                call_timeout: connect.call_timeout,
+            }),
+            Err(error) => {
+                // The transport is dropped by now; wait for the process to be gone, and for its last words.
+                let _ = tokio::time::timeout(CLOSE, driving).await;
+                Err(error)
+            }
+        }
     }
 
     /// Everything that the server offers as a tool.
@@ -141,152 +190,186 @@ impl Connection {
     /// # Errors
     /// [`McpError::NoTools`] for none at all, `Protocol` for lists without end or over the bounds.
     pub async fn discover(&self) -> Result<Vec<RawTool>, McpError> {
+        let deadline = Instant::now() + LIST;
         let mut tools: Vec<RawTool> = Vec::new();
         let mut bytes = 0;
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES {
             let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
             let request = ClientRequest::ListToolsRequest(ListToolsRequest::with_param(params));
-            let page = self.ask(request, PAGE, None).await?;
-            let list = page.get("tools").and_then(Value::as_array);
-            let list = list.ok_or_else(|| McpError::Protocol("the answer to tools/list has no tools".into()))?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let page = match self.ask(request, left, std::future::pending()).await {
+                Ok(page) => page,
+                // It knows of no such thing as tools.
+                Err(McpError::Tool { code, .. }) if code == i64::from(ErrorCode::METHOD_NOT_FOUND.0) => {
+                    return Err(McpError::NoTools);
+                }
+                Err(McpError::TimedOut { .. }) => return Err(McpError::TimedOut { seconds: LIST.as_secs() }),
+                Err(error) => return Err(error),
+            };
+            let Some(Value::Array(list)) = page.get("tools") else {
+                return Err(McpError::Protocol("the answer to tools/list has no tools".into()));
+            };
             for raw in list {
-                let name = raw.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-                if name.is_empty() {
-                    return Err(McpError::Protocol("a tool has no name".into()));
+                let name = raw.get("name").and_then(Value::as_str).unwrap_or_default();
+                if name.is_empty() || name.len() > TOOL_NAME {
+                    return Err(McpError::Protocol("a tool has no name, or an endless one".into()));
                 }
                 bytes += raw.to_string().len();
-                tools.push(RawTool { name, sha256: tool_sha256(raw), raw: raw.clone() });
+                tools.push(RawTool { name: name.to_owned(), sha256: tool_sha256(raw), raw: raw.clone() });
+                if tools.len() > TOOLS || bytes > TOOLS_BYTES {
+                    let what =
+                        format!("it offers more than {TOOLS} tools, or more than {} MiB of them", TOOLS_BYTES >> 20);
+                    return Err(McpError::Protocol(what));
+                }
             }
-            if tools.len() > TOOLS || bytes > TOOLS_BYTES {
-                return Err(McpError::Protocol(format!("it offers more than {TOOLS} tools, or more than 4 MiB of them")));
-            }
-            cursor = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() {
+            let next = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+            if next.is_none() {
                 return if tools.is_empty() { Err(McpError::NoTools) } else { Ok(tools) };
             }
+            if next == cursor {
+                return Err(McpError::Protocol("its list of tools goes in a circle".into()));
+            }
+            cursor = next;
         }
         Err(McpError::Protocol(format!("its list of tools does not end after {PAGES} pages")))
     }
 
-    /// Call a tool. What was approved is for the caller to know.
+    /// Call a tool. What was approved is for the caller to know. Cancelling, running out of time and dropping the future
+    /// are told to the server.
     ///
     /// # Errors
-    /// [`McpError`]; after `TimedOut`, `Closed` or `Cancelled` nobody knows whether it was carried out.
-    pub async fn call_tool(&self, name: &str, arguments: Map<String, Value>, cancel: CancellationToken) -> Result<ToolResult, McpError> {
+    /// [`McpError`]; after `TimedOut`, `Closed`, `Cancelled` and `Plugin` nobody knows whether it was carried out.
+    pub async fn call_tool(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+        cancel: CancellationToken,
+    ) -> Result<ToolResult, McpError> {
+        if cancel.is_cancelled() {
+            return Err(McpError::Cancelled);
+        }
         let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let raw = self.ask(request, self.call_timeout, Some(cancel)).await?;
-        if raw.get("resultType").and_then(Value::as_str) == Some("input_required") {
-            return Err(McpError::Protocol("the tool asks questions of its own, which this version does not pass on".into()));
-        }
-        let is_error = raw.get("isError").and_then(Value::as_bool).unwrap_or(false);
-        Ok(ToolResult { text: text_of(&raw), is_error, raw })
+        ToolResult::read(self.ask(request, self.call_timeout, cancel.cancelled()).await?)
     }
 
     /// Send a request and take its raw result.
-    async fn ask(&self, request: ClientRequest, limit: Duration, cancel: Option<CancellationToken>) -> Result<Value, McpError> {
-        let peer = {
-            let service = self.service.lock().await;
-            service.as_ref().ok_or_else(|| self.closed())?.peer().clone()
-        };
-        let options = PeerRequestOptions::with_timeout(limit);
-        let handle = peer.send_cancellable_request(request, options).await.map_err(|error| self.failed(&error))?;
-        let id = serde_json::to_string(&handle.id).unwrap_or_default();
-        let answer = match cancel {
-            None => handle.await_response().await,
-            Some(cancel) => {
-                let (peer, request_id) = (handle.peer.clone(), handle.id.clone());
-                tokio::select! {
-                    answer = handle.await_response() => answer,
-                    () = cancel.cancelled() => {
-                        let reason = Some("stopped by the responder".to_owned());
-                        let notice = rmcp::model::CancelledNotificationParam::new(Some(request_id), reason);
-                        let _ = tokio::time::timeout(Duration::from_secs(2), peer.notify_cancelled(notice)).await;
-                        return Err(McpError::Cancelled);
-                    }
-                }
+    async fn ask(
+        &self,
+        request: ClientRequest,
+        limit: Duration,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<Value, McpError> {
+        let options = PeerRequestOptions::no_options();
+        let handle = self.peer.send_cancellable_request(request, options).await.map_err(|error| self.failed(error))?;
+        let mut asked = Asked(Some((self.peer.clone(), handle.id.clone())));
+        let answer = tokio::select! {
+            biased;
+            answer = handle.await_response() => answer,
+            () = cancelled => {
+                asked.give_up("stopped by the responder").await;
+                return Err(McpError::Cancelled);
+            }
+            () = tokio::time::sleep(limit) => {
+                asked.give_up("no answer in time").await;
+                return Err(McpError::TimedOut { seconds: limit.as_secs() });
             }
         };
-        answer.map_err(|error| self.failed(&error))?;
-        self.tap.take(&id).ok_or_else(|| McpError::Protocol("the answer could not be read".into()))
+        asked.0 = None;
+        match answer.map_err(|error| self.failed(error))? {
+            ServerResult::CustomResult(CustomResult(raw)) => Ok(raw),
+            _ => Err(McpError::Protocol("the answer could not be read".into())),
+        }
     }
 
     fn closed(&self) -> McpError {
-        named_failure(&self.shared).unwrap_or_else(|| McpError::Closed("it was closed here".into()))
+        self.shared.failure().unwrap_or_else(|| McpError::Closed("it is closed".into()))
     }
 
-    fn failed(&self, error: &ServiceError) -> McpError {
+    fn failed(&self, error: ServiceError) -> McpError {
         match error {
-            ServiceError::McpError(error) => McpError::Tool { code: i64::from(error.code.0), message: bounded(&error.message) },
-            ServiceError::Timeout { timeout } => McpError::TimedOut { seconds: timeout.as_secs() },
+            ServiceError::McpError(error) => server_error(&error),
+            ServiceError::TransportSend(error) => match not_sent(&error) {
+                Some(error) => error,
+                None => self.closed(),
+            },
             ServiceError::Cancelled { .. } => McpError::Cancelled,
-            other => named_failure(&self.shared).unwrap_or_else(|| McpError::Closed(bounded(&other.to_string()))),
+            _ => self.closed(),
         }
+    }
+
+    /// Whether calls can still be made. A server that hangs looks alive.
+    pub fn is_alive(&self) -> bool {
+        !self.peer.is_transport_closed()
     }
 
     /// The last lines that a process wrote to its standard error.
     pub fn output_tail(&self) -> Vec<String> {
-        let stderr = self.shared.stderr.lock().map(|text| text.clone()).unwrap_or_default();
-        stderr.lines().rev().take(50).map(bounded).collect::<Vec<_>>().into_iter().rev().collect()
+        self.shared.output.tail()
     }
 
     /// Say goodbye and end everything that this connection started.
     pub async fn close(&self) {
         let service = self.service.lock().await.take();
         if let Some(mut service) = service {
-            let _ = service.close_with_timeout(Duration::from_secs(6)).await;
+            let _ = service.close_with_timeout(CLOSE).await;
         }
     }
 }
 
-fn opening_failed(shared: &Shared, error: &ClientInitializeError) -> McpError {
-    if let Some(failure) = named_failure(shared) {
-        return failure;
+/// A request that has no answer yet; tells the server when nobody waits for it any longer.
+struct Asked(Option<(Peer<RoleClient>, RequestId)>);
+
+impl Asked {
+    async fn give_up(&mut self, reason: &str) {
+        if let Some((peer, id)) = self.0.take() {
+            let notice = CancelledNotificationParam::new(Some(id), Some(reason.to_owned()));
+            let _ = tokio::time::timeout(CANCEL, peer.notify_cancelled(notice)).await;
+        }
     }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let (Some(asked), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { Self(Some(asked)).give_up("nobody waits for it").await });
+        }
+    }
+}
+
+/// The server's own error, or the transport's in its place.
+fn server_error(error: &ErrorData) -> McpError {
+    let transport = error.data.as_ref().and_then(|data| data.get("transport")).and_then(Value::as_str);
+    match transport {
+        Some(code) if error.code == ErrorCode::INTERNAL_ERROR => McpError::of_message(code, &error.message),
+        _ => McpError::Tool { code: i64::from(error.code.0), message: bounded(&error.message) },
+    }
+}
+
+/// Why a message was not sent; nothing where the connection is over.
+fn not_sent(error: &DynamicTransportError) -> Option<McpError> {
+    let error = error.error.downcast_ref::<SendError>()?;
+    (error.code != SendError::CLOSED).then(|| McpError::of_message(&error.code, &error.text))
+}
+
+fn opening_failed(error: &ClientInitializeError) -> McpError {
     match error {
-        ClientInitializeError::ConnectionClosed(reason) => McpError::Closed(bounded(reason)),
-        ClientInitializeError::JsonRpcError(error) => {
-            McpError::Tool { code: i64::from(error.code.0), message: bounded(&error.message) }
+        ClientInitializeError::TransportError { error, .. } => {
+            not_sent(error).unwrap_or_else(|| McpError::Closed("it closed before it was ready".into()))
         }
-        other => McpError::Protocol(bounded(&other.to_string())),
-    }
-}
-
-/// The transport's own word for what went wrong, where it has one.
-fn named_failure(shared: &Shared) -> Option<McpError> {
-    let failure = shared.failure.lock().ok()?.clone();
-    let (code, text) = failure?;
-    Some(match code.as_str() {
-        "auth" | "forbidden" => McpError::Auth(text),
-        "protocol" | "unsupported" | "invalid" | "internal" | "too-large" => McpError::Protocol(text),
-        "cancelled" => McpError::Cancelled,
-        _ => McpError::Unreachable(text),
-    })
-}
-
-/// The text of a result.
-fn text_of(raw: &Value) -> String {
-    let empty = Vec::new();
-    let parts = raw.get("content").and_then(Value::as_array).unwrap_or(&empty);
-    let mut texts: Vec<String> = parts.iter().map(part_text).collect();
-    if texts.is_empty()
-        && let Some(structured) = raw.get("structuredContent")
-    {
-        texts.push(structured.to_string());
-    }
-    texts.join("\n")
-}
-
-fn part_text(part: &Value) -> String {
-    let text = |pointer: &str| part.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    match text("/type") {
-        "text" => text("/text").to_owned(),
-        "resource" if !text("/resource/text").is_empty() => text("/resource/text").to_owned(),
-        "resource_link" => format!("[link {}]", text("/uri")),
-        kind => {
-            let size = part.get("data").and_then(Value::as_str).map_or(0, |data| data.len() * 3 / 4);
-            format!("[{kind} {} {} KiB]", text("/mimeType"), size.div_ceil(1024))
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => opening_failed(fallback),
+        ClientInitializeError::JsonRpcError(error) => server_error(error),
+        ClientInitializeError::ConnectionClosed(_) => McpError::Closed("it closed before it was ready".into()),
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
+            let versions: Vec<String> = server_supported.iter().map(ToString::to_string).collect();
+            McpError::Protocol(bounded(&format!(
+                "it speaks no version of the protocol that is known here, only: {}",
+                versions.join(", ")
+            )))
         }
+        ClientInitializeError::Cancelled => McpError::Cancelled,
+        // Never the server's own words, of which the others are full.
+        _ => McpError::Protocol("its answer to the first request could not be understood".into()),
     }
 }

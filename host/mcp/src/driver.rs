@@ -1,34 +1,47 @@
 //! The driver: one task that owns a transport's machine, tells it what happened, and does what it answers.
 //!
-//! Invariant: events go in one at a time, and the actions of one are carried out in their order before the next.
-//! Everything that an action started is owned by this task and ends with it.
+//! Invariants: events go in one at a time, and the actions of one are carried out in their order before the next.
+//! Everything that an action started is owned by this task and ends with it. Whatever the task waits for, it ends when
+//! the call is cancelled, and at most [`GOODBYE`] after the client has closed or was dropped.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::{Egress, Output, Process, ProcessSpec};
 use fumehood_runtime::effects::{self, Request};
 use fumehood_runtime::{Action, CallHost, Event, TransportConnection, TransportRequest};
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::client::ServerOutput;
+use crate::error::{McpError, bounded};
+use crate::grant;
 use crate::transport::SendError;
 
 /// Parts of answers that wait for the machine; a flooding server waits instead of filling the memory.
 const INPUTS: usize = 16;
-/// After `close`: how long the machine may say goodbye.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// After the client has closed: how long the machine may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(4);
+/// After a process has closed its input: how long it may take to end, so that its exit code can be told.
+const DYING: Duration = Duration::from_secs(2);
+/// How often the standard error of a process is looked at.
+const STDERR: Duration = Duration::from_secs(1);
 /// Largest message, bytes; the contract's bound.
-const MESSAGE: usize = 4 << 20;
+pub(crate) const MESSAGE: usize = 4 << 20;
+/// Requests of one connection at once. The transport that ships asks for 80 at most.
+const REQUESTS: usize = 128;
+/// Timers of one connection.
+const TIMERS: usize = 1_024;
+/// Longest timer: beyond the life of any connection, and within what a clock can add.
+const LONGEST_TIMER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What the client asks of the driver.
 pub(crate) enum Command {
     Send { id: u64, data: Vec<u8>, done: oneshot::Sender<Result<(), SendError>> },
     Dropped(u64),
-    Close,
 }
 
 /// What a request task reports.
@@ -39,18 +52,23 @@ enum Input {
 }
 
 /// What is known of a connection from outside its task.
-#[derive(Default)]
 pub(crate) struct Shared {
-    /// Failure code and sentence with which the connection, or its last message, failed.
-    pub(crate) failure: Mutex<Option<(String, String)>>,
-    pub(crate) stderr: Mutex<String>,
+    /// Why the connection is over; the first reason counts.
+    failure: Mutex<Option<McpError>>,
+    pub(crate) output: ServerOutput,
 }
 
 impl Shared {
-    fn fail(&self, code: &str, text: &str) {
-        if let Ok(mut failure) = self.failure.lock() {
-            *failure = Some((code.to_owned(), crate::error::bounded(text)));
-        }
+    pub(crate) fn new(output: ServerOutput) -> Self {
+        Self { failure: Mutex::default(), output }
+    }
+
+    pub(crate) fn failure(&self) -> Option<McpError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fail(&self, error: McpError) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 
@@ -59,88 +77,70 @@ pub(crate) struct Driver {
     pub(crate) host: Arc<dyn CallHost>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) process: Option<ProcessSpec>,
-    pub(crate) deliver: mpsc::Sender<Value>,
+    /// Messages as the machine delivers them.
+    pub(crate) deliver: mpsc::Sender<Vec<u8>>,
     pub(crate) shared: Arc<Shared>,
+    /// Cancelled when the client closes or is dropped.
+    pub(crate) ending: CancellationToken,
 }
 
 struct Running {
     driver: Driver,
     process: Option<Process>,
+    /// When a process that no longer listens is given up, and why.
+    dying: Option<(Instant, String)>,
     requests: HashMap<u64, AbortOnDropHandle<()>>,
     timers: HashMap<u64, Instant>,
     sends: HashMap<u64, oneshot::Sender<Result<(), SendError>>>,
+    /// What the client has no room for yet. Until it has, nothing more is read from the server, so this holds what one
+    /// event brought; but what the client wants to send is taken on, because it may send before it receives.
+    backlog: VecDeque<Vec<u8>>,
     inputs: mpsc::Sender<Input>,
     over: bool,
 }
 
 impl Driver {
-    /// Run until the connection is over.
-    pub(crate) async fn run(self, mut commands: mpsc::Receiver<Command>) {
-        let (inputs, mut parts) = mpsc::channel(INPUTS);
+    /// Run until the connection is over. Everything that it started has ended when this returns.
+    pub(crate) async fn run(self, commands: mpsc::Receiver<Command>) {
+        let (inputs, parts) = mpsc::channel(INPUTS);
         let cancel = self.host.cancellation();
-        let shared = Arc::clone(&self.shared);
+        let (ending, shared) = (self.ending.clone(), Arc::clone(&self.shared));
         let mut running = Running {
             driver: self,
             process: None,
+            dying: None,
             requests: HashMap::new(),
             timers: HashMap::new(),
             sends: HashMap::new(),
+            backlog: VecDeque::new(),
             inputs,
             over: false,
         };
-        running.feed(Event { kind: "start", ..Event::default() }).await;
-        let mut deadline: Option<Instant> = None;
-        while !running.over {
-            let timer = running.timers.iter().min_by_key(|(_, at)| **at).map(|(id, at)| (*id, *at));
-            let wake = [timer.map(|(_, at)| at), deadline].into_iter().flatten().min();
-            tokio::select! {
-                () = cancel.cancelled() => {
-                    shared.fail("cancelled", "stopped: the sash was lowered, or the call was cancelled");
-                    break;
-                }
-                command = commands.recv(), if deadline.is_none() => match command {
-                    Some(Command::Send { id, data, done }) => running.send(id, data, done).await,
-                    Some(Command::Dropped(id)) => {
-                        running.sends.remove(&id);
-                        running.feed(Event { kind: "send-dropped", id, ..Event::default() }).await;
-                    }
-                    // Also where the client was dropped without a word.
-                    Some(Command::Close) | None => {
-                        deadline = Some(Instant::now() + GOODBYE);
-                        running.feed(Event { kind: "close", ..Event::default() }).await;
-                        if running.requests.is_empty() && running.process.is_none() {
-                            break;
-                        }
-                    }
-                },
-                Some(input) = parts.recv() => {
-                    running.input(input).await;
-                    if deadline.is_some() && running.requests.is_empty() && running.process.is_none() {
-                        break;
-                    }
-                }
-                output = read(&mut running.process), if running.process.is_some() => running.output(output).await,
-                () = sleep_until(wake), if wake.is_some() => {
-                    if deadline.is_some_and(|at| at <= Instant::now()) {
-                        break;
-                    }
-                    if let Some((id, _)) = timer {
-                        running.timers.remove(&id);
-                        running.feed(Event { kind: "timer", id, ..Event::default() }).await;
-                    }
-                }
-            }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => shared.fail(McpError::Cancelled),
+            () = goodbye(&ending) => {}
+            () = running.serve(commands, parts) => {}
         }
+        // Whoever still waits learns that the connection is closed.
+        running.requests.clear();
+        running.sends.clear();
+        running.keep_stderr();
         if let Some(process) = running.process.take() {
-            running.keep_stderr(&process);
             process.kill().await;
         }
     }
 }
 
+async fn goodbye(ending: &CancellationToken) {
+    ending.cancelled().await;
+    tokio::time::sleep(GOODBYE).await;
+}
+
 async fn sleep_until(at: Option<Instant>) {
-    if let Some(at) = at {
-        tokio::time::sleep_until(at).await;
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -152,14 +152,71 @@ async fn read(process: &mut Option<Process>) -> Output {
 }
 
 impl Running {
-    async fn send(&mut self, id: u64, data: Vec<u8>, done: oneshot::Sender<Result<(), SendError>>) {
-        if data.len() > MESSAGE {
-            let text = format!("the message has {} bytes, and at most {MESSAGE} are sent", data.len());
-            let _ = done.send(Err(SendError { code: "too-large".into(), text }));
-            return;
+    async fn serve(&mut self, mut commands: mpsc::Receiver<Command>, mut parts: mpsc::Receiver<Input>) {
+        let ending = self.driver.ending.clone();
+        let mut closing = false;
+        let mut stderr = tokio::time::interval(STDERR);
+        stderr.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.feed(Event { kind: "start", ..Event::default() }).await;
+        while !self.over {
+            let timer = self.timers.iter().min_by_key(|(_, at)| **at).map(|(id, at)| (*id, *at));
+            let dying = self.dying.as_ref().map(|(at, _)| *at);
+            let room = self.backlog.is_empty();
+            // In this order, so that neither a flood of answers nor one of output holds up the client.
+            tokio::select! {
+                biased;
+                Some(command) = commands.recv() => self.command(command).await,
+                () = ending.cancelled(), if !closing => {
+                    closing = true;
+                    self.feed(Event { kind: "close", ..Event::default() }).await;
+                }
+                place = self.driver.deliver.reserve(), if !room => match (place, self.backlog.pop_front()) {
+                    (Ok(place), Some(message)) => place.send(message),
+                    _ => self.over = true,
+                },
+                () = sleep_until(timer.map(|(_, at)| at)), if timer.is_some() && (room || closing) => {
+                    if let Some((id, _)) = timer {
+                        self.timers.remove(&id);
+                        self.feed(Event { kind: "timer", id, ..Event::default() }).await;
+                    }
+                }
+                () = sleep_until(dying), if dying.is_some() => {
+                    let text = self.dying.take().map(|(_, text)| text).unwrap_or_default();
+                    self.end(McpError::Closed(bounded(&text)));
+                }
+                _ = stderr.tick(), if self.process.is_some() => self.keep_stderr(),
+                Some(input) = parts.recv(), if room => self.input(input).await,
+                output = read(&mut self.process), if room && self.process.is_some() => self.output(output).await,
+            }
+            if closing && self.requests.is_empty() && self.process.is_none() {
+                break;
+            }
         }
-        self.sends.insert(id, done);
-        self.feed(Event { kind: "message", id, data, ..Event::default() }).await;
+        // Whoever still waits to send learns that the connection is closed; what had come already is handed on.
+        self.sends.clear();
+        self.requests.clear();
+        while let Some(message) = self.backlog.pop_front() {
+            if self.driver.deliver.send(message).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Send { id, data, done } if data.len() > MESSAGE => {
+                let text = format!("message {id} has {} bytes, and at most {MESSAGE} are sent", data.len());
+                let _ = done.send(Err(SendError { code: "too-large".into(), text }));
+            }
+            Command::Send { id, data, done } => {
+                self.sends.insert(id, done);
+                self.feed(Event { kind: "message", id, data, ..Event::default() }).await;
+            }
+            Command::Dropped(id) => {
+                self.sends.remove(&id);
+                self.feed(Event { kind: "send-dropped", id, ..Event::default() }).await;
+            }
+        }
     }
 
     async fn input(&mut self, input: Input) {
@@ -167,7 +224,9 @@ impl Running {
             Input::Head { id, status, headers } if self.requests.contains_key(&id) => {
                 Event { kind: "response", id, status, headers, ..Event::default() }
             }
-            Input::Body { id, data } if self.requests.contains_key(&id) => Event { kind: "body", id, data, ..Event::default() },
+            Input::Body { id, data } if self.requests.contains_key(&id) => {
+                Event { kind: "body", id, data, ..Event::default() }
+            }
             Input::End { id, code, text } if self.requests.remove(&id).is_some() => {
                 Event { kind: "response-end", id, code, text, ..Event::default() }
             }
@@ -178,25 +237,22 @@ impl Running {
     }
 
     async fn output(&mut self, output: Output) {
-        match output {
-            Output::Stdout(bytes) => self.feed(Event { kind: "process-output", data: bytes.to_vec(), ..Event::default() }).await,
+        let event = match output {
+            Output::Stdout(bytes) => Event { kind: "process-output", data: bytes.to_vec(), ..Event::default() },
             Output::Exit { code } => {
-                if let Some(process) = self.process.take() {
-                    self.keep_stderr(&process);
-                }
+                self.keep_stderr();
+                self.process = None;
+                self.dying = None;
                 let status = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(255);
-                let text = match code {
-                    Some(code) => format!("the process ended with exit code {code}"),
-                    None => "the process was ended by a signal".into(),
-                };
-                self.feed(Event { kind: "process-exit", status, text, ..Event::default() }).await;
+                Event { kind: "process-exit", status, ..Event::default() }
             }
-        }
+        };
+        self.feed(event).await;
     }
 
-    fn keep_stderr(&self, process: &Process) {
-        if let Ok(mut stderr) = self.driver.shared.stderr.lock() {
-            *stderr = process.stderr_tail();
+    fn keep_stderr(&self) {
+        if let Some(process) = &self.process {
+            self.driver.shared.output.keep(process.stderr_tail());
         }
     }
 
@@ -211,66 +267,67 @@ impl Running {
                     self.carry_out(action).await;
                 }
             }
-            Err(error) => self.end("internal", &error.to_string()),
+            Err(error) => self.end(McpError::Plugin(error)),
         }
     }
 
-    fn end(&mut self, code: &str, text: &str) {
-        if !code.is_empty() {
-            self.driver.shared.fail(code, text);
-        }
+    fn end(&mut self, error: McpError) {
+        self.driver.shared.fail(error);
         self.over = true;
+    }
+
+    /// The machine asked for something that no transport may.
+    fn misbehaved(&mut self, what: &str) {
+        self.end(McpError::Closed(format!("the transport {what}, so it was stopped")));
     }
 
     async fn carry_out(&mut self, action: Action) {
         match action.kind.as_str() {
             "request" => match action.request {
                 Some(request) => self.request(action.id, request),
-                None => self.end("internal", "the transport asked for a request without one"),
+                None => self.misbehaved("asked for a request without one"),
             },
             "cancel" => drop(self.requests.remove(&action.id)),
-            "spawn" => self.spawn(),
+            "spawn" => self.spawn().await,
             "write" => self.write(&action.data).await,
             "close-input" => {
                 if let Some(process) = &mut self.process {
                     process.close_input();
                 }
             }
-            "deliver" => match serde_json::from_slice::<Value>(&action.data) {
-                Ok(message) => {
-                    if self.driver.deliver.send(message).await.is_err() {
-                        self.over = true;
-                    }
-                }
-                Err(_) => tracing::debug!("a transport delivered something that is no JSON; it was skipped"),
-            },
-            "sent" => {
-                if let Some(done) = self.sends.remove(&action.id) {
-                    let _ = done.send(Ok(()));
-                }
-            }
+            "deliver" if action.data.len() > MESSAGE => self.misbehaved("delivered a message over its limit"),
+            "deliver" => self.backlog.push_back(action.data),
+            "sent" => self.settle(action.id, Ok(())),
             "failed" => {
-                if action.code != "cancelled" {
-                    self.driver.shared.fail(&action.code, &action.text);
-                }
-                if let Some(done) = self.sends.remove(&action.id) {
-                    let _ = done.send(Err(SendError { code: action.code, text: crate::error::bounded(&action.text) }));
-                }
+                let error = SendError { code: action.code, text: bounded(&action.text) };
+                self.settle(action.id, Err(error));
             }
             "timer" if action.number == 0 => drop(self.timers.remove(&action.id)),
             "timer" => {
-                self.timers.insert(action.id, Instant::now() + Duration::from_millis(action.number));
+                let delay = Duration::from_millis(action.number).min(LONGEST_TIMER);
+                self.timers.insert(action.id, Instant::now() + delay);
+                if self.timers.len() > TIMERS {
+                    self.misbehaved("set too many timers");
+                }
             }
-            "closed" => self.end(&action.code, &action.text),
-            other => {
-                let text = format!("the transport asked for `{}`, which this version does not know", crate::error::bounded(other));
-                self.end("internal", &text);
-            }
+            "closed" if action.code.is_empty() => self.over = true,
+            "closed" => self.end(McpError::of_end(&action.code, &action.text)),
+            other => self.misbehaved(&format!("asked for `{}`, which this version does not know", bounded(other))),
+        }
+    }
+
+    fn settle(&mut self, id: u64, result: Result<(), SendError>) {
+        if let Some(done) = self.sends.remove(&id) {
+            let _ = done.send(result);
         }
     }
 
     fn request(&mut self, id: u64, request: TransportRequest) {
-        let (host, egress, inputs) = (Arc::clone(&self.driver.host), Arc::clone(&self.driver.egress), self.inputs.clone());
+        if self.requests.len() >= REQUESTS {
+            return self.misbehaved("asked for too many requests at once");
+        }
+        let (host, egress) = (Arc::clone(&self.driver.host), Arc::clone(&self.driver.egress));
+        let inputs = self.inputs.clone();
         let task = tokio::spawn(async move {
             let outgoing = Request {
                 method: request.method,
@@ -289,26 +346,31 @@ impl Running {
         self.requests.insert(id, AbortOnDropHandle::new(task));
     }
 
-    fn spawn(&mut self) {
+    async fn spawn(&mut self) {
         let Some(spec) = self.driver.process.take() else {
-            return self.end("denied", "this server has no process to start");
+            return self.misbehaved("asked for a process that is not registered, or a second time");
         };
+        // As it stands now: it may have been withdrawn since the connection was asked for.
+        let grant = self.driver.host.grant();
+        if let Err(reason) = grant::process(&grant, &spec).await {
+            return self.end(McpError::Unreachable(bounded(&reason)));
+        }
         match self.driver.egress.spawn(spec) {
             Ok(process) => self.process = Some(process),
-            Err(error) => self.end("unavailable", &error.to_string()),
+            Err(error) => self.end(McpError::Unreachable(bounded(&error.to_string()))),
         }
     }
 
     async fn write(&mut self, data: &[u8]) {
+        // After a failure nothing more is written; the exit, or the end of the wait for it, tells the client.
+        if self.dying.is_some() {
+            return;
+        }
         let Some(process) = &mut self.process else {
-            return self.end("unavailable", "the process is not running");
+            return self.misbehaved("wrote to a process that does not run");
         };
         if let Err(error) = process.write(data).await {
-            let text = error.to_string();
-            if let Some(process) = self.process.take() {
-                self.keep_stderr(&process);
-            }
-            self.end("unavailable", &text);
+            self.dying = Some((Instant::now() + DYING, error.to_string()));
         }
     }
 }

@@ -5,17 +5,21 @@ use fumehood_runtime::CallError;
 /// Why a server could not be reached, asked or called.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum McpError {
-    #[error("The server cannot be reached: {0}")]
+    /// Nothing has reached the server.
+    #[error(
+        "The server cannot be reached: {0}. Check that it runs and that it is registered correctly, then reconnect."
+    )]
     Unreachable(String),
     #[error("The server refuses the credential: {0}. Set a new one.")]
     Auth(String),
-    #[error("The server does not speak MCP as documented: {0}")]
+    #[error("The server does not speak MCP as documented: {0}. Check that this is an MCP server, and its log.")]
     Protocol(String),
     #[error("The server is connected but offers no tools. Check its configuration; the model cannot use it like this.")]
     NoTools,
     #[error("The server gave no answer within {seconds} s. Check whether it is busy or stuck, then reconnect.")]
     TimedOut { seconds: u64 },
-    #[error("The connection ended: {0}")]
+    /// It ended on the way; what was asked last may have been done.
+    #[error("The connection ended: {0}. Check the server's log, then reconnect.")]
     Closed(String),
     /// The server's own error.
     #[error("The server answered with an error: {message} ({code})")]
@@ -34,12 +38,66 @@ impl McpError {
             _ => "error",
         }
     }
+
+    /// A message that could not be sent, or an answer that broke off, by the contract's failure code.
+    pub(crate) fn of_message(code: &str, text: &str) -> Self {
+        match code {
+            // The request left, and nobody knows how far it came.
+            "timeout" | "outcome-unknown" => Self::Closed(bounded(text)),
+            "unavailable" | "denied" | "rate-limited" | "not-found" | "conflict" => Self::Unreachable(bounded(text)),
+            code => Self::of_end(code, text),
+        }
+    }
+
+    /// A connection that is over, by the contract's failure code.
+    pub(crate) fn of_end(code: &str, text: &str) -> Self {
+        let text = bounded(text);
+        match code {
+            "auth" | "forbidden" => Self::Auth(text),
+            "protocol" | "unsupported" | "invalid" | "too-large" => Self::Protocol(text),
+            "cancelled" => Self::Cancelled,
+            _ => Self::Closed(text),
+        }
+    }
 }
 
 /// Longest text of a server that goes into an error, characters.
 const TEXT: usize = 512;
 
-/// A server's text, bounded and on one line.
+/// A stranger's text, bounded and on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT).collect()
+}
+
+/// The same without its full stop: it stands within a sentence of ours.
 pub(crate) fn bounded(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT).collect()
+    let line = one_line(text);
+    line.strip_suffix('.').map(str::to_owned).unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_whether_something_may_have_been_done() {
+        let of = |code| format!("{:?}", McpError::of_message(code, "It went wrong."));
+        for code in ["unavailable", "denied", "rate-limited", "not-found"] {
+            assert_eq!(of(code), "Unreachable(\"It went wrong\")", "{code}");
+        }
+        for code in ["timeout", "outcome-unknown", "something-new"] {
+            assert_eq!(of(code), "Closed(\"It went wrong\")", "{code}");
+        }
+        assert_eq!(of("auth"), "Auth(\"It went wrong\")");
+        assert_eq!(of("too-large"), "Protocol(\"It went wrong\")");
+        assert!(matches!(McpError::of_end("unavailable", ""), McpError::Closed(_)), "a connection was there");
+    }
+
+    #[test]
+    fn a_strangers_text_stays_on_one_line_and_short() {
+        assert_eq!(bounded(" a\nb\u{1b}[0m. "), "a b [0m");
+        assert_eq!(bounded(&"é".repeat(4_000)).chars().count(), TEXT);
+        let sentence = McpError::Closed(bounded("It ended.")).to_string();
+        assert_eq!(sentence, "The connection ended: It ended. Check the server's log, then reconnect.");
+    }
 }

@@ -1,21 +1,24 @@
 //! MCP client connections over transport plugins. The only crate that knows rmcp.
 //!
 //! rmcp drives the protocol's lifecycle; a transport plugin (a machine without I/O) moves its messages; the driver here
-//! does the I/O that the machine asks for, under the grant of the call. The raw JSON of each answer is kept beside
-//! rmcp's typed one, because the typed one drops what it does not know, and pins are made of the whole.
+//! does the I/O that the machine asks for, under the grant of the call. What a server answers to lists and calls is kept
+//! raw, because rmcp's typed models drop what they do not know, and pins are made of the whole.
 //!
 //! Invariants: whatever a connection started (requests, a process group, timers) ends with it; a server without tools is
-//! an error with a name, never an empty list; this crate approves nothing and records nothing, its caller does both.
+//! an error with a name, never an empty list; a server's words never reach the program's log; this crate approves nothing
+//! and records nothing, its caller does both.
 
 #![forbid(unsafe_code)]
 
 mod client;
 mod driver;
 mod error;
+mod grant;
 mod names;
-mod tap;
+mod result;
 mod transport;
 
-pub use client::{Connect, Connection, Endpoint, RawTool, ToolResult};
+pub use client::{Connect, Connection, Endpoint, RawTool, ServerOutput};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
+pub use result::ToolResult;

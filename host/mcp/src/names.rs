@@ -1,7 +1,12 @@
 //! Names of tools towards the model, and pins of tool objects. Pure.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::error::bounded;
 
 /// Longest name that providers accept.
 const LONGEST: usize = 64;
@@ -13,11 +18,23 @@ pub struct BadName(String);
 
 /// Two tools that would be called the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tools “{first}” and “{second}” would both be called {name}; neither is offered to the model. Rename one of them on its server")]
+#[error(
+    "the tools {} and {} would both be called {name}; neither is offered to the model. Rename one of them on its server",
+    quoted(.first, .first_server, .second_server),
+    quoted(.second, .second_server, .first_server)
+)]
 pub struct Collision {
+    pub first_server: String,
     pub first: String,
+    pub second_server: String,
     pub second: String,
     pub name: String,
+}
+
+/// A tool's own name, with its server's where the other one's differs.
+fn quoted(tool: &str, server: &str, other: &str) -> String {
+    let tool = bounded(tool);
+    if server == other { format!("“{tool}”") } else { format!("“{tool}” of {server}") }
 }
 
 /// Lower case, everything but letters and digits one `_`, none at the ends.
@@ -58,18 +75,24 @@ pub fn tool_name(server_slug: &str, tool: &str) -> String {
     format!("{head}_{suffix}")
 }
 
-/// The names of all tools, in order.
+/// The names of all tools, in order: of each server's slug and its tools.
 ///
 /// # Errors
 /// [`Collision`]: the first two tools that would be called the same.
 pub fn assign(servers: &[(String, Vec<String>)]) -> Result<Vec<String>, Collision> {
-    let mut taken: std::collections::HashMap<String, &String> = std::collections::HashMap::new();
+    let mut taken: HashMap<String, (&String, &String)> = HashMap::new();
     let mut names = Vec::new();
     for (server, tools) in servers {
         for tool in tools {
             let name = tool_name(server, tool);
-            if let Some(first) = taken.insert(name.clone(), tool) {
-                return Err(Collision { first: first.clone(), second: tool.clone(), name });
+            if let Some((first_server, first)) = taken.insert(name.clone(), (server, tool)) {
+                return Err(Collision {
+                    first_server: first_server.clone(),
+                    first: first.clone(),
+                    second_server: server.clone(),
+                    second: tool.clone(),
+                    name,
+                });
             }
             names.push(name);
         }
@@ -77,36 +100,44 @@ pub fn assign(servers: &[(String, Vec<String>)]) -> Result<Vec<String>, Collisio
     Ok(names)
 }
 
-/// The pin of a tool: SHA-256 of the whole raw object with its keys in order, so that any change of any field shows.
+/// The pin of a tool: SHA-256 of the whole raw object as compact JSON with sorted keys (what `jq -cS` prints), so that
+/// any change of any field shows, and none of their order does.
 pub fn tool_sha256(raw: &Value) -> [u8; 32] {
     let mut text = String::new();
     canonical(raw, &mut text);
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// Depth is bounded by the parser, which takes 128 levels.
 fn canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_unstable();
+            let mut fields: Vec<(&String, &Value)> = map.iter().collect();
+            fields.sort_unstable_by_key(|(key, _)| *key);
             out.push('{');
-            for key in keys {
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                canonical(map.get(key).unwrap_or(&Value::Null), out);
-                out.push(',');
+            for (at, (key, value)) in fields.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                // Writing to a string cannot fail.
+                let _ = write!(out, "{}:", Value::from(key.as_str()));
+                canonical(value, out);
             }
             out.push('}');
         }
         Value::Array(items) => {
             out.push('[');
-            for item in items {
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
                 canonical(item, out);
-                out.push(',');
             }
             out.push(']');
         }
-        other => out.push_str(&other.to_string()),
+        other => {
+            let _ = write!(out, "{other}");
+        }
     }
 }
 
@@ -130,6 +161,26 @@ mod tests {
     }
 
     #[test]
+    fn names_collide_across_servers_too() {
+        let servers =
+            [("a".to_owned(), vec!["b_c".to_owned()]), ("a_b".to_owned(), vec!["d".to_owned(), "c".to_owned()])];
+        let collision = assign(&servers).unwrap_err();
+        assert_eq!((collision.first_server.as_str(), collision.second.as_str()), ("a", "c"));
+        assert!(
+            collision.to_string().starts_with("the tools “b_c” of a and “c” of a_b would both be called mcp_a_b_c;")
+        );
+        let names = assign(&[("a".into(), vec!["x".into()]), ("b".into(), vec!["x".into()])]).unwrap();
+        assert_eq!(names, ["mcp_a_x", "mcp_b_x"]);
+    }
+
+    #[test]
+    fn a_pin_is_the_hash_that_other_tools_make() {
+        let tool: Value = serde_json::from_str(r#"{"b":[1,{"z":null,"a":"é\n"}],"a":{}}"#).unwrap();
+        let expected: [u8; 32] = Sha256::digest("{\"a\":{},\"b\":[1,{\"a\":\"é\\n\",\"z\":null}]}".as_bytes()).into();
+        assert_eq!(tool_sha256(&tool), expected);
+    }
+
+    #[test]
     fn any_change_of_a_tool_changes_its_pin() {
         let tool = json!({"name": "a", "description": "b", "inputSchema": {"type": "object", "properties": {"x": {"type": "string"}}}});
         let pin = tool_sha256(&tool);
@@ -147,14 +198,71 @@ mod tests {
         }
     }
 
+    /// JSON of every shape.
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("[a-c\"]{0,2}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
         #[test]
-        fn a_name_is_one_that_providers_take(server in "[a-z0-9_]{1,40}", tool in "\\PC{0,120}") {
+        fn a_name_is_one_that_providers_take(server in "[a-z0-9_]{1,80}", tool in "\\PC{0,120}") {
             let name = tool_name(&server, &tool);
             prop_assert!(name.len() <= LONGEST);
             prop_assert!(name.starts_with("mcp_"));
             prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
             prop_assert_eq!(&name, &tool_name(&server, &tool));
+        }
+
+        #[test]
+        fn a_slug_is_its_own_slug(name in "\\PC{0,60}") {
+            if let Ok(slug) = slug(&name) {
+                prop_assert!(!slug.contains("__") && !slug.starts_with('_') && !slug.ends_with('_'));
+                prop_assert_eq!(super::slug(&slug), Ok(slug.clone()));
+            } else {
+                prop_assert!(!name.chars().any(|c| c.is_ascii_alphanumeric()));
+            }
+        }
+
+        #[test]
+        fn long_names_that_differ_anywhere_stay_apart(tool in "[a-z]{70,90}", other in "[a-z]{70,90}") {
+            prop_assume!(tool != other);
+            prop_assert_ne!(tool_name("srv", &tool), tool_name("srv", &other));
+        }
+
+        #[test]
+        fn names_are_assigned_or_collide(tools in proptest::collection::vec("[a-c_. -]{1,3}", 0..8)) {
+            let named: Vec<String> = tools.iter().map(|tool| tool_name("s", tool)).collect();
+            let distinct: std::collections::HashSet<&String> = named.iter().collect();
+            match assign(&[("s".into(), tools.clone())]) {
+                Ok(names) => {
+                    prop_assert_eq!(distinct.len(), tools.len());
+                    prop_assert_eq!(names, named);
+                }
+                Err(collision) => {
+                    prop_assert!(distinct.len() < tools.len());
+                    prop_assert_eq!(tool_name("s", &collision.first), tool_name("s", &collision.second));
+                }
+            }
+        }
+
+        #[test]
+        fn canonical_json_says_the_same_and_equal_pins_mean_equal_tools(a in json_value(), b in json_value()) {
+            let mut text = String::new();
+            canonical(&a, &mut text);
+            prop_assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), &a);
+            prop_assert_eq!(tool_sha256(&a) == tool_sha256(&b), a == b);
         }
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct Inner {
     pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
     pub(crate) attempts: Mutex<HashMap<String, (u32, i64)>>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) checkpoint_file: Option<PathBuf>,
+    pub(crate) verification: Mutex<Option<(bool, String, i64)>>,
 }
 
 /// An upload that is going on.
@@ -71,14 +74,14 @@ impl App {
     /// # Errors
     /// What the store or the plugins say; the sentence is for the operator.
     pub async fn open(config: AppConfig, vault: Arc<Vault>) -> Result<Self, TriageError> {
-        let options = OpenOptions { checkpoint_file: config.checkpoint_file, max_pages: None };
+        let options = OpenOptions { checkpoint_file: config.checkpoint_file.clone(), max_pages: None };
         let store = Store::open(&config.data, Arc::clone(&vault), &options)
             .map_err(|error| TriageError::Internal(error.to_string()))?;
         let egress = Arc::new(
             Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?,
         );
         let runtime = Runtime::new(RuntimeConfig {
-            cache: cache(&config.data, vault),
+            cache: cache(&config.data, Arc::clone(&vault)),
             instances: fumehood_runtime::limits::INSTANCES,
             egress: Some(Arc::clone(&egress)),
         })
@@ -95,6 +98,9 @@ impl App {
             turns: Mutex::default(),
             sashes: Mutex::default(),
             attempts: Mutex::default(),
+            vault,
+            checkpoint_file: config.checkpoint_file,
+            verification: Mutex::default(),
         }));
         app.take_up().await?;
         Ok(app)

@@ -83,6 +83,14 @@ impl App {
         self.new_link(&scope, Role::Admin, "").await.map(Some)
     }
 
+    /// Whether anyone has an account yet.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn has_people(&self) -> Result<bool, TriageError> {
+        Ok(self.0.store.has_users(&Scope::system()).await?)
+    }
+
     async fn new_link(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
         let (token, hash) = new_token("")?;
         let link = SignInLink { role: role.to_string(), email: email.into(), expires_us: clock::now_us() + LINK_US };
@@ -96,7 +104,8 @@ impl App {
     /// `Forbidden`, `Invalid`.
     pub async fn invite(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
         self.require(scope, Permission::ManagePeople)?;
-        let email = check_email(email)?;
+        // Without an address, whoever is given the link chooses one.
+        let email = if email.is_empty() { String::new() } else { check_email(email)? };
         self.new_link(scope, role, &email).await
     }
 

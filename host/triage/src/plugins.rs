@@ -48,6 +48,8 @@ pub struct PluginInfo {
     pub description: String,
     pub digest: String,
     pub from_cache: bool,
+    /// Of the component, bytes.
+    pub size: u64,
     /// What it may do, as sentences.
     pub may: Vec<String>,
 }
@@ -199,6 +201,7 @@ impl App {
                 description: one.description.into(),
                 digest: plugin.digest_text(),
                 from_cache: plugin.from_cache(),
+                size: one.component.len() as u64,
                 may,
             }
         };

@@ -1,7 +1,8 @@
 //! What left: the sash and its list.
 
 use fumehood_policy::Permission;
-use fumehood_redact::{Segment, restore};
+use fumehood_redact::{Origin, Segment, restore};
+use fumehood_store::approvals::Approval;
 use fumehood_store::departures::{Departure, SentTotals};
 use fumehood_store::{DepartureId, IncidentId, Scope};
 
@@ -59,5 +60,23 @@ impl App {
             },
         });
         Ok(pieces.collect())
+    }
+
+    /// A text of this incident as it would leave.
+    ///
+    /// # Errors
+    /// `Forbidden`, or where it could not be scanned.
+    pub async fn masked_text(&self, scope: &Scope, incident: IncidentId, text: &str) -> Result<String, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.mask_one(scope, incident, Origin::Reply, text).await?.as_str().to_owned())
+    }
+
+    /// What a tool brought back, as the model is given it.
+    ///
+    /// # Errors
+    /// `Forbidden`, or where it could not be scanned.
+    pub async fn masked_result(&self, scope: &Scope, call: &Approval) -> Result<String, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.mask_result(scope, call).await?.as_str().to_owned())
     }
 }

@@ -30,6 +30,10 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     }
     let name_start = name_start.max(name_end.saturating_sub(MAX_NAME));
+    // `AWS::ApiKey` names a type.
+    if scan.text.has_before(name_start, "::") {
+        return;
+    }
     let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
         return;
     };
@@ -93,7 +97,8 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     if found.join == Join::Blank {
         let flag = scan.text.has_before(name_start, "--") || scan.text.has(name_start, "--");
         // "to pass", a verb as often as a name.
-        let verb = scan.text.has(name_start, "pass ") && !flag;
+        let verb =
+            scan.text.has(name_start, "pass ") && scan.text.slice(name_start, name_start + 4) != b"PASS" && !flag;
         if verb {
             return;
         }
@@ -113,6 +118,10 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     if counted && value.len() < 12 && !value.iter().all(u8::is_ascii_digit) {
         return;
     }
+    // The argument of a call is as often the name of a setting.
+    if found.join == Join::Call && makeup_marks(value) == 0 {
+        return;
+    }
     // `PWD=/var/www` is the working directory.
     if value::is_path(value) {
         return;
@@ -121,6 +130,11 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let plain_word = makeup.digits + makeup.upper + makeup.other == 0;
     let long = value.len() > 256;
     if !found.quoted {
+        // `password = quote(x)`
+        let word = value.iter().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.')).count();
+        if word > 2 && value.get(word) == Some(&b'(') {
+            return;
+        }
         // "password: please enter it": a word with blanks before it and after it is prose.
         let more = scan.text.run(found.end, BLANK) > found.end;
         let capitalised = makeup.upper == 1 && makeup.digits + makeup.other == 0;
@@ -149,6 +163,12 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     };
     let confidence = if plain_word { 0.7 } else { 0.9 };
     scan.emit(kind, found.start, found.end, confidence, true, "password field");
+}
+
+/// How many digits and marks there are.
+fn makeup_marks(value: &[u8]) -> usize {
+    let makeup = Makeup::of(value);
+    makeup.digits + value.iter().filter(|b| b"!@#$%^&*?".contains(b)).count()
 }
 
 /// "password hunter2", "the password is hunter2": a password in prose has to look like one. `at` is behind the word.
@@ -243,6 +263,9 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
         && !matches!(scan.text.before(name_start), b'?' | b'&')
         && !scan.text.has_before(name_start, "%26")
     {
+        return;
+    }
+    if found.join == Join::Call && Makeup::of(scan.text.slice(found.start, found.end)).digits == 0 {
         return;
     }
     let mut end = found.end;
@@ -377,23 +400,23 @@ mod tests {
     #[test]
     fn what_is_no_value() {
         for text in [
-            "password=${DB_PASSWORD}",
+            "password=${PGPASSWORD}",
             "password: \"<redacted>\"",
-            "password: [REDACTED]",
+            "password: [FILTERED]",
             "password=********",
             "Failed password for root from nowhere",
             "password authentication failed",
-            "passwordPolicy=strict",
-            "token_count=1482",
+            "passwordPolicy=lenient",
+            "token_count=977",
             "PWD=/var/www/html",
-            "secretName: db-credentials",
+            "secretName: tls-wildcard",
             "password: required",
             "if (password == null) return",
             "password = os.environ['DB']",
             "token=getToken(request)",
             "nextToken=abc123def456ghi789",
             "the token expired at 10",
-            "api_key=YOUR_API_KEY",
+            "api_key=YOUR_KEY_HERE",
             "password: {{ vault_password }}",
             "key: value",
             "std::token::Token123456",

@@ -55,6 +55,17 @@ pub(crate) fn basic(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
+/// `auth plain ` ends at `end`: SASL's user and password in base64.
+pub(crate) fn sasl_plain(scan: &mut Scan<'_>, end: usize) {
+    let text = &scan.text;
+    let stop = text.run(end, BASE64);
+    let value = text.slice(end, stop);
+    // The first byte is the NUL before the user's name, unless another identity is asked for.
+    if (8..512).contains(&value.len()) && value.starts_with(b"A") && Makeup::of(value).mixed() {
+        scan.emit(Kind::BasicAuth, end, stop, 0.95, true, "sasl plain");
+    }
+}
+
 /// Base64 of printable text with a colon.
 fn pair(value: &[u8]) -> bool {
     let mut bits = 0_u32;
@@ -280,14 +291,16 @@ pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value
     let value = text.slice(found.start, end);
     let name = text.slice(name_start, found.start);
     // Names of frameworks mean the cookie; `session` and `session_id` in a log mean any session.
-    let framework = [&b"JSESSIONID"[..], b"PHPSESSID", b"connect.sid", b"sessionid", b"_session"]
+    let framework = ["jsessionid", "phpsessid", "connect.sid", "sessionid", "_session"]
         .iter()
-        .any(|known| name.windows(known.len()).any(|w| w == *known));
+        .any(|known| name.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known.as_bytes())));
     let makeup = Makeup::of(value);
+    let long = value.len() >= 32 && value.iter().all(u8::is_ascii_alphanumeric);
     let fits = if framework {
         value::is_random(value, 16)
     } else {
-        value::is_random(value, 24) && makeup.upper > 0 && makeup.lower > 0 && !value.contains(&b':')
+        let both = makeup.upper > 0 && makeup.lower > 0;
+        value::is_random(value, 24) && makeup.digits > 0 && (both || long) && !value.contains(&b':')
     };
     if fits && value.len() < 4096 && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
         scan.emit(Kind::SessionCookie, found.start, end, 0.9, true, "session id");

@@ -434,6 +434,7 @@ fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
         "uid" | "acct" | "userid" if name == last => return Some(Class::Username),
         "name" if PERSON_OF.contains(&previous) => return Some(Class::Person),
         "name" if name == "name" => return Some(Class::Name),
+        "cn" if name == "cn" => return Some(Class::Name),
         "dob" | "birthdate" | "birthday" | "dateofbirth" => return Some(Class::Birth),
         "birth" if previous == "of" => return Some(Class::Birth),
         "date" if previous == "birth" => return Some(Class::Birth),

@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn look_alikes() {
         for text in [
-            "user@0x7f3a",
-            "lib/foo@1.2.3",
-            "com.acme.Order@3f2a1b",
-            "@Override",
+            "task@0x5581",
+            "pkg/left-pad@4.5.6",
+            "org.example.Cart@7c30a502",
+            "@Deprecated",
             "logo@2x.png",
             "git@github.com:a/b",
             "app@sha256:abc",

@@ -101,7 +101,8 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     if !last && !custom && !MIDDLE.iter().any(|middle| label.eq_ignore_ascii_case(middle.as_bytes())) {
         return;
     }
-    if !is_host(name) || (matches!(text.before(begin), b'@' | b'$' | b'_') || text.at(stop) == b'(') {
+    let in_url = begin > 0 && scan.authority_ats.last() == Some(&(begin - 1));
+    if !is_host(name) || (matches!(text.before(begin), b'@' | b'$' | b'_') && !in_url || text.at(stop) == b'(') {
         return;
     }
     // A file or folder: `/etc/x.local`, `.env.local`; but `https://` may stand before.
@@ -210,6 +211,7 @@ mod tests {
             ("to a.b.svc.cluster.local:443", "a.b.svc.cluster.local"),
             ("ip-10-1-2-3.eu-west-1.compute.internal", "ip-10-1-2-3.eu-west-1.compute.internal"),
             ("host=web-prod-01 x", "web-prod-01"),
+            ("redis://:${X}@cache.prod.internal:6379/0", "cache.prod.internal"),
         ] {
             assert_eq!(one(text, "HOSTNAME"), host, "{text}");
         }

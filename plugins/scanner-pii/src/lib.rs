@@ -14,7 +14,7 @@
 //! - a finding lies on character boundaries;
 //! - what a finding says beside its range (kind, detector) never depends on the value's text beyond its kind.
 //!
-//! It is a plain library, so that it can be tested and measured natively; [`guest`](self) wraps it for the contract.
+//! It is a plain library, so that it can be tested and measured natively; the module `guest` wraps it for the contract.
 
 mod assign;
 mod auth;
@@ -107,6 +107,10 @@ struct Rules {
 /// The most that `internal_domains` may name: each adds states to the automaton.
 const MAX_INTERNAL_DOMAINS: usize = 256;
 
+/// The most findings that the contract lets one scan report. Reached only by text that is made for it; then one finding
+/// covers all that is left, because what would be dropped would leave unmasked.
+pub const MAX_FINDINGS: usize = 100_000;
+
 /// A scanner with its automata built.
 #[derive(Clone, Debug)]
 pub struct Scanner {
@@ -162,7 +166,27 @@ impl Scanner {
                     && !text.get(finding.start..finding.end).is_some_and(|value| self.allowed.contains(value))
             });
         }
+        cap(&mut found, MAX_FINDINGS);
         found
+    }
+}
+
+/// At most `most` findings: the last one covers the rest.
+fn cap(found: &mut Vec<Finding>, most: usize) {
+    if found.len() <= most {
+        return;
+    }
+    let rest = found.split_off(most.saturating_sub(1));
+    let end = rest.iter().map(|finding| finding.end).max();
+    if let (Some(first), Some(end)) = (rest.first(), end) {
+        found.push(Finding {
+            kind: Kind::GenericSecret,
+            start: first.start,
+            end,
+            confidence: 0.5,
+            validated: false,
+            detector: "too many findings",
+        });
     }
 }
 
@@ -178,6 +202,19 @@ mod tests {
         assert!(matches!(prepare(r#"{"disable":[]}"#), Err(PrepareError::Rules(_))));
         assert!(matches!(prepare(r#"{"disabled":["E_MAIL"]}"#), Err(PrepareError::UnknownKind(_))));
         assert!(matches!(prepare(r#"{"internal_domains":["a b"]}"#), Err(PrepareError::HostLabel(_))));
+    }
+
+    #[test]
+    fn too_many_findings_become_one_that_covers_them() {
+        let text = "a@b.co ".repeat(50);
+        let mut found = crate::testing::SCANNER.scan(&text, false, false);
+        let last = found.last().map(|finding| finding.end);
+        assert_eq!(found.len(), 50);
+        cap(&mut found, 50);
+        assert_eq!(found.len(), 50);
+        cap(&mut found, 10);
+        assert_eq!(found.len(), 10);
+        assert_eq!(found.last().map(|finding| (finding.start, Some(finding.end))), Some((63, last)));
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(crate) enum Start {
     Insert,
     /// `-u user:password`.
     CurlUser,
+    /// `AUTH PLAIN`.
+    SaslPlain,
     /// `:AA`, behind the number of a bot.
     Telegram,
     /// `mysql -psecret`.
@@ -122,11 +124,12 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "logname",
             "adresse",
             "anschrift",
+            "cn=",
             "server",
         ],
         Start::Key,
     );
-    add(&["phone", "mobile", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"], Start::Cue(Cue::Phone));
+    add(&["phone", "mobile", "mobil", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"], Start::Cue(Cue::Phone));
     add(&["call ", "called ", "dial", "sms", "contact"], Start::Cue(Cue::Call));
     add(&["ssn", "social security"], Start::Cue(Cue::Ssn));
     add(&["itin", "taxpayer"], Start::Cue(Cue::Itin));
@@ -199,7 +202,6 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "delivered to ",
             "deliver to ",
             "ship to ",
-            "disk to ",
             "shipped to ",
             "moved to ",
             "address is ",
@@ -240,6 +242,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&[" -p"], Start::MysqlPassword);
     add(&["jdbc:oracle:thin:"], Start::OracleThin);
     add(&[":aa"], Start::Telegram);
+    add(&["auth plain "], Start::SaslPlain);
     all
 }
 

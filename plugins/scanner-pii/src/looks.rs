@@ -48,6 +48,7 @@ fn refers(rest: &[u8]) -> bool {
         b'a' => &["arn:aws"],
         b's' => &["secretref"],
         b'v' => &["valuefrom", "vault:"],
+        b'n' => &["no_log_", "not_logged"],
         b'o' => &["os.environ"],
         b'g' => &["getenv"],
         b'e' => &["env."],
@@ -272,7 +273,16 @@ pub(crate) fn is_code(value: &[u8]) -> bool {
     let borrowed = value.first() == Some(&b'&')
         && value.iter().skip(1).all(|b| b.is_ascii_alphabetic() || *b == b'\'' || *b == b' ');
     let scoped = value.windows(2).any(|w| w == b"::") && value.iter().all(|b| is(*b, crate::text::WORD) || *b == b':');
-    call || member || borrowed || scoped
+    let indexed = value.last() == Some(&b']')
+        && value.iter().position(|b| *b == b'[').is_some_and(|at| {
+            at > 2
+                && value
+                    .get(..at)
+                    .unwrap_or_default()
+                    .iter()
+                    .all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'))
+        });
+    call || member || indexed || borrowed || scoped
 }
 
 /// Random enough for a token: letters and digits, many different ones.

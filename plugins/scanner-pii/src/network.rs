@@ -183,6 +183,15 @@ pub(crate) fn colon(scan: &mut Scan<'_>, i: usize) -> usize {
     if colons == 5 && end - start == 17 && mac(scan, start, b':') {
         return end;
     }
+    // Firewalls write destination, source and type in one row.
+    if colons == 13 && end - start == 41 && scan.text.has_before(start, "mac=") {
+        for first in [start, start + 18] {
+            if let Some(digits) = mac_digits(&scan.text, first, b':') {
+                report_mac(scan, first, first + 17, &digits);
+            }
+        }
+        return end;
+    }
     match ipv6(&scan.text, start, end) {
         Some(stop) => {
             scan.emit(Kind::Ipv6, start, stop, 0.95, true, "ipv6 address");
@@ -264,36 +273,36 @@ fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
     (given && long > 0 && !plain_clock).then_some(end)
 }
 
+/// The digits of the hardware address of 17 bytes that begins at `start`.
+fn mac_digits(text: &Text<'_>, start: usize, joint: u8) -> Option<[u8; 12]> {
+    let mut digits = [0_u8; 12];
+    let mut places = digits.iter_mut();
+    let mut count = 0;
+    for (i, byte) in text.slice(start, start + 17).iter().enumerate() {
+        if i % 3 == 2 {
+            if *byte != joint {
+                return None;
+            }
+        } else if is(*byte, HEX) {
+            *places.next()? = *byte;
+            count += 1;
+        } else {
+            return None;
+        }
+    }
+    (count == 12).then_some(digits)
+}
+
 /// A hardware address of 17 bytes begins at `start`.
 fn mac(scan: &mut Scan<'_>, start: usize, joint: u8) -> bool {
     let text = &scan.text;
-    let bytes = text.slice(start, start + 17);
-    let mut digits = [0_u8; 12];
-    let mut count = 0;
-    for (i, byte) in bytes.iter().enumerate() {
-        if i % 3 == 2 {
-            if *byte != joint {
-                return false;
-            }
-        } else if is(*byte, HEX) {
-            if let Some(place) = digits.get_mut(count) {
-                *place = *byte;
-                count += 1;
-            }
-        } else {
-            return false;
-        }
-    }
-    let (before, after) = (text.before(start), text.at(start + 17));
-    if count != 12
-        || is(before, WORD) && !text.after_escape(start)
-        || is(after, WORD)
-        || after == joint && is(text.at(start + 18), HEX)
-        || before == joint
-    {
+    let Some(digits) = mac_digits(text, start, joint) else {
         return false;
-    }
-    report_mac(scan, start, start + 17, &digits)
+    };
+    let (before, after) = (text.before(start), text.at(start + 17));
+    let open_before = is(before, WORD) && !text.after_escape(start) || before == joint;
+    let open_after = is(after, WORD) || after == joint && is(text.at(start + 18), HEX);
+    !open_before && !open_after && report_mac(scan, start, start + 17, &digits)
 }
 
 fn report_mac(scan: &mut Scan<'_>, start: usize, end: usize, digits: &[u8]) -> bool {
@@ -433,11 +442,11 @@ mod tests {
     fn colons_that_are_none() {
         for text in [
             "12:34:56",
-            "a::b::c",
+            "x::y::z",
             "dead::beef",
             "std::io",
             "12:34:56:10:20:30:40:50",
-            "79:6b:1c:4f:18:35:d7:f5",
+            "50:0a:09:81:8c:2d:e7:f3",
             "::1",
             "::",
             "fe80::1::2",

@@ -73,7 +73,8 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     if count == 1 && !cue {
         let (word, length, _) = word_before(text, first.start);
         let word = word.get(..length).unwrap_or_default();
-        if maestro || OTHER_NUMBERS.iter().any(|other| word == other.as_bytes()) {
+        // Longer numbers are mostly ids of databases.
+        if maestro || number.len() > 16 || OTHER_NUMBERS.iter().any(|other| word == other.as_bytes()) {
             return None;
         }
     }

@@ -116,9 +116,10 @@ proptest! {
     #[test]
     fn planted_values_are_found((kind, value) in planted(), (open, close) in around(), head in noise(), tail in noise()) {
         // A quote that the noise leaves open, or a cue in it, is another test's matter.
-        prop_assume!(!head.contains(['"', '\'', '@', '\\', '`']));
-        let text = format!("{head}{open}{value}{close}{tail}");
-        let at = head.len() + open.len();
+        let head = head.replace(['"', '\'', '@', '\\', '`'], " ");
+        // The end of a clause, so that no word of the noise (`v 1.2.3.4`) says what follows.
+        let text = format!("{head};{open}{value}{close}{tail}");
+        let at = head.len() + 1 + open.len();
         let found = SCANNER.scan(&text, false, false);
         prop_assert!(
             found.iter().any(|f| (f.start, f.end) == (at, at + value.len()) && (f.kind == kind)),

@@ -4,7 +4,7 @@
 
 use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
-use crate::text::{DIGIT, HEX, Text, is};
+use crate::text::{ALPHA, HEX, Text, WORD, is};
 use crate::{
     Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, sql, url,
     users, vendors,
@@ -105,6 +105,7 @@ impl<'a> Scan<'a> {
             Start::Insert => sql::insert(self, end),
             Start::CurlUser => auth::curl_user(self, end),
             Start::Secret => assign::bare_secret(self, end),
+            Start::SaslPlain => auth::sasl_plain(self, end),
             Start::Telegram => vendors::telegram(self, start, end),
             Start::MysqlPassword => auth::mysql_password(self, end),
             Start::OracleThin => url::oracle_thin(self, end),
@@ -134,13 +135,15 @@ impl<'a> Scan<'a> {
 
     /// A number begins at `i` after letters, as IBANs and insurance numbers do. Gives where to go on.
     pub(crate) fn lettered_number(&mut self, i: usize) -> usize {
-        if let Some(end) = payment::iban(self, i) {
-            return end;
-        }
-        if let Some(end) = ids::nino(self, i) {
-            return end;
-        }
-        self.text.run(i, DIGIT)
+        // Both have two letters, at the start of a word; most digits behind letters are parts of hashes.
+        let start = i.saturating_sub(2);
+        let letters = is(self.text.before(i), ALPHA) && is(self.text.at(start), ALPHA) && start + 2 == i;
+        let found = if letters && self.text.starts_word(start) {
+            payment::iban(self, i).or_else(|| ids::nino(self, i))
+        } else {
+            None
+        };
+        found.unwrap_or_else(|| self.text.run(i, WORD))
     }
 
     /// How many names have led to a value that ends at `end`: names inside a long value are not looked at for ever.

@@ -17,6 +17,8 @@ pub(crate) enum Join {
     Encoded,
     /// `<name>value</name>`.
     Element,
+    /// `password('value')`.
+    Call,
     /// Blanks alone.
     Blank,
     /// A comma between quoted strings, `(name)=(value)`, `name` and `value` as fields of their own.
@@ -131,6 +133,14 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
             } else {
                 return field_value(text, quotes, i);
             }
+        }
+        b'(' if !blanks && matches!(text.at(i + 1), b'"' | b'\'') => {
+            i += 1;
+            Join::Call
+        }
+        b'>' if quoted_name => {
+            i += 1;
+            Join::Element
         }
         b')' if text.at(i + 1) == b'=' && text.at(i + 2) == b'(' => {
             i += 3;
@@ -305,6 +315,8 @@ mod tests {
             ("- name: password\n  value: abc\n", "abc"),
             ("key=\"password\" value=\"abc\" />", "abc"),
             ("(password=abc).", "abc"),
+            ("password('abc')", "abc"),
+            ("<p name=\"password\">abc</p>", "abc"),
         ] {
             assert_eq!(value_of(text, "password").as_deref(), Some(value), "{text}");
         }

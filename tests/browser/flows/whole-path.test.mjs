@@ -45,6 +45,21 @@ after(async () => {
   await Promise.all([mock?.stop(), confluence?.close(), server?.remove()]);
 });
 
+/** A step. Where one that the rest stands on has failed, what follows fails at once instead of waiting for it. */
+let broken;
+const FOUNDATIONS = /^(1|3|4|7)\. /;
+function step(name, options, run = options) {
+  test(name, typeof options === 'function' ? {} : options, async (t) => {
+    if (broken) throw new Error(`not reached: "${broken}" failed`);
+    try {
+      await run(t);
+    } catch (error) {
+      if (FOUNDATIONS.test(name)) broken = name;
+      throw error;
+    }
+  });
+}
+
 /** Nothing happened on any page so far that must not happen. */
 const clean = () => assert.deepEqual(seen, []);
 const main = () => page.getByRole('main');
@@ -54,7 +69,7 @@ const say = async (text) => {
   await page.getByRole('button', { name: 'Send' }).click();
 };
 
-test('1. the sign-in link makes the first administrator, once', async () => {
+step('1. the sign-in link makes the first administrator, once', async () => {
   const person = await becomeAdministrator(page, server);
   await page.getByRole('heading', { name: 'No incidents yet' }).waitFor();
   await page.goto(server.link);
@@ -79,7 +94,7 @@ test('1. the sign-in link makes the first administrator, once', async () => {
   clean();
 });
 
-test('2. empty pages say what will be there', async () => {
+step('2. empty pages say what will be there', async () => {
   for (const [path, heading] of [['/servers', 'No servers yet'], ['/settings/models', 'Model'], ['/integrations', 'Confluence'], ['/plugins', 'Plugins'], ['/audit', 'Audit']]) {
     await page.goto(path);
     await main().getByRole('heading', { name: heading, exact: true }).first().waitFor();
@@ -91,7 +106,7 @@ test('2. empty pages say what will be there', async () => {
   clean();
 });
 
-test('3. an incident is created; a form that is wrong keeps what was typed', async () => {
+step('3. an incident is created; a form that is wrong keeps what was typed', async () => {
   await page.goto('/incidents/new');
   await page.getByLabel('Title', { exact: true }).fill(' ');
   await page.getByLabel('Description').fill('Kept while the title is wrong.');
@@ -107,7 +122,7 @@ test('3. an incident is created; a form that is wrong keeps what was typed', asy
   clean();
 });
 
-test('4. a log is uploaded, scanned and recognised when it comes again', async () => {
+step('4. a log is uploaded, scanned and recognised when it comes again', async () => {
   await page.goto(incident);
   await addLog(page, 'orders.log', log);
   await page.locator('input[type=file]').first().setInputFiles({ name: 'again.log', mimeType: 'text/plain', buffer: Buffer.from(log) });
@@ -116,7 +131,7 @@ test('4. a log is uploaded, scanned and recognised when it comes again', async (
   clean();
 });
 
-test('5. an upload shows its progress and can be cancelled', async () => {
+step('5. an upload shows its progress and can be cancelled', async () => {
   const path = join(server.data, '..', 'large.log');
   writeFileSync(path, '2026-11-20T03:12:08.900Z ERROR orders[211]: pool exhausted, waiting for a free connection\n'.repeat(2_500_000));
   await page.goto(incident);
@@ -130,7 +145,7 @@ test('5. an upload shows its progress and can be cancelled', async () => {
   clean();
 });
 
-test('6. the log is read with its findings, and reviewed with the keyboard alone', async () => {
+step('6. the log is read with its findings, and reviewed with the keyboard alone', async () => {
   await page.goto(incident);
   await page.locator('[data-log]').getByRole('link', { name: /orders\.log/ }).click();
   const viewer = page.getByRole('region', { name: 'Lines of orders.log' });
@@ -162,7 +177,7 @@ test('6. the log is read with its findings, and reviewed with the keyboard alone
   clean();
 });
 
-test('7. a model is set up', async () => {
+step('7. a model is set up', async () => {
   await page.goto('/settings/models');
   await page.getByLabel('Base URL').fill('not a url');
   await page.getByLabel('Model', { exact: true }).fill('gpt-4o');
@@ -178,7 +193,7 @@ test('7. a model is set up', async () => {
   clean();
 });
 
-test('8. an MCP server over HTTP is connected', async () => {
+step('8. an MCP server over HTTP is connected', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('everything');
   await page.getByText('An address').click();
@@ -188,7 +203,7 @@ test('8. an MCP server over HTTP is connected', async () => {
   clean();
 });
 
-test('9. an MCP server on standard input is connected', { skip: process.env.FUMEHOOD_TIME_SERVER ? false : 'mcp-server-time is not installed' }, async () => {
+step('9. an MCP server on standard input is connected', { skip: process.env.FUMEHOOD_TIME_SERVER ? false : 'mcp-server-time is not installed' }, async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('time');
   await page.getByLabel('Program').fill(process.env.FUMEHOOD_TIME_SERVER);
@@ -205,7 +220,7 @@ async function connected(name, tool) {
   await page.getByText(tool, { exact: true }).waitFor();
 }
 
-test('10. an MCP server that does not answer says why', async () => {
+step('10. an MCP server that does not answer says why', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('gone');
   await page.getByText('An address').click();
@@ -218,7 +233,7 @@ test('10. an MCP server that does not answer says why', async () => {
   clean();
 });
 
-test('11. the model answers, masked on the way out and restored for the reader', async () => {
+step('11. the model answers, masked on the way out and restored for the reader', async () => {
   await say('Who was affected?');
   const reply = page.locator('article.turn').last();
   await reply.getByText('got no answer').waitFor();
@@ -249,7 +264,7 @@ async function streamText(stream) {
   return Buffer.concat(parts).toString();
 }
 
-test('12. a tool call is approved, and its result goes back to the model', { skip: process.env.FUMEHOOD_TIME_SERVER ? false : 'mcp-server-time is not installed' }, async () => {
+step('12. a tool call is approved, and its result goes back to the model', { skip: process.env.FUMEHOOD_TIME_SERVER ? false : 'mcp-server-time is not installed' }, async () => {
   await say('Tell me what time it is there');
   const card = page.getByRole('region', { name: /Tool call get_current_time/ }).last();
   await card.getByText('Waits for approval').waitFor();
@@ -260,7 +275,7 @@ test('12. a tool call is approved, and its result goes back to the model', { ski
   clean();
 });
 
-test('13. a tool call is denied, and nothing is called', async () => {
+step('13. a tool call is denied, and nothing is called', async () => {
   await say('Please echo the mailbox');
   const card = page.getByRole('region', { name: /Tool call echo/ }).last();
   await card.getByText('Waits for approval').waitFor();
@@ -272,7 +287,7 @@ test('13. a tool call is denied, and nothing is called', async () => {
   clean();
 });
 
-test('14. the sash is lowered: nothing leaves, and the page says so', async () => {
+step('14. the sash is lowered: nothing leaves, and the page says so', async () => {
   await page.goto(`${incident}/chat`);
   await page.locator('#sash summary').click();
   await page.getByRole('button', { name: 'Lower the sash' }).click();
@@ -291,7 +306,7 @@ test('14. the sash is lowered: nothing leaves, and the page says so', async () =
   clean();
 });
 
-test('15. five whys, with evidence that links to lines, and a root cause', async () => {
+step('15. five whys, with evidence that links to lines, and a root cause', async () => {
   await page.goto(`${incident}/whys`);
   for (const [i, [question, answer]] of [
     ['Why did orders answer 502?', 'No worker was free.'], ['Why was no worker free?', 'All waited for a connection.'],
@@ -316,7 +331,7 @@ test('15. five whys, with evidence that links to lines, and a root cause', async
   clean();
 });
 
-test('16. the document is generated, edited with a preview, and exported', async () => {
+step('16. the document is generated, edited with a preview, and exported', async () => {
   await page.goto(`${incident}/document`);
   await page.getByRole('button', { name: 'Generate', exact: true }).click();
   const editor = page.getByLabel('Markdown');
@@ -334,7 +349,7 @@ test('16. the document is generated, edited with a preview, and exported', async
   clean();
 });
 
-test('17. Confluence is set up and tested', async () => {
+step('17. Confluence is set up and tested', async () => {
   await page.goto('/integrations');
   await page.getByLabel('Base URL').fill(`${confluence.url}/wiki`);
   await page.getByLabel('E-mail address').fill(CLOUD.user);
@@ -354,7 +369,7 @@ test('17. Confluence is set up and tested', async () => {
 const pages = async () => (await (await fetch(`${confluence.url}/__pages`)).json()).filter((one) => /RCA/.test(one.title));
 const fault = (faults) => fetch(`${confluence.url}/__faults`, { method: 'POST', body: JSON.stringify(faults) });
 
-test('18. it is published once although the connection breaks after the commit, then updated, and a stranger\'s edit is not overwritten', async () => {
+step('18. it is published once although the connection breaks after the commit, then updated, and a stranger\'s edit is not overwritten', async () => {
   await fault([{ kind: 'cut-after-commit', method: 'POST', path: '/pages$' }]);
   await page.goto(`${incident}/document`);
   await page.getByRole('button', { name: /Publish to OPS/ }).click();
@@ -395,7 +410,7 @@ test('18. it is published once although the connection breaks after the commit, 
   clean();
 });
 
-test('19. Confluence\'s own document has no objection to what was sent', async (t) => {
+step('19. Confluence\'s own document has no objection to what was sent', async (t) => {
   const oracle = await prism();
   if (!oracle) return t.skip('Confluence\'s OpenAPI document is not beside this checkout');
   try {
@@ -408,7 +423,7 @@ test('19. Confluence\'s own document has no objection to what was sent', async (
   }
 });
 
-test('20. the timeline and the audit log have all of it', async () => {
+step('20. the timeline and the audit log have all of it', async () => {
   await page.goto(`${incident}/timeline`);
   const events = main().locator('ol.events li');
   await events.first().waitFor();
@@ -427,7 +442,7 @@ test('20. the timeline and the audit log have all of it', async () => {
   clean();
 });
 
-test('21. every page at both widths in both themes', async () => {
+step('21. every page at both widths in both themes', async () => {
   const href = async (path, selector) => {
     await page.goto(path);
     return page.locator(selector).first().getAttribute('href');
@@ -450,7 +465,7 @@ test('21. every page at both widths in both themes', async () => {
   clean();
 });
 
-test('22. nothing that was planted left, was logged or lies open; no secret either', async () => {
+step('22. nothing that was planted left, was logged or lies open; no secret either', async () => {
   assert.equal(await server.stop(), 0);
   const raw = Buffer.from(await (await fetch(`${confluence.url}/__journal/raw`)).arrayBuffer());
   const places = [

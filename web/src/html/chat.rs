@@ -1,0 +1,362 @@
+//! The conversation: the page, the stream, approvals, revealing.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Form, Json};
+use fumehood_triage::conversation::{Talk, destination};
+use fumehood_triage::store::approvals::Approval;
+use fumehood_triage::store::conversation::{Message, Turn as StoredTurn};
+use fumehood_triage::store::departures::Departure;
+use fumehood_triage::store::{ApprovalId, IncidentId, TurnId};
+use fumehood_triage::tools::Catalogue;
+use fumehood_triage::{Permission, TriageError};
+use jiff::Timestamp;
+
+use super::bench::number;
+use super::context::{Names, now, when};
+use super::session::Reader;
+use super::{PageError, id, page as render, see};
+use crate::markdown;
+use crate::problem::Problem;
+use crate::units::{Bytes, Count, Id};
+use crate::view::Field;
+use crate::view::bench::{LogState, SashFragment, Tab};
+use crate::view::chat::{CallState, ChatPage, Round, RoundFragment, ToolCall, ToolSource, Turn, TurnFragment, TurnState};
+
+/// Of a tool's answer, what a card shows, bytes.
+const RESULT: usize = 16 << 10;
+/// Between two looks at a turn that runs: ten a second at most.
+const BEAT: Duration = Duration::from_millis(120);
+
+/// What turns are drawn from.
+struct Scene {
+    talk: Talk,
+    departures: Vec<Departure>,
+    catalogue: Catalogue,
+    names: Names,
+    now: Timestamp,
+}
+
+async fn scene(reader: &Reader, incident: IncidentId) -> Result<Scene, TriageError> {
+    Ok(Scene {
+        talk: reader.app().talk(&reader.scope, incident).await?,
+        departures: reader.app().departures(&reader.scope, incident).await?,
+        catalogue: reader.app().catalogue(&reader.scope).await?,
+        names: reader.names().await?,
+        now: now(),
+    })
+}
+
+async fn call_state(reader: &Reader, scene: &Scene, call: &Approval) -> Result<CallState, TriageError> {
+    let by = || call.decided_by.as_deref().map(|actor| scene.names.of(actor)).unwrap_or_default();
+    Ok(match call.state.as_str() {
+        "pending" => CallState::Pending(when(call.expires_us, scene.now)),
+        "approved" => CallState::Approved(by()),
+        "denied" => CallState::Denied(by()),
+        "running" => CallState::Running(when(call.decided_us.unwrap_or(call.created_us), scene.now)),
+        "done" => {
+            let masked = reader.app().masked_result(&reader.scope, call).await?;
+            let cut = masked.floor_char_boundary(RESULT.min(masked.len()));
+            CallState::Done(markdown::plain(masked.get(..cut).unwrap_or_default()))
+        }
+        "expired" => CallState::Expired,
+        _ => CallState::Failed(call.problem.clone()),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<ToolCall, TriageError> {
+    let known = scene.catalogue.tools.iter().find(|tool| tool.server_id == call.server_id && tool.tool == call.tool);
+    let laid_out = serde_json::from_str::<serde_json::Value>(&call.arguments)
+        .and_then(|value| serde_json::to_string_pretty(&value))
+        .unwrap_or_else(|_| call.arguments.clone());
+    let subject = format!("approval:{}", call.id);
+    let description = known.map_or("", |tool| tool.description.as_str());
+    Ok(ToolCall {
+        id: Id::new(call.id.to_string()),
+        incident: Id::new(call.incident_id.to_string()),
+        tool: call.tool.clone(),
+        server: call.server.clone(),
+        description: description.split_inclusive(". ").next().unwrap_or_default().chars().take(300).collect(),
+        arguments: markdown::plain(&laid_out),
+        masked: call.masked.iter().map(|(kind, count)| (kind.clone(), Count(*count))).collect(),
+        revealed: Vec::new(),
+        digest: hex(&call.arguments_sha256),
+        read_only_hint: known.is_some_and(|tool| tool.read_only_hint),
+        state: call_state(reader, scene, call).await?,
+        sent: scene.departures.iter().find(|departure| departure.subject == subject).map(|one| Id::new(one.id.to_string())),
+        can_write: reader.may(Permission::ApproveTools),
+    })
+}
+
+async fn rounds(reader: &Reader, scene: &Scene, turn: TurnId) -> Result<Vec<Round>, TriageError> {
+    let mut rounds = Vec::new();
+    let answers = scene.talk.messages.iter().filter(|message| message.turn_id == turn && message.role == "assistant");
+    for (at, message) in answers.enumerate() {
+        let mut calls = Vec::new();
+        for asked in &message.tool_calls {
+            let approval = scene.talk.approvals.iter().find(|one| one.turn_id == turn && one.call_id == asked.id);
+            if let Some(approval) = approval {
+                calls.push(tool_call(reader, scene, approval).await?);
+            }
+        }
+        rounds.push(Round {
+            turn: Id::new(turn.to_string()),
+            number: u32::try_from(at + 1).unwrap_or(u32::MAX),
+            answer: markdown::render(&message.text),
+            calls,
+        });
+    }
+    Ok(rounds)
+}
+
+async fn turn_view(reader: &Reader, scene: &Scene, model: &str, stored: &StoredTurn) -> Result<Turn, TriageError> {
+    let asked = |message: &&Message| message.turn_id == stored.id && message.role == "user";
+    let question = scene.talk.messages.iter().find(asked).map_or("", |message| message.text.as_str());
+    let subject = format!("turn:{}", stored.id);
+    let sent = scene.departures.iter().rev().filter(|departure| departure.subject == subject);
+    let state = match stored.state.as_str() {
+        "running" => TurnState::Running(if scene.talk.status.is_empty() { "Working".into() } else { scene.talk.status.clone() }),
+        "waiting" => TurnState::Waiting,
+        "stopped" => TurnState::Stopped(scene.names.of(&stored.actor)),
+        "failed" => TurnState::Failed(stored.problem.clone(), Id::new(stored.id.to_string())),
+        _ => TurnState::Done,
+    };
+    let tokens = (stored.input_tokens + stored.output_tokens > 0)
+        .then(|| (Count(number(stored.input_tokens)), Count(number(stored.output_tokens))));
+    Ok(Turn {
+        id: Id::new(stored.id.to_string()),
+        incident: Id::new(stored.incident_id.to_string()),
+        by: scene.names.of(&stored.actor),
+        at: when(stored.created_us, scene.now),
+        question: markdown::plain(&reader.app().masked_text(&reader.scope, stored.incident_id, question).await?),
+        model: model.to_owned(),
+        rounds: rounds(reader, scene, stored.id).await?,
+        state,
+        sent: sent.map(|departure| (Id::new(departure.id.to_string()), Bytes(number(departure.body_bytes)))).collect(),
+        tokens,
+        can_write: reader.may(Permission::RunModel),
+    })
+}
+
+async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Result<ChatPage, TriageError> {
+    let bench = reader.workbench(incident, Tab::Chat, None).await?;
+    let scene = scene(reader, incident).await?;
+    let model = reader.app().model(&reader.scope).await?;
+    let name = model.as_ref().map_or("model", |model| model.model.as_str()).to_owned();
+    let mut turns = Vec::with_capacity(scene.talk.turns.len());
+    for stored in &scene.talk.turns {
+        turns.push(turn_view(reader, &scene, &name, stored).await?);
+    }
+    let mut sources = Vec::new();
+    for server in reader.app().servers(&reader.scope).await?.into_iter().filter(|server| server.enabled) {
+        let count = scene.catalogue.tools.iter().filter(|tool| tool.server_id == server.id).count();
+        let problem = scene.catalogue.problems.iter().find(|(name, _)| *name == server.name).map(|(_, problem)| problem.clone());
+        sources.push(ToolSource { server: server.name, tools: problem.map_or(Ok(Count(count as u64)), Err) });
+    }
+    let ready = bench.bench.evidence.logs.iter().filter(|log| matches!(log.state, LogState::Ready)).count();
+    Ok(ChatPage {
+        frame: bench.frame,
+        bench: bench.bench,
+        turns,
+        draft,
+        model: model.as_ref().map(destination),
+        sources,
+        logs_ready: Count(ready as u64),
+    })
+}
+
+pub(crate) async fn page(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let view = chat_view(&reader, id(&text, "incident")?, Field::default()).await?;
+    Ok(render(StatusCode::OK, &view))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct SayInput {
+    #[serde(default)]
+    text: String,
+}
+
+pub(crate) async fn say(reader: Reader, Path(text): Path<String>, Form(input): Form<SayInput>) -> Result<Response, PageError> {
+    let incident: IncidentId = id(&text, "incident")?;
+    let typed = input.text.replace("\r\n", "\n");
+    let (message, status) = match reader.app().say(&reader.scope, incident, &typed).await {
+        Ok(turn) => return Ok(see(&format!("/incidents/{incident}/chat#turn-{turn}"))),
+        Err(TriageError::Invalid { message, .. }) => (message, StatusCode::UNPROCESSABLE_ENTITY),
+        Err(error @ (TriageError::Conflict(_) | TriageError::NotSetUp { .. })) => (error.to_string(), StatusCode::CONFLICT),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(render(status, &chat_view(&reader, incident, Field::wrong(input.text, message)).await?))
+}
+
+/// A turn of this incident.
+async fn turn_in(reader: &Reader, incident: &str, turn: &str) -> Result<(IncidentId, TurnId), PageError> {
+    let incident: IncidentId = id(incident, "incident")?;
+    reader.app().incident(&reader.scope, incident).await?;
+    Ok((incident, id(turn, "turn")?))
+}
+
+pub(crate) async fn stop(reader: Reader, Path((incident, turn)): Path<(String, String)>) -> Result<Response, PageError> {
+    let (incident, turn) = turn_in(&reader, &incident, &turn).await?;
+    reader.app().stop_turn(&reader.scope, incident, turn).await?;
+    Ok(see(&format!("/incidents/{incident}/chat#turn-{turn}")))
+}
+
+pub(crate) async fn retry(reader: Reader, Path((incident, turn)): Path<(String, String)>) -> Result<Response, PageError> {
+    let (incident, turn) = turn_in(&reader, &incident, &turn).await?;
+    let new = reader.app().retry(&reader.scope, incident, turn).await?;
+    Ok(see(&format!("/incidents/{incident}/chat#turn-{new}")))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct DecideInput {
+    #[serde(default)]
+    digest: String,
+}
+
+async fn decide(reader: Reader, incident: &str, call: &str, digest: &str, approve: bool) -> Result<Response, PageError> {
+    let (incident, call): (IncidentId, ApprovalId) = (id(incident, "incident")?, id(call, "tool call")?);
+    let talk = reader.app().talk(&reader.scope, incident).await?;
+    let seen = talk.approvals.iter().find(|one| one.id == call).ok_or(TriageError::NotFound { what: "tool call" })?;
+    if hex(&seen.arguments_sha256) != digest {
+        let message = "These are not the arguments that you were shown. Nothing was decided; look at the call again.".to_owned();
+        return Err(TriageError::Conflict(message).into());
+    }
+    reader.app().decide_call(&reader.scope, incident, call, approve).await?;
+    Ok(see(&format!("/incidents/{incident}/chat#call-{call}")))
+}
+
+pub(crate) async fn approve(
+    reader: Reader,
+    Path((incident, call)): Path<(String, String)>,
+    Form(input): Form<DecideInput>,
+) -> Result<Response, PageError> {
+    decide(reader, &incident, &call, &input.digest, true).await
+}
+
+pub(crate) async fn deny(
+    reader: Reader,
+    Path((incident, call)): Path<(String, String)>,
+    Form(input): Form<DecideInput>,
+) -> Result<Response, PageError> {
+    decide(reader, &incident, &call, &input.digest, false).await
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct RevealInput {
+    label: String,
+}
+
+/// The value behind a pseudonym: in the body of an answer, never in an address or a page.
+pub(crate) async fn reveal(reader: Reader, Path(text): Path<String>, Form(input): Form<RevealInput>) -> Response {
+    let incident: IncidentId = match id(&text, "incident") {
+        Ok(incident) => incident,
+        Err(error) => return error.into_response(),
+    };
+    match reader.app().reveal(&reader.scope, incident, &input.label).await {
+        Ok(original) => Json(serde_json::json!({ "label": input.label, "original": original })).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct StreamQuery {
+    turn: String,
+}
+
+/// What the stream has to say next.
+struct Stream {
+    reader: Reader,
+    incident: IncidentId,
+    turn: TurnId,
+    queue: std::collections::VecDeque<Event>,
+    shown: Vec<String>,
+    status: String,
+    sash: String,
+    over: bool,
+}
+
+/// A turn while it runs. Each event carries the whole of what it names, so nothing has to be replayed.
+pub(crate) async fn stream(reader: Reader, Path(text): Path<String>, Query(query): Query<StreamQuery>) -> Result<Response, PageError> {
+    let (incident, turn) = turn_in(&reader, &text, &query.turn).await?;
+    let state = Stream {
+        reader,
+        incident,
+        turn,
+        queue: Default::default(),
+        shown: Vec::new(),
+        status: String::new(),
+        sash: String::new(),
+        over: false,
+    };
+    let events = futures_util::stream::unfold(state, |mut state| async {
+        loop {
+            if let Some(event) = state.queue.pop_front() {
+                return Some((Ok::<_, Infallible>(event), state));
+            }
+            if state.over {
+                return None;
+            }
+            if state.look().await.is_err() {
+                return None;
+            }
+            if state.queue.is_empty() {
+                tokio::time::sleep(BEAT).await;
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response())
+}
+
+impl Stream {
+    /// Queue what has changed since the last look.
+    async fn look(&mut self) -> Result<(), TriageError> {
+        let scene = scene(&self.reader, self.incident).await?;
+        let stored = scene.talk.turns.iter().find(|turn| turn.id == self.turn);
+        let Some(stored) = stored.cloned() else { return Err(TriageError::NotFound { what: "turn" }) };
+        for (at, round) in rounds(&self.reader, &scene, self.turn).await?.into_iter().enumerate() {
+            let html = render_text(&RoundFragment { round });
+            if self.shown.get(at) != Some(&html) {
+                self.queue.push_back(Event::default().event("round").data(html.clone()));
+                match self.shown.get_mut(at) {
+                    Some(old) => *old = html,
+                    None => self.shown.push(html),
+                }
+            }
+        }
+        if scene.talk.status != self.status {
+            self.status.clone_from(&scene.talk.status);
+            self.queue.push_back(Event::default().event("status").data(self.status.replace('\n', " ")));
+        }
+        let incident = self.reader.app().incident(&self.reader.scope, self.incident).await?;
+        let sash = render_text(&SashFragment { sash: self.reader.sash_of(&incident, scene.now).await? });
+        if sash != self.sash {
+            self.sash.clone_from(&sash);
+            self.queue.push_back(Event::default().event("sash").data(sash));
+        }
+        if !matches!(stored.state.as_str(), "running" | "waiting") {
+            let model = self.reader.app().model(&self.reader.scope).await?;
+            let name = model.map_or("model".to_owned(), |model| model.model);
+            let turn = turn_view(&self.reader, &scene, &name, &stored).await?;
+            self.queue.push_back(Event::default().event("end").data(render_text(&TurnFragment { turn })));
+            self.over = true;
+        }
+        Ok(())
+    }
+}
+
+fn render_text(view: &impl askama::Template) -> String {
+    view.render().unwrap_or_default()
+}

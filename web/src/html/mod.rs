@@ -1,0 +1,183 @@
+//! The pages: each handler takes a request apart, calls one use case, and fills a view. No rules of its own.
+//!
+//! A form answers 303 to the page that shows the result, or the same page with the reason beside the field.
+
+mod admin;
+mod bench;
+mod chat;
+mod context;
+mod incidents;
+mod logs;
+mod session;
+mod work;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use fumehood_triage::TriageError;
+
+use crate::Shared;
+use crate::problem::{Problem, status_of};
+use crate::units::Id;
+use crate::view::errors::ErrorPage;
+
+/// Largest form, bytes: a document with its title.
+const FORM: usize = 2 << 20;
+
+/// All pages.
+pub fn router() -> Router<Arc<Shared>> {
+    let incident = Router::new()
+        .route("/incidents/{id}", get(incidents::overview).post(incidents::update))
+        .route("/incidents/{id}/sash", get(incidents::sash_bar).post(incidents::sash))
+        .route("/incidents/{id}/evidence", get(incidents::evidence))
+        .route("/incidents/{id}/timeline", get(work::timeline))
+        .route("/incidents/{id}/chat", get(chat::page).post(chat::say))
+        .route("/incidents/{id}/chat/stream", get(chat::stream))
+        .route("/incidents/{id}/turns/{turn}/stop", post(chat::stop))
+        .route("/incidents/{id}/turns/{turn}/retry", post(chat::retry))
+        .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
+        .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
+        .route("/incidents/{id}/reveal", post(chat::reveal))
+        .route("/incidents/{id}/whys", get(work::whys).post(work::add_why))
+        .route("/incidents/{id}/whys/{why}", post(work::edit_why))
+        .route("/incidents/{id}/whys/{why}/evidence", post(work::add_evidence))
+        .route("/incidents/{id}/whys/{why}/evidence/{evidence}/remove", post(work::remove_evidence))
+        .route("/incidents/{id}/whys/{why}/root", post(work::toggle_root))
+        .route("/incidents/{id}/whys/{why}/remove", post(work::remove_why))
+        .route("/incidents/{id}/document", get(work::document).post(work::save_document))
+        .route("/incidents/{id}/document/generate", post(work::generate))
+        .route("/incidents/{id}/document/publish", post(work::publish))
+        .route("/incidents/{id}/document/preview", post(work::preview))
+        .route("/incidents/{id}/document/export", get(work::export))
+        .route("/incidents/{id}/sent", get(work::sent))
+        .route("/incidents/{id}/sent/{departure}", get(work::departure))
+        .route("/incidents/{id}/sent/{departure}/bytes", get(work::departure_bytes))
+        .route("/incidents/{id}/logs/{log}", get(logs::page))
+        .route("/incidents/{id}/logs/{log}/lines", get(logs::lines))
+        .route("/incidents/{id}/logs/{log}/legend", get(logs::legend))
+        .route("/incidents/{id}/logs/{log}/cancel", post(logs::cancel))
+        .route("/incidents/{id}/logs/{log}/findings", post(logs::judge_kind))
+        .route("/incidents/{id}/logs/{log}/findings/next", get(logs::next))
+        .route("/incidents/{id}/logs/{log}/findings/{finding}", get(logs::finding).post(logs::judge_one));
+    let uploads = Router::new()
+        .route("/incidents/{id}/logs", post(logs::upload))
+        .layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/incidents") }))
+        .route("/sign-in", get(session::sign_in_page).post(session::sign_in))
+        .route("/sign-in/{token}", get(session::accept_page).post(session::accept))
+        .route("/sign-out", post(session::sign_out))
+        .route("/incidents", get(incidents::list).post(incidents::create))
+        .route("/incidents/new", get(incidents::new))
+        .route("/keyboard", get(admin::keyboard))
+        .route("/palette", get(admin::palette))
+        .route("/plugins", get(admin::plugins))
+        .route("/servers", get(admin::servers).post(admin::add_server))
+        .route("/servers/new", get(admin::new_server))
+        .route("/servers/{id}", get(admin::server))
+        .route("/servers/{id}/reconnect", post(admin::reconnect_server))
+        .route("/servers/{id}/remove", post(admin::remove_server))
+        .route("/integrations", get(admin::integrations))
+        .route("/integrations/confluence", post(admin::set_confluence))
+        .route("/integrations/confluence/test", post(admin::test_confluence))
+        .route("/integrations/confluence/remove", post(admin::remove_confluence))
+        .route("/audit", get(admin::audit))
+        .route("/audit/export", get(admin::audit_export))
+        .route("/audit/verify", post(admin::audit_verify))
+        .route("/settings", get(admin::models))
+        .route("/settings/models", get(admin::models).post(admin::set_model))
+        .route("/settings/models/test", post(admin::test_model))
+        .route("/settings/people", get(admin::people))
+        .route("/settings/people/invite", post(admin::invite))
+        .route("/settings/people/{id}/role", post(admin::set_role))
+        .route("/settings/people/{id}/off", post(admin::person_off))
+        .route("/settings/people/{id}/on", post(admin::person_on))
+        .route("/settings/tokens", get(admin::tokens).post(admin::create_token))
+        .route("/settings/tokens/{id}/revoke", post(admin::revoke_token))
+        .merge(incident)
+        .layer(DefaultBodyLimit::max(FORM))
+        .merge(uploads)
+        .fallback(|| async { page(StatusCode::NOT_FOUND, &ErrorPage::not_found()) })
+}
+
+/// Render a view.
+pub(crate) fn page(status: StatusCode, view: &impl Template) -> Response {
+    match view.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Show where a change ended.
+pub(crate) fn see(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+/// Whether the caller is one of our scripts.
+pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.starts_with("application/json"))
+}
+
+/// An error of a use case, as a page.
+pub(crate) struct PageError(pub(crate) TriageError);
+
+impl From<TriageError> for PageError {
+    fn from(error: TriageError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = status_of(&self.0);
+        let back = Some(("/incidents".to_owned(), "Go to incidents".to_owned()));
+        let view = match &self.0 {
+            TriageError::NotFound { .. } => ErrorPage::not_found(),
+            TriageError::Forbidden(needed) => ErrorPage {
+                status: 403,
+                title: "Not allowed".into(),
+                text: format!("Your role does not allow this ({needed:?}). Nothing was changed."),
+                advice: "An administrator can give you another role under Settings, People.".into(),
+                id: None,
+                back,
+            },
+            TriageError::Internal(detail) => {
+                let id = uuid::Uuid::now_v7().to_string();
+                tracing::error!(%detail, %id, "a request failed by a fault of our own");
+                ErrorPage::internal(Id::new(id))
+            }
+            TriageError::SignedOut => return see("/sign-in"),
+            other => ErrorPage {
+                status: status.as_u16(),
+                title: status.canonical_reason().unwrap_or("Error").to_owned(),
+                text: other.to_string(),
+                advice: "Go back, change what is named, and try again.".into(),
+                id: None,
+                back,
+            },
+        };
+        let mut response = page(status, &view);
+        if let TriageError::TooMany { seconds } = &self.0 {
+            response.headers_mut().insert(header::RETRY_AFTER, (*seconds).into());
+        }
+        response
+    }
+}
+
+/// An error in the form that the caller reads.
+pub(crate) fn failed(headers: &HeaderMap, error: TriageError) -> Response {
+    if wants_json(headers) { Problem::from(error).into_response() } else { PageError(error).into_response() }
+}
+
+/// An id in a path; text that is none names nothing.
+pub(crate) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, PageError> {
+    text.parse().map_err(|_| PageError(TriageError::NotFound { what }))
+}

@@ -1,0 +1,231 @@
+//! Who reads: the session cookie, signing in and out.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use fumehood_triage::store::people::User;
+use fumehood_triage::{Scope, TriageError};
+
+use super::{PageError, page, see, wants_json};
+use crate::Shared;
+use crate::problem::Problem;
+use crate::view::Field;
+use crate::view::account::{AcceptPage, SignInPage};
+
+/// A signed-in person.
+pub(crate) struct Reader {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) scope: Scope,
+    pub(crate) user: User,
+    pub(crate) token: String,
+    /// The cookie `fold`.
+    pub(crate) folds: String,
+}
+
+/// The session's cookie: with TLS it is bound to the host by its name.
+fn cookie_name(shared: &Shared) -> &'static str {
+    if shared.options.public_url.starts_with("https:") { "__Host-fumehood" } else { "fumehood" }
+}
+
+/// The value of a cookie.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+fn set_cookie(shared: &Shared, response: &mut Response, token: &str, max_age_s: i64) {
+    let name = cookie_name(shared);
+    let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
+    let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        let token = cookie(&parts.headers, cookie_name(shared)).unwrap_or_default();
+        match shared.app.session(&token).await {
+            Ok((scope, user)) => Ok(Self {
+                shared: Arc::clone(shared),
+                scope,
+                user,
+                token,
+                folds: cookie(&parts.headers, "fold").unwrap_or_default(),
+            }),
+            Err(TriageError::SignedOut) if parts.method == Method::GET && !wants_json(&parts.headers) => {
+                let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+                let next: String = url_encode(next);
+                Err(see(&format!("/sign-in?next={next}")))
+            }
+            Err(error @ TriageError::SignedOut) => Err(Problem::from(error).into_response()),
+            Err(error) => Err(PageError(error).into_response()),
+        }
+    }
+}
+
+/// Percent-encode for a query value.
+pub(crate) fn url_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// A path of this server, and nothing that a browser could take for another.
+fn local(next: &str) -> &str {
+    let safe = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.starts_with("/sign-in")
+        && !next.contains(['\\', '\n', '\r', '\t']);
+    if safe { next } else { "/incidents" }
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct NextQuery {
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn sign_in_page(State(shared): State<Arc<Shared>>, Query(query): Query<NextQuery>) -> Result<Response, PageError> {
+    let view = SignInPage {
+        next: local(&query.next).to_owned(),
+        first_start: !shared.app.has_people().await?,
+        ..SignInPage::default()
+    };
+    Ok(page(StatusCode::OK, &view))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct SignIn {
+    login: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn sign_in(State(shared): State<Arc<Shared>>, Form(form): Form<SignIn>) -> Result<Response, PageError> {
+    let problem = match shared.app.sign_in(&form.login, &form.password).await {
+        Ok(token) => {
+            let mut response = see(local(&form.next));
+            set_cookie(&shared, &mut response, &token, max_age());
+            return Ok(response);
+        }
+        Err(error @ (TriageError::Invalid { .. } | TriageError::TooMany { .. })) => error.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    let view = SignInPage {
+        login: Field::new(form.login),
+        problem: Some(problem),
+        next: local(&form.next).to_owned(),
+        first_start: false,
+    };
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &view))
+}
+
+fn max_age() -> i64 {
+    fumehood_triage::people::SESSION_MAX_US / 1_000_000
+}
+
+fn accept_view(token: String, role: String, email: String) -> AcceptPage {
+    AcceptPage { token, role, email: Field::new(email), password_min: 12, ..AcceptPage::default() }
+}
+
+pub(crate) async fn accept_page(State(shared): State<Arc<Shared>>, Path(token): Path<String>) -> Result<Response, PageError> {
+    match shared.app.link(&token).await {
+        Ok(link) => Ok(page(StatusCode::OK, &accept_view(token, link.role, link.email))),
+        Err(TriageError::NotFound { .. }) => {
+            let view = AcceptPage { token, spent: true, password_min: 12, ..AcceptPage::default() };
+            Ok(page(StatusCode::GONE, &view))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct Accept {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+pub(crate) async fn accept(
+    State(shared): State<Arc<Shared>>,
+    Path(token): Path<String>,
+    Form(form): Form<Accept>,
+) -> Result<Response, PageError> {
+    let joined = if form.password == form.again {
+        shared.app.join(&token, &form.email, &form.name, &form.password).await
+    } else {
+        Err(TriageError::Invalid { field: "password", message: "The two passwords differ.".into() })
+    };
+    let (field, message, status) = match joined {
+        Ok(session) => {
+            let mut response = see("/incidents");
+            set_cookie(&shared, &mut response, &session, max_age());
+            return Ok(response);
+        }
+        Err(TriageError::Invalid { field, message }) => (field, message, StatusCode::UNPROCESSABLE_ENTITY),
+        Err(TriageError::Conflict(message)) => ("email", message, StatusCode::CONFLICT),
+        Err(TriageError::NotFound { .. }) => {
+            let view = AcceptPage { token, spent: true, password_min: 12, ..AcceptPage::default() };
+            return Ok(page(StatusCode::GONE, &view));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let link = shared.app.link(&token).await?;
+    let mut view = accept_view(token, link.role, form.email);
+    view.name = Field::new(form.name);
+    match field {
+        "name" => view.name.error = Some(message),
+        "email" => view.email.error = Some(message),
+        _ => view.password.error = Some(message),
+    }
+    Ok(page(status, &view))
+}
+
+pub(crate) async fn sign_out(reader: Reader) -> Result<Response, PageError> {
+    reader.shared.app.sign_out(&reader.scope, &reader.token).await?;
+    let mut response = see("/sign-in");
+    set_cookie(&reader.shared, &mut response, "", 0);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_local_paths_are_followed() {
+        for bad in ["//evil.example", "https://evil.example", "/\\evil", "javascript:alert(1)", "", "/sign-in?next=/", "/a\nb"] {
+            assert_eq!(local(bad), "/incidents", "{bad}");
+        }
+        assert_eq!(local("/incidents/1?from=2"), "/incidents/1?from=2");
+    }
+
+    #[test]
+    fn cookies_are_read_by_their_whole_name() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("xfumehood=1; fold=left; fumehood=abc"));
+        assert_eq!(cookie(&headers, "fumehood").as_deref(), Some("abc"));
+        assert_eq!(cookie(&headers, "fold").as_deref(), Some("left"));
+        assert_eq!(cookie(&headers, "umehood"), None);
+    }
+}
