@@ -61,6 +61,9 @@ fn refusal(shared: &Shared, request: &Request) -> Option<Problem> {
             "This server does not answer under that host name. Open it by the address that it printed at the start, or set --public-url.",
         ));
     }
+    if !is_text(request.uri().path()) {
+        return Some(Problem::new(StatusCode::BAD_REQUEST, "invalid", "The address is not UTF-8."));
+    }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     // A bearer token is not sent by a browser on its own, so the API cannot be reached across sites.
     let by_cookie = !request.uri().path().starts_with("/api/");
@@ -72,6 +75,26 @@ fn refusal(shared: &Shared, request: &Request) -> Option<Problem> {
         ));
     }
     None
+}
+
+/// Whether a path is UTF-8 once its escapes are undone.
+fn is_text(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match escaped.filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 fn host_of(request: &Request) -> Option<&str> {

@@ -153,7 +153,7 @@ async fn read(process: &mut Option<Process>) -> Output {
 
 impl Running {
     async fn serve(&mut self, mut commands: mpsc::Receiver<Command>, mut parts: mpsc::Receiver<Input>) {
-        let ending = self.driver.ending.clone();
+        let (ending, deliver) = (self.driver.ending.clone(), self.driver.deliver.clone());
         let mut closing = false;
         let mut stderr = tokio::time::interval(STDERR);
         stderr.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -170,7 +170,7 @@ impl Running {
                     closing = true;
                     self.feed(Event { kind: "close", ..Event::default() }).await;
                 }
-                place = self.driver.deliver.reserve(), if !room => match (place, self.backlog.pop_front()) {
+                place = deliver.reserve(), if !room => match (place, self.backlog.pop_front()) {
                     (Ok(place), Some(message)) => place.send(message),
                     _ => self.over = true,
                 },
@@ -196,7 +196,7 @@ impl Running {
         self.sends.clear();
         self.requests.clear();
         while let Some(message) = self.backlog.pop_front() {
-            if self.driver.deliver.send(message).await.is_err() {
+            if deliver.send(message).await.is_err() {
                 break;
             }
         }

@@ -217,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_is_one_that_providers_take(server in "[a-z0-9_]{1,80}", tool in "\\PC{0,120}") {
+        fn a_name_is_one_that_providers_take(server in "[a-z0-9]{1,20}(_[a-z0-9]{1,20}){0,4}", tool in "\\PC{0,120}") {
             let name = tool_name(&server, &tool);
             prop_assert!(name.len() <= LONGEST);
             prop_assert!(name.starts_with("mcp_"));

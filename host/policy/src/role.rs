@@ -153,7 +153,7 @@ impl Permission {
             | Self::RunModel
             | Self::ApproveTools
             | Self::Publish => &[Responder],
-            Self::ReadPlugins => &[Responder, Operator, Security],
+            Self::ReadPlugins => &[Viewer, Responder, Operator, Security],
             Self::ReadPluginLogs
             | Self::ManagePlugins
             | Self::ManageServers
@@ -197,7 +197,7 @@ RevealOriginals*    responder admin
 RunModel            responder admin
 ApproveTools*       responder admin
 Publish             responder admin
-ReadPlugins         responder operator security admin
+ReadPlugins         viewer responder operator security admin
 ReadPluginLogs      operator admin
 ManagePlugins*      operator admin
 ManageServers*      operator admin

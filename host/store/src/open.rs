@@ -49,8 +49,13 @@ impl Store {
     pub fn open(folder: &Path, vault: Arc<Vault>, options: &OpenOptions) -> Result<Self, StoreError> {
         let lock = lock(folder)?;
         let path = folder.join(DATABASE);
-        if path.metadata().is_ok_and(|file| file.len() == 0) && folder.join(format!("{DATABASE}-wal")).exists() {
-            return Err(StoreError::Corrupt { path, detail: "it is empty, but its write-ahead log is there".into() });
+        match path.metadata() {
+            // A database that was emptied must not be taken for a first start.
+            Ok(file) if file.len() == 0 => {
+                return Err(StoreError::Corrupt { path, detail: "it is empty; if nothing was ever stored here, delete it".into() });
+            }
+            Ok(_) => {}
+            Err(_) => create_private(&path)?,
         }
         let mut connection = connect(&path, &vault, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         prepare(&mut connection, &path).map_err(|error| at(&path, error))?;
@@ -102,6 +107,13 @@ impl Store {
             let _ = thread.join();
         }
     }
+}
+
+/// A new database is readable by its owner alone; SQLite gives its companions the same permissions.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    created.map(drop).map_err(|error| StoreError::ReadOnly { path: path.into(), detail: error.to_string() })
 }
 
 /// Take the folder's lock for as long as the file lives.

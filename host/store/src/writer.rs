@@ -66,6 +66,10 @@ impl Writer {
             if let Err(error) = recorder.close(&connection) {
                 tracing::warn!(%error, "the last checkpoint could not be written");
             }
+            // The write-ahead log goes into the database, so that a copy of the one file is a copy of everything.
+            if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
+            }
         };
         #[expect(clippy::expect_used, reason = "a process that cannot start one thread cannot run at all")]
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(body).expect("the writer thread starts");

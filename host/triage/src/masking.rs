@@ -30,16 +30,20 @@ pub(crate) struct Books {
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) pseudonyms: Option<Pseudonyms>,
-    known: Option<(usize, usize, Arc<Known>)>,
+    known: Option<Known>,
+    check: Option<((usize, usize), OutgoingCheck)>,
     /// Values that a person has rejected as findings in text that is being sent: they may leave.
     released: std::collections::HashSet<String>,
 }
 
-/// Finds the values that an incident knows in any text.
+/// Finds values of a book in any text.
 struct Known {
-    automaton: Option<AhoCorasick>,
+    /// Size of the book, and how many values were released, when this was made.
+    size: usize,
+    released: usize,
+    automaton: AhoCorasick,
+    labels: std::collections::HashSet<String>,
     kinds: Vec<Kind>,
-    check: OutgoingCheck,
 }
 
 /// Scans text with every scanner and yields checked findings.
@@ -136,22 +140,16 @@ impl Book {
         self.pseudonyms.get_or_insert_with(Pseudonyms::new)
     }
 
-    fn known(&mut self) -> Result<Arc<Known>, TriageError> {
-        let size = self.pseudonyms().len();
-        let released = self.released.len();
-        if let Some((at, free, known)) = &self.known
-            && (*at, *free) == (size, released)
+    /// The last check, complete: made anew when the book has grown.
+    fn check(&mut self) -> Result<OutgoingCheck, TriageError> {
+        let at = (self.pseudonyms().len(), self.released.len());
+        if let Some((size, check)) = &self.check
+            && *size == at
         {
-            return Ok(Arc::clone(known));
+            return Ok(check.clone());
         }
-        self.pseudonyms();
-        let Some(book) = &self.pseudonyms else { return Err(TriageError::Internal("book".into())) };
-        let values: Vec<(String, Kind, String)> = book
-            .iter()
-            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES && !self.released.contains(*original))
-            .map(|(label, original)| (label.to_string(), label.kind.clone(), original.to_owned()))
-            .collect();
         let envelope = ENVELOPE.to_lowercase();
+        let values = self.values();
         let outgoing = values
             .iter()
             .filter(|(_, _, original)| !envelope.contains(&original.to_lowercase()))
@@ -159,13 +157,17 @@ impl Book {
         let check = OutgoingCheck::new(outgoing).map_err(|_| {
             TriageError::TooLarge("This incident holds too many different values to check what leaves. Split it.".into())
         })?;
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(values.iter().map(|(_, _, original)| original))
-            .ok();
-        let known = Arc::new(Known { automaton, kinds: values.into_iter().map(|(_, kind, _)| kind).collect(), check });
-        self.known = Some((size, released, Arc::clone(&known)));
-        Ok(known)
+        self.check = Some((at, check.clone()));
+        Ok(check)
+    }
+
+    /// Label, kind and value of everything that is looked for.
+    fn values(&self) -> Vec<(String, Kind, String)> {
+        let Some(book) = &self.pseudonyms else { return Vec::new() };
+        book.iter()
+            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES && !self.released.contains(*original))
+            .map(|(label, original)| (label.to_string(), label.kind.clone(), original.to_owned()))
+            .collect()
     }
 
     /// A person decided that these values are no findings in text that is about to be masked.
@@ -174,13 +176,43 @@ impl Book {
     }
 
     /// Known values in a text, as findings.
+    ///
+    /// The automaton is made anew only when the book has grown by half (or something was released), because a large log
+    /// adds values with each part; what came since the last time is looked for by a small one.
     pub(crate) fn known_in(&mut self, text: &str) -> Result<Vec<Finding>, TriageError> {
-        let known = self.known()?;
-        let Some(automaton) = &known.automaton else {
-            return Err(TriageError::TooLarge("This incident holds too many different values to mask what leaves.".into()));
+        let size = self.pseudonyms().len();
+        let stale = match &self.known {
+            None => true,
+            Some(known) => known.released != self.released.len() || size > known.size + known.size / 2 + 64,
         };
-        let found = automaton.find_overlapping_iter(text).filter_map(|hit| {
-            let kind = known.kinds.get(hit.pattern().as_usize())?;
+        if stale {
+            self.known = Some(Known::new(size, self.released.len(), self.values())?);
+        }
+        let mut found = Vec::new();
+        if let Some(known) = &self.known {
+            known.find(text, &mut found);
+            if size > known.size {
+                let newer: Vec<_> = self.values().into_iter().filter(|(label, _, _)| !known.labels.contains(label)).collect();
+                Known::new(size, 0, newer)?.find(text, &mut found);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Known {
+    fn new(size: usize, released: usize, values: Vec<(String, Kind, String)>) -> Result<Self, TriageError> {
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(values.iter().map(|(_, _, original)| original))
+            .map_err(|_| TriageError::TooLarge("This incident holds too many different values to mask what leaves. Split it.".into()))?;
+        let (labels, kinds) = values.into_iter().map(|(label, kind, _)| (label, kind)).unzip();
+        Ok(Self { size, released, automaton, labels, kinds })
+    }
+
+    fn find(&self, text: &str, found: &mut Vec<Finding>) {
+        found.extend(self.automaton.find_overlapping_iter(text).filter_map(|hit| {
+            let kind = self.kinds.get(hit.pattern().as_usize())?;
             Some(Finding {
                 kind: kind.clone(),
                 group: kind.known_group().unwrap_or(Group::Secret),
@@ -191,8 +223,7 @@ impl Book {
                 detector: "known value".into(),
                 scanner: "host".into(),
             })
-        });
-        Ok(found.collect())
+        }));
     }
 }
 
@@ -231,6 +262,7 @@ impl App {
         if let Err(error) = self.0.store.add_pseudonyms(scope, incident, new).await {
             book.pseudonyms = None;
             book.known = None;
+            book.check = None;
             return Err(error.into());
         }
         Ok(())
@@ -308,9 +340,9 @@ impl App {
     /// `WouldLeak`.
     pub(crate) async fn check_outgoing(&self, scope: &Scope, incident: IncidentId, bytes: &[u8]) -> Result<(), TriageError> {
         let mut book = self.book(scope, incident).await?;
-        let known = book.known()?;
+        let check = book.check()?;
         drop(book);
-        Ok(known.check.check(bytes)?)
+        Ok(check.check(bytes)?)
     }
 
     /// The value behind a pseudonym, for the reader.

@@ -22,7 +22,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter; try info", settings.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
     // Whatever is in this process's memory stays out of core files and other processes' reach.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -36,6 +36,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot listen on {}; choose another address with --listen, port 0 takes a free one", settings.listen))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
+    let tls_config = tls(settings).await?;
     let vault = data::open_or_create(settings)?;
     let app = App::open(
         AppConfig {
@@ -49,24 +50,20 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     control::listen(app.clone(), &settings.data)?;
     app.start_background();
 
-    let tls = settings.tls_cert.is_some();
-    let local = format!("{}://{address}", if tls { "https" } else { "http" });
+    let local = format!("{}://{address}", if tls_config.is_some() { "https" } else { "http" });
     let public = settings.public_url.clone().map_or_else(|| local.clone(), |url| url.trim_end_matches('/').to_owned());
     let options = fumehood_web::Options { public_url: public.clone(), listen: address };
     let service = fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
     let handle = axum_server::Handle::new();
     end_on_signal(handle.clone())?;
     announce(&app, &local, &public).await?;
-    match (&settings.tls_cert, &settings.tls_key) {
-        (Some(cert), Some(key)) => {
-            let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key)
-                .await
-                .with_context(|| format!("{} and {} are no certificate and key", cert.display(), key.display()))?;
+    match tls_config {
+        Some(config) => {
             let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
             bound_heads(server.http_builder());
             server.serve(service).await?;
         }
-        _ => {
+        None => {
             let mut server = axum_server::from_tcp(listener)?.handle(handle);
             bound_heads(server.http_builder());
             server.serve(service).await?;
@@ -74,6 +71,13 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     }
     app.shut_down().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Certificate and key, where they are named; read before anything is announced.
+async fn tls(settings: &Settings) -> anyhow::Result<Option<axum_server::tls_rustls::RustlsConfig>> {
+    let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
+    let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key).await;
+    config.map(Some).with_context(|| format!("{} and {} are no certificate and its key", cert.display(), key.display()))
 }
 
 /// A client that sends its head drop by drop must not hold a connection.

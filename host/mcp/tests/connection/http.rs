@@ -202,7 +202,7 @@ async fn a_flood_in_an_answer_is_bounded() {
     let connection = bench.open_url(&web.url(), Vec::new()).await.unwrap();
     let error = timeout(Duration::from_secs(15), call(&connection, "echo")).await.unwrap().unwrap_err();
     let named = matches!(error, McpError::TimedOut { .. } | McpError::Closed(_) | McpError::Protocol(_));
-    assert!(named, "{error:?}");
+    assert!(named, "{error:?} {:?}", bench.host.departures.lock().unwrap().after);
     eventually("the end of its connection", || *web.open.lock().unwrap() == 0).await;
     timeout(Duration::from_secs(11), connection.close()).await.unwrap();
     bench.settled().await;
