@@ -110,7 +110,9 @@ fn same_origin(shared: &Shared, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text("origin");
     let origin_fits = origin.map(|origin| {
-        origin.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && shared.knows_host(host))
+        origin
+            .split_once("://")
+            .is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && shared.knows_host(host))
     });
     match (text("sec-fetch-site"), origin_fits) {
         (Some("same-origin"), fits) => fits.unwrap_or(true),

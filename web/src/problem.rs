@@ -42,9 +42,10 @@ pub fn status_of(error: &TriageError) -> StatusCode {
         TriageError::Forbidden(_) => StatusCode::FORBIDDEN,
         TriageError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         TriageError::NotFound { .. } => StatusCode::NOT_FOUND,
-        TriageError::Conflict(_) | TriageError::WouldLeak { .. } | TriageError::NotSetUp { .. } | TriageError::Cancelled(_) => {
-            StatusCode::CONFLICT
-        }
+        TriageError::Conflict(_)
+        | TriageError::WouldLeak { .. }
+        | TriageError::NotSetUp { .. }
+        | TriageError::Cancelled(_) => StatusCode::CONFLICT,
         TriageError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         TriageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         TriageError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -39,9 +39,7 @@ const ED25519: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The origin cannot name a key.
-    #[error(
-        "the origin must have 1 to {MAX_ORIGIN_BYTES} bytes without spaces, control characters and “+”"
-    )]
+    #[error("the origin must have 1 to {MAX_ORIGIN_BYTES} bytes without spaces, control characters and “+”")]
     Origin,
     /// The size is beyond the largest log.
     #[error("the size is beyond the largest log")]
@@ -78,12 +76,7 @@ impl Checkpoint {
         if size > MAX_SIZE {
             return Err(CheckpointError::Size);
         }
-        Ok(Self {
-            origin: origin.to_owned(),
-            size,
-            root,
-            time_us,
-        })
+        Ok(Self { origin: origin.to_owned(), size, root, time_us })
     }
 
     /// Which log.
@@ -111,26 +104,12 @@ impl Checkpoint {
         let text = self.text();
         let id = key_id(&self.origin, &key.verifying_key());
         let signature = key.sign(text.as_bytes()).to_bytes().to_vec();
-        let signatures = vec![NoteSignature {
-            name: self.origin.clone(),
-            id,
-            signature,
-        }];
-        SignedCheckpoint {
-            claimed: self.clone(),
-            text,
-            signatures,
-        }
+        let signatures = vec![NoteSignature { name: self.origin.clone(), id, signature }];
+        SignedCheckpoint { claimed: self.clone(), text, signatures }
     }
 
     fn text(&self) -> String {
-        format!(
-            "{}\n{}\n{}\n{TIME_PREFIX}{}\n",
-            self.origin,
-            self.size,
-            self.root.to_base64(),
-            self.time_us
-        )
+        format!("{}\n{}\n{}\n{TIME_PREFIX}{}\n", self.origin, self.size, self.root.to_base64(), self.time_us)
     }
 
     /// The four lines, and extension lines of others after them.
@@ -138,21 +117,15 @@ impl Checkpoint {
         let mut lines = text.lines();
         let mut next = || lines.next().filter(|line| !line.is_empty());
         let origin = next().ok_or(CheckpointError::Malformed("there is no origin line"))?;
-        let size = next()
-            .and_then(canonical::<u64>)
-            .ok_or(CheckpointError::Malformed("the size is no number"))?;
+        let size = next().and_then(canonical::<u64>).ok_or(CheckpointError::Malformed("the size is no number"))?;
         let root = next()
             .and_then(|line| BASE64.decode(line.as_bytes()).ok())
             .and_then(|bytes| Hash::from_slice(&bytes))
-            .ok_or(CheckpointError::Malformed(
-                "the root is not the Base 64 of 32 bytes",
-            ))?;
+            .ok_or(CheckpointError::Malformed("the root is not the Base 64 of 32 bytes"))?;
         let time_us = next()
             .and_then(|line| line.strip_prefix(TIME_PREFIX))
             .and_then(canonical::<i64>)
-            .ok_or(CheckpointError::Malformed(
-                "the line with the time is missing",
-            ))?;
+            .ok_or(CheckpointError::Malformed("the line with the time is missing"))?;
         if lines.any(str::is_empty) {
             return Err(CheckpointError::Malformed("an extension line is empty"));
         }
@@ -187,25 +160,15 @@ impl SignedCheckpoint {
         if note.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
             return Err(Malformed("it has a control character"));
         }
-        let end = note
-            .rfind("\n\n")
-            .ok_or(Malformed("there is no blank line before the signatures"))?;
-        let (text, rest) = note
-            .split_at_checked(end + 1)
-            .ok_or(Malformed("it ends early"))?;
-        let lines = rest
-            .strip_prefix('\n')
-            .and_then(|rest| rest.strip_suffix('\n'));
+        let end = note.rfind("\n\n").ok_or(Malformed("there is no blank line before the signatures"))?;
+        let (text, rest) = note.split_at_checked(end + 1).ok_or(Malformed("it ends early"))?;
+        let lines = rest.strip_prefix('\n').and_then(|rest| rest.strip_suffix('\n'));
         let signatures = lines
             .ok_or(Malformed("the last line is cut off"))?
             .split('\n')
             .map(|line| NoteSignature::parse(line).ok_or(Malformed("a signature line is not one")))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            claimed: Checkpoint::from_text(text)?,
-            text: text.to_owned(),
-            signatures,
-        })
+        Ok(Self { claimed: Checkpoint::from_text(text)?, text: text.to_owned(), signatures })
     }
 
     /// The checkpoint, once its signature by `key` has been verified. The key's name is the origin. A signature that
@@ -214,19 +177,14 @@ impl SignedCheckpoint {
         let name = &self.claimed.origin;
         let id = key_id(name, key);
         let shown = || format!("{name}+{id:08x}");
-        let mut known = self
-            .signatures
-            .iter()
-            .filter(|one| one.name == *name && one.id == id)
-            .peekable();
+        let mut known = self.signatures.iter().filter(|one| one.name == *name && one.id == id).peekable();
         if known.peek().is_none() {
             return Err(CheckpointError::UnknownKey(shown()));
         }
         for one in known {
-            let signature = Signature::from_slice(&one.signature)
-                .map_err(|_| CheckpointError::BadSignature(shown()))?;
-            key.verify_strict(self.text.as_bytes(), &signature)
-                .map_err(|_| CheckpointError::BadSignature(shown()))?;
+            let signature =
+                Signature::from_slice(&one.signature).map_err(|_| CheckpointError::BadSignature(shown()))?;
+            key.verify_strict(self.text.as_bytes(), &signature).map_err(|_| CheckpointError::BadSignature(shown()))?;
         }
         Ok(&self.claimed)
     }
@@ -245,11 +203,7 @@ impl NoteSignature {
         if !is_key_name(name) || signature.is_empty() {
             return None;
         }
-        Some(Self {
-            name: name.to_owned(),
-            id: u32::from_be_bytes(*id),
-            signature: signature.to_vec(),
-        })
+        Some(Self { name: name.to_owned(), id: u32::from_be_bytes(*id), signature: signature.to_vec() })
     }
 }
 
@@ -259,12 +213,7 @@ impl fmt::Display for SignedCheckpoint {
         for one in &self.signatures {
             let mut bytes = one.id.to_be_bytes().to_vec();
             bytes.extend_from_slice(&one.signature);
-            writeln!(
-                f,
-                "{SIGNATURE_PREFIX}{} {}",
-                one.name,
-                BASE64.encode(&bytes)
-            )?;
+            writeln!(f, "{SIGNATURE_PREFIX}{} {}", one.name, BASE64.encode(&bytes))?;
         }
         Ok(())
     }
@@ -284,10 +233,7 @@ impl VerifierKey {
         if !is_key_name(origin) {
             return Err(CheckpointError::Origin);
         }
-        Ok(Self {
-            origin: origin.to_owned(),
-            key,
-        })
+        Ok(Self { origin: origin.to_owned(), key })
     }
 
     /// The log's origin, which is the key's name.
@@ -305,13 +251,7 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = vec![ED25519];
         bytes.extend_from_slice(self.key.as_bytes());
-        write!(
-            f,
-            "{}+{:08x}+{}",
-            self.origin,
-            key_id(&self.origin, &self.key),
-            BASE64.encode(&bytes)
-        )
+        write!(f, "{}+{:08x}+{}", self.origin, key_id(&self.origin, &self.key), BASE64.encode(&bytes))
     }
 }
 
@@ -325,8 +265,7 @@ impl FromStr for VerifierKey {
             let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
             let (&kind, key) = bytes.split_first()?;
             let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
-            let fits =
-                kind == ED25519 && !key.is_weak() && id == format!("{:08x}", key_id(origin, &key));
+            let fits = kind == ED25519 && !key.is_weak() && id == format!("{:08x}", key_id(origin, &key));
             fits.then_some((origin, key))
         };
         let (origin, key) = parse().ok_or(CheckpointError::VerifierKey)?;
@@ -336,14 +275,9 @@ impl FromStr for VerifierKey {
 
 /// The key id of `signed-note`: the first four bytes of SHA-256 over name, newline, type and key.
 pub fn key_id(name: &str, key: &VerifyingKey) -> u32 {
-    let digest = Sha256::new()
-        .chain_update(name)
-        .chain_update([b'\n', ED25519])
-        .chain_update(key.as_bytes())
-        .finalize();
-    digest
-        .first_chunk::<4>()
-        .map_or(0, |id| u32::from_be_bytes(*id))
+    let digest =
+        Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(key.as_bytes()).finalize();
+    digest.first_chunk::<4>().map_or(0, |id| u32::from_be_bytes(*id))
 }
 
 fn is_key_name(name: &str) -> bool {
@@ -353,9 +287,7 @@ fn is_key_name(name: &str) -> bool {
 
 /// A number in the one form that it is written in: no sign for positive ones, no leading zero.
 fn canonical<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
-    text.parse::<T>()
-        .ok()
-        .filter(|number| number.to_string() == text)
+    text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }
 
 #[cfg(test)]

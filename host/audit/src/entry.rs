@@ -164,13 +164,7 @@ impl Entry {
         bytes.extend_from_slice(&self.time_us.to_be_bytes());
         bytes.push(self.phase.code());
         bytes.extend_from_slice(&self.intent.unwrap_or(NO_INTENT).to_be_bytes());
-        for text in [
-            &self.tenant,
-            &self.actor,
-            &self.action,
-            &self.target,
-            &self.result,
-        ] {
+        for text in [&self.tenant, &self.actor, &self.action, &self.target, &self.result] {
             put_text(&mut bytes, text);
         }
         bytes.extend_from_slice(&(self.details.len() as u32).to_be_bytes());
@@ -179,11 +173,7 @@ impl Entry {
             put_text(&mut bytes, value);
         }
         if bytes.len() > MAX_ENTRY_BYTES {
-            return Err(EntryError::TooLong {
-                field: "entry",
-                bytes: bytes.len(),
-                limit: MAX_ENTRY_BYTES,
-            });
+            return Err(EntryError::TooLong { field: "entry", bytes: bytes.len(), limit: MAX_ENTRY_BYTES });
         }
         Ok(bytes)
     }
@@ -191,11 +181,7 @@ impl Entry {
     /// The entry that these bytes stand for. Refuses every byte string that [`Entry::encode`] does not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         if bytes.len() > MAX_ENTRY_BYTES {
-            return Err(EntryError::TooLong {
-                field: "entry",
-                bytes: bytes.len(),
-                limit: MAX_ENTRY_BYTES,
-            });
+            return Err(EntryError::TooLong { field: "entry", bytes: bytes.len(), limit: MAX_ENTRY_BYTES });
         }
         let mut rest = bytes;
         let [version] = take::<1>(&mut rest)?;
@@ -226,18 +212,7 @@ impl Entry {
         if !rest.is_empty() {
             return Err(EntryError::Bytes("something follows the last detail"));
         }
-        let entry = Self {
-            index,
-            time_us,
-            tenant,
-            actor,
-            action,
-            target,
-            phase,
-            intent,
-            result,
-            details,
-        };
+        let entry = Self { index, time_us, tenant, actor, action, target, phase, intent, result, details };
         entry.check()?;
         Ok(entry)
     }
@@ -272,12 +247,8 @@ impl Entry {
             (Phase::Intent | Phase::Event | Phase::Done, Some(_)) => {
                 Err(EntryError::Phase("only an outcome names an intent"))
             }
-            (Phase::Intent, None) if !self.result.is_empty() => {
-                Err(EntryError::Phase("an intent has no result yet"))
-            }
-            (Phase::Outcome | Phase::Done, _) if self.result.is_empty() => {
-                Err(EntryError::Empty("result"))
-            }
+            (Phase::Intent, None) if !self.result.is_empty() => Err(EntryError::Phase("an intent has no result yet")),
+            (Phase::Outcome | Phase::Done, _) if self.result.is_empty() => Err(EntryError::Empty("result")),
             _ => Ok(()),
         }
     }
@@ -302,11 +273,7 @@ pub fn clip(value: &str, max_bytes: usize) -> String {
 
 fn bounded(field: &'static str, value: &str, limit: usize) -> Result<(), EntryError> {
     if value.len() > limit {
-        return Err(EntryError::TooLong {
-            field,
-            bytes: value.len(),
-            limit,
-        });
+        return Err(EntryError::TooLong { field, bytes: value.len(), limit });
     }
     Ok(())
 }
@@ -333,18 +300,14 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], EntryError> {
-    let (head, tail) = rest
-        .split_first_chunk::<N>()
-        .ok_or(EntryError::Bytes("they end early"))?;
+    let (head, tail) = rest.split_first_chunk::<N>().ok_or(EntryError::Bytes("they end early"))?;
     *rest = tail;
     Ok(*head)
 }
 
 fn take_text(rest: &mut &[u8]) -> Result<String, EntryError> {
     let length = u32::from_be_bytes(take(rest)?) as usize;
-    let (head, tail) = rest
-        .split_at_checked(length)
-        .ok_or(EntryError::Bytes("they end early"))?;
+    let (head, tail) = rest.split_at_checked(length).ok_or(EntryError::Bytes("they end early"))?;
     *rest = tail;
     let text = std::str::from_utf8(head).map_err(|_| EntryError::Bytes("a text is not UTF-8"))?;
     Ok(text.to_owned())

@@ -57,13 +57,11 @@ mod tree;
 mod verify;
 
 pub use checkpoint::{
-    Checkpoint, CheckpointError, MAX_NOTE_BYTES, MAX_ORIGIN_BYTES, SignedCheckpoint, VerifierKey,
-    key_id,
+    Checkpoint, CheckpointError, MAX_NOTE_BYTES, MAX_ORIGIN_BYTES, SignedCheckpoint, VerifierKey, key_id,
 };
 pub use entry::{
-    ENTRY_VERSION, Entry, EntryError, MAX_ACTION_BYTES, MAX_ACTOR_BYTES, MAX_DETAIL_NAME_BYTES,
-    MAX_DETAIL_VALUE_BYTES, MAX_DETAILS, MAX_ENTRY_BYTES, MAX_RESULT_BYTES, MAX_TARGET_BYTES,
-    MAX_TENANT_BYTES, Phase, clip,
+    ENTRY_VERSION, Entry, EntryError, MAX_ACTION_BYTES, MAX_ACTOR_BYTES, MAX_DETAIL_NAME_BYTES, MAX_DETAIL_VALUE_BYTES,
+    MAX_DETAILS, MAX_ENTRY_BYTES, MAX_RESULT_BYTES, MAX_TARGET_BYTES, MAX_TENANT_BYTES, Phase, clip,
 };
 pub use fault::{Fault, FaultKind, Note, Origin};
 pub use outside::{OutsideError, OutsideFile, OutsideNote};

@@ -41,10 +41,7 @@ impl OutsideFile {
     pub fn parse(file: &[u8]) -> Result<Self, OutsideError> {
         let mut found = Self::default();
         let mut pending = Pending::default();
-        let mut lines = file
-            .split_inclusive(|byte| *byte == b'\n')
-            .enumerate()
-            .peekable();
+        let mut lines = file.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
         while let Some((number, line)) = lines.next() {
             let blank = line == b"\n";
             if blank && pending.bytes.is_empty() {
@@ -65,19 +62,13 @@ impl OutsideFile {
             match pending.note() {
                 Ok(note) => {
                     found.whole_bytes += pending.bytes.len();
-                    found.notes.push(OutsideNote {
-                        line: pending.line,
-                        note,
-                    });
+                    found.notes.push(OutsideNote { line: pending.line, note });
                     pending = Pending::default();
                 }
                 // A line that the file ends in the middle of is torn; a line with its newline was written so.
                 Err(_) if !line.ends_with(b"\n") => break,
                 Err(error) => {
-                    return Err(OutsideError {
-                        line: pending.line,
-                        error,
-                    });
+                    return Err(OutsideError { line: pending.line, error });
                 }
             }
         }
@@ -96,8 +87,7 @@ struct Pending {
 
 impl Pending {
     fn note(&self) -> Result<SignedCheckpoint, CheckpointError> {
-        let text = std::str::from_utf8(&self.bytes)
-            .map_err(|_| CheckpointError::Malformed("it is not UTF-8"))?;
+        let text = std::str::from_utf8(&self.bytes).map_err(|_| CheckpointError::Malformed("it is not UTF-8"))?;
         SignedCheckpoint::parse(text)
     }
 }
@@ -111,28 +101,18 @@ mod tests {
 
     fn note(size: u64) -> String {
         let key = SigningKey::from_bytes(&[1; 32]);
-        Checkpoint::new("log.example", size, leaf_hash(b""), 0)
-            .unwrap()
-            .sign(&key)
-            .to_string()
+        Checkpoint::new("log.example", size, leaf_hash(b""), 0).unwrap().sign(&key).to_string()
     }
 
     fn sizes(file: &OutsideFile) -> Vec<u64> {
-        file.notes
-            .iter()
-            .map(|one| one.note.claimed().size())
-            .collect()
+        file.notes.iter().map(|one| one.note.claimed().size()).collect()
     }
 
     #[test]
     fn notes_are_read_one_after_the_other() {
-        let file =
-            OutsideFile::parse(format!("{}{}\n{}", note(1), note(2), note(3)).as_bytes()).unwrap();
+        let file = OutsideFile::parse(format!("{}{}\n{}", note(1), note(2), note(3)).as_bytes()).unwrap();
         assert_eq!(sizes(&file), [1, 2, 3]);
-        assert_eq!(
-            file.notes.iter().map(|one| one.line).collect::<Vec<_>>(),
-            [1, 7, 14]
-        );
+        assert_eq!(file.notes.iter().map(|one| one.line).collect::<Vec<_>>(), [1, 7, 14]);
         assert_eq!(file.torn_line, None);
         assert_eq!(OutsideFile::parse(b"").unwrap(), OutsideFile::default());
     }
@@ -156,12 +136,7 @@ mod tests {
         let file = format!("{}{torn}{}", note(1), note(3));
         let refused = OutsideFile::parse(file.as_bytes()).unwrap_err();
         assert_eq!(refused.line, 7);
-        assert!(
-            refused
-                .to_string()
-                .starts_with("line 7: it is not a signed checkpoint: "),
-            "{refused}"
-        );
+        assert!(refused.to_string().starts_with("line 7: it is not a signed checkpoint: "), "{refused}");
     }
 
     #[test]

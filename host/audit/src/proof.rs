@@ -43,9 +43,7 @@ impl Leaves for [Hash] {
     }
 
     fn leaf(&self, index: u64) -> Result<Hash, TreeError> {
-        let found = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.get(index));
+        let found = usize::try_from(index).ok().and_then(|index| self.get(index));
         found.copied().ok_or(TreeError::OutOfRange)
     }
 }
@@ -131,11 +129,7 @@ impl InclusionProof {
             node_index >>= 1;
             last >>= 1;
         }
-        if last == 0 && node == *root {
-            Ok(())
-        } else {
-            Err(TreeError::Proof)
-        }
+        if last == 0 && node == *root { Ok(()) } else { Err(TreeError::Proof) }
     }
 
     /// Index, size (eight bytes each, big end first), then the path.
@@ -184,11 +178,7 @@ impl ConsistencyProof {
             }
             path.reverse();
         }
-        Ok(Self {
-            old_size,
-            new_size,
-            path,
-        })
+        Ok(Self { old_size, new_size, path })
     }
 
     /// Check the proof for the roots of the two trees.
@@ -198,15 +188,12 @@ impl ConsistencyProof {
         }
         let holds = if self.old_size == self.new_size {
             // Two empty trees have one root, too.
-            self.path.is_empty()
-                && old_root == new_root
-                && (self.old_size > 0 || *old_root == empty_root())
+            self.path.is_empty() && old_root == new_root && (self.old_size > 0 || *old_root == empty_root())
         } else if self.old_size == 0 {
             // Every tree begins with the empty one.
             self.path.is_empty() && *old_root == empty_root()
         } else {
-            self.roots(old_root)
-                .is_some_and(|(old, new)| old == *old_root && new == *new_root)
+            self.roots(old_root).is_some_and(|(old, new)| old == *old_root && new == *new_root)
         };
         if holds { Ok(()) } else { Err(TreeError::Proof) }
     }
@@ -220,11 +207,7 @@ impl ConsistencyProof {
             last >>= 1;
         }
         // A perfect old tree is a node of the new one, and its hash, the old root, is left out of the path.
-        let seed = if self.old_size.is_power_of_two() {
-            old_root
-        } else {
-            path.next()?
-        };
+        let seed = if self.old_size.is_power_of_two() { old_root } else { path.next()? };
         let (mut old, mut new) = (*seed, *seed);
         for sibling in path {
             if last == 0 {
@@ -257,11 +240,7 @@ impl ConsistencyProof {
         if old_size > new_size {
             return Err(TreeError::Proof);
         }
-        Ok(Self {
-            old_size,
-            new_size,
-            path,
-        })
+        Ok(Self { old_size, new_size, path })
     }
 }
 
@@ -283,11 +262,7 @@ fn read(bytes: &[u8]) -> Result<(u64, u64, Vec<Hash>), TreeError> {
     if !left_over.is_empty() || path.len() > MAX_PATH || second > MAX_SIZE {
         return Err(TreeError::Proof);
     }
-    Ok((
-        u64::from_be_bytes(*first),
-        second,
-        path.iter().map(|hash| Hash(*hash)).collect(),
-    ))
+    Ok((u64::from_be_bytes(*first), second, path.iter().map(|hash| Hash(*hash)).collect()))
 }
 
 #[cfg(test)]

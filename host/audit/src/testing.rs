@@ -6,26 +6,15 @@ use crate::tree::{Hash, leaf_hash};
 
 /// The hashes of `count` distinct leaves; leaf `i` is `i` in eight bytes, big end first.
 pub fn leaves(count: usize) -> Vec<Hash> {
-    (0..count as u64)
-        .map(|index| leaf_hash(&index.to_be_bytes()))
-        .collect()
+    (0..count as u64).map(|index| leaf_hash(&index.to_be_bytes())).collect()
 }
 
 /// The eight leaves of the test tree that the Certificate Transparency projects share.
 pub fn reference_leaves() -> Vec<Hash> {
-    [
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
-    ]
-    .iter()
-    .map(|hex| leaf_hash(&HEXLOWER.decode(hex.as_bytes()).unwrap()))
-    .collect()
+    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+        .iter()
+        .map(|hex| leaf_hash(&HEXLOWER.decode(hex.as_bytes()).unwrap()))
+        .collect()
 }
 
 /// The roots of that tree with one to eight leaves.

@@ -56,25 +56,12 @@ impl fmt::Debug for Hash {
 
 /// The hash of a leaf: SHA-256 of `0x00` and the entry's bytes.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    Hash(
-        Sha256::new()
-            .chain_update([0])
-            .chain_update(entry)
-            .finalize()
-            .into(),
-    )
+    Hash(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
 }
 
 /// The hash of a node: SHA-256 of `0x01` and the hashes of its two children.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash(
-        Sha256::new()
-            .chain_update([1])
-            .chain_update(left.0)
-            .chain_update(right.0)
-            .finalize()
-            .into(),
-    )
+    Hash(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
 }
 
 /// The root of a tree without leaves: SHA-256 of nothing.
@@ -127,12 +114,7 @@ impl Frontier {
 
     /// The root of the tree as it is now.
     pub fn root(&self) -> Hash {
-        self.roots
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node_hash(&left, &right))
-            .unwrap_or_else(empty_root)
+        self.roots.iter().rev().copied().reduce(|right, left| node_hash(&left, &right)).unwrap_or_else(empty_root)
     }
 
     /// Version, size (eight bytes, big end first), then the roots from left to right.
@@ -160,10 +142,7 @@ impl Frontier {
         if !fits {
             return Err(TreeError::Frontier);
         }
-        Ok(Self {
-            size,
-            roots: roots.iter().map(|root| Hash(*root)).collect(),
-        })
+        Ok(Self { size, roots: roots.iter().map(|root| Hash(*root)).collect() })
     }
 }
 
@@ -177,10 +156,7 @@ mod tests {
     fn roots_are_those_of_the_reference_tree() {
         let mut frontier = Frontier::new();
         assert_eq!(frontier.root(), empty_root());
-        assert_eq!(
-            empty_root().to_string(),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(empty_root().to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         for (leaf, root) in reference_leaves().iter().zip(REFERENCE_ROOTS) {
             frontier.append(*leaf);
             assert_eq!(frontier.root().to_string(), root);
@@ -196,10 +172,7 @@ mod tests {
             let entry = index.to_be_bytes().to_vec();
             assert_eq!(frontier.append(leaf_hash(&entry)), index);
             oracle.push(entry);
-            assert_eq!(
-                frontier.root().0.as_slice(),
-                oracle.root().as_bytes().as_slice()
-            );
+            assert_eq!(frontier.root().0.as_slice(), oracle.root().as_bytes().as_slice());
         }
     }
 
@@ -207,10 +180,7 @@ mod tests {
     fn a_damaged_frontier_is_refused() {
         let whole = Frontier::replay(leaves(11)).to_bytes();
         for length in 0..whole.len() {
-            assert!(
-                Frontier::from_bytes(&whole[..length]).is_err(),
-                "{length} bytes"
-            );
+            assert!(Frontier::from_bytes(&whole[..length]).is_err(), "{length} bytes");
         }
         let mut longer = whole.clone();
         longer.extend_from_slice(&[0; HASH_BYTES]);

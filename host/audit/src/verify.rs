@@ -90,10 +90,7 @@ impl Verifier {
 
     /// Give one checkpoint from the database, as its note. Before the entries.
     pub fn stored_checkpoint(&mut self, note: &str) -> Result<(), Fault> {
-        let at = Note {
-            origin: Origin::Stored,
-            place: self.report.stored_checkpoints.saturating_add(1),
-        };
+        let at = Note { origin: Origin::Stored, place: self.report.stored_checkpoints.saturating_add(1) };
         self.run(|this| {
             this.report.stored_checkpoints = at.place;
             let note = SignedCheckpoint::parse(note).map_err(|error| bad(at, error))?;
@@ -105,12 +102,8 @@ impl Verifier {
     /// files; a torn last note is reported, not refused.
     pub fn outside_file(&mut self, file: &[u8]) -> Result<(), Fault> {
         self.run(|this| {
-            let at = |place| Note {
-                origin: Origin::Outside,
-                place,
-            };
-            let file =
-                OutsideFile::parse(file).map_err(|error| bad(at(error.line), error.error))?;
+            let at = |place| Note { origin: Origin::Outside, place };
+            let file = OutsideFile::parse(file).map_err(|error| bad(at(error.line), error.error))?;
             this.report.torn_outside_line = file.torn_line.or(this.report.torn_outside_line);
             for one in &file.notes {
                 this.report.outside_checkpoints += 1;
@@ -146,10 +139,7 @@ impl Verifier {
         }
         step(self).map_err(|fault| {
             // What did not fit earlier in the log comes first.
-            let earlier = self
-                .misfit
-                .take()
-                .filter(|misfit| misfit.index < fault.index);
+            let earlier = self.misfit.take().filter(|misfit| misfit.index < fault.index);
             self.fault.insert(earlier.unwrap_or(fault)).clone()
         })
     }
@@ -172,31 +162,19 @@ impl Verifier {
             Some(Ok(checkpoint)) => checkpoint,
             Some(Err(error)) => return Err(bad(at, error)),
             None => {
-                return Err(Fault {
-                    index: None,
-                    what: FaultKind::OtherLog { note: at },
-                });
+                return Err(Fault { index: None, what: FaultKind::OtherLog { note: at } });
             }
         };
         let (size, root) = (checkpoint.size(), checkpoint.root());
         // Roots are compared while the entries pass: what comes after them would go unchecked, so it is refused.
         if self.frontier.size() > 0 {
-            return Err(Fault {
-                index: None,
-                what: FaultKind::TooLate { note: at },
-            });
+            return Err(Fault { index: None, what: FaultKind::TooLate { note: at } });
         }
         if size == 0 && root != empty_root() {
-            return Err(Fault {
-                index: None,
-                what: FaultKind::EmptyRoot { note: at, root },
-            });
+            return Err(Fault { index: None, what: FaultKind::EmptyRoot { note: at, root } });
         }
         let same_size = self.signed.entry(size).or_default();
-        if !same_size
-            .iter()
-            .any(|(note, known)| note.origin == at.origin && *known == root)
-        {
+        if !same_size.iter().any(|(note, known)| note.origin == at.origin && *known == root) {
             same_size.push((at, root));
         }
         let covered = match at.origin {
@@ -209,21 +187,13 @@ impl Verifier {
 
     fn next_entry(&mut self, index: u64, bytes: &[u8], hash: &[u8]) -> Result<(), Fault> {
         let expected = self.frontier.size();
-        let fault = |what| {
-            Err(Fault {
-                index: Some(expected),
-                what,
-            })
-        };
+        let fault = |what| Err(Fault { index: Some(expected), what });
         if index > expected {
             return fault(FaultKind::Deleted { found: index });
         }
         if index < expected {
             return match index.checked_add(1) {
-                Some(next) if next == expected => Err(Fault {
-                    index: Some(index),
-                    what: FaultKind::Duplicated,
-                }),
+                Some(next) if next == expected => Err(Fault { index: Some(index), what: FaultKind::Duplicated }),
                 _ => fault(FaultKind::Reordered { found: index }),
             };
         }
@@ -257,10 +227,7 @@ impl Verifier {
             self.intents.push(0);
         }
         if entry.phase == Phase::Intent {
-            if let Some(word) = usize::try_from(word)
-                .ok()
-                .and_then(|word| self.intents.get_mut(word))
-            {
+            if let Some(word) = usize::try_from(word).ok().and_then(|word| self.intents.get_mut(word)) {
                 *word |= 1 << bit;
             }
             self.open_intents.insert(entry.index);
@@ -273,17 +240,12 @@ impl Verifier {
             } else {
                 FaultKind::OutcomeWithoutIntent { intent }
             };
-            self.misfit.get_or_insert(Fault {
-                index: Some(entry.index),
-                what,
-            });
+            self.misfit.get_or_insert(Fault { index: Some(entry.index), what });
         }
     }
 
     fn is_intent(&self, index: u64) -> bool {
-        let word = usize::try_from(index / 64)
-            .ok()
-            .and_then(|word| self.intents.get(word));
+        let word = usize::try_from(index / 64).ok().and_then(|word| self.intents.get(word));
         word.is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
@@ -296,76 +258,46 @@ impl Verifier {
         let root = self.frontier.root();
         let good = signed.iter().find(|(_, signed)| *signed == root);
         // The outside copy is the better witness, so it is the one that is named.
-        let wrong = signed
-            .iter()
-            .filter(|(_, signed)| *signed != root)
-            .max_by_key(|(note, _)| note.origin);
+        let wrong = signed.iter().filter(|(_, signed)| *signed != root).max_by_key(|(note, _)| note.origin);
         let what = match (wrong, good) {
             (None, _) => {
                 self.confirmed = size;
                 // What does not fit was signed like that, so it is where it looks to be.
                 return self.misfit.clone().map_or(Ok(()), Err);
             }
-            (Some((one, _)), Some((other, _))) => FaultKind::Forked {
-                one: *one,
-                other: *other,
-                size,
-            },
+            (Some((one, _)), Some((other, _))) => FaultKind::Forked { one: *one, other: *other, size },
             (Some((note, _)), None) => FaultKind::Rewritten { note: *note, size },
         };
-        Err(Fault {
-            index: Some(self.confirmed),
-            what,
-        })
+        Err(Fault { index: Some(self.confirmed), what })
     }
 
     fn check_end(&mut self) -> Result<(), Fault> {
         let entries = self.frontier.size();
         let index = Some(entries);
         let beyond = self.signed.range(entries.saturating_add(1)..);
-        let notes =
-            beyond.flat_map(|(size, notes)| notes.iter().map(move |(note, _)| (*size, *note)));
+        let notes = beyond.flat_map(|(size, notes)| notes.iter().map(move |(note, _)| (*size, *note)));
         // Of all that are ahead the stored one proves more: the database contradicts itself.
         let ahead = notes.min_by_key(|(size, note)| (note.origin, std::cmp::Reverse(*size)));
         match ahead {
             None => self.misfit.clone().map_or(Ok(()), Err),
-            Some((size, note)) if note.origin == Origin::Stored => Err(Fault {
-                index,
-                what: FaultKind::Truncated {
-                    note,
-                    size,
-                    entries,
-                    confirmed: self.confirmed,
-                },
-            }),
-            Some((size, note)) => Err(Fault {
-                index,
-                what: FaultKind::RolledBack {
-                    note,
-                    size,
-                    entries,
-                    confirmed: self.confirmed,
-                },
-            }),
+            Some((size, note)) if note.origin == Origin::Stored => {
+                Err(Fault { index, what: FaultKind::Truncated { note, size, entries, confirmed: self.confirmed } })
+            }
+            Some((size, note)) => {
+                Err(Fault { index, what: FaultKind::RolledBack { note, size, entries, confirmed: self.confirmed } })
+            }
         }
     }
 }
 
 fn bad(note: Note, error: CheckpointError) -> Fault {
-    Fault {
-        index: None,
-        what: FaultKind::BadCheckpoint { note, error },
-    }
+    Fault { index: None, what: FaultKind::BadCheckpoint { note, error } }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries;
-        writeln!(
-            f,
-            "The log is in order: {entries} entries, root {}.",
-            self.root
-        )?;
+        writeln!(f, "The log is in order: {entries} entries, root {}.", self.root)?;
         match self.last_checkpoint_size {
             Some(size) => writeln!(
                 f,
@@ -389,10 +321,7 @@ impl fmt::Display for Report {
             )?,
         }
         if let Some(line) = self.torn_outside_line {
-            writeln!(
-                f,
-                "The last note of the outside file, on line {line}, is incomplete and was left out."
-            )?;
+            writeln!(f, "The last note of the outside file, on line {line}, is incomplete and was left out.")?;
         }
         match self.unknown_outcomes.as_slice() {
             [] => writeln!(f, "Every intent has its outcome."),

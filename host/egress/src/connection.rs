@@ -59,16 +59,10 @@ pub(crate) async fn tls(
     name: ServerName<'static>,
 ) -> Result<Connection, OpenError> {
     let stream = TlsConnector::from(config).connect(name, socket).await?;
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        two(stream).await
-    } else {
-        one(stream).await
-    }
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") { two(stream).await } else { one(stream).await }
 }
 
-async fn one<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-) -> Result<Connection, OpenError> {
+async fn one<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Result<Connection, OpenError> {
     let (sender, connection) = http1::Builder::new()
         .max_headers(limits::HEADERS)
         .max_header_size(HEAD_BYTES)
@@ -76,20 +70,13 @@ async fn one<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .handshake(TokioIo::new(stream))
         .await?;
     let tasks = Tasks::default();
-    tasks
-        .executor()
-        .execute(async move { drop(connection.await) });
-    let mut connection = Connection {
-        sender: Sender::One(sender),
-        tasks,
-    };
+    tasks.executor().execute(async move { drop(connection.await) });
+    let mut connection = Connection { sender: Sender::One(sender), tasks };
     connection.ready().await?;
     Ok(connection)
 }
 
-async fn two<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-) -> Result<Connection, OpenError> {
+async fn two<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Result<Connection, OpenError> {
     let tasks = Tasks::default();
     let (sender, connection) = http2::Builder::new(tasks.executor())
         .timer(TokioTimer::new())
@@ -99,13 +86,8 @@ async fn two<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .keep_alive_interval(limits::KEEPALIVE)
         .handshake(TokioIo::new(stream))
         .await?;
-    tasks
-        .executor()
-        .execute(async move { drop(connection.await) });
-    let mut connection = Connection {
-        sender: Sender::Two(sender),
-        tasks,
-    };
+    tasks.executor().execute(async move { drop(connection.await) });
+    let mut connection = Connection { sender: Sender::Two(sender), tasks };
     connection.ready().await?;
     Ok(connection)
 }
@@ -133,13 +115,7 @@ impl Connection {
             Sender::One(sender) => sender.try_send_request(message).await?,
             Sender::Two(sender) => sender.try_send_request(message).await?,
         };
-        Ok((
-            answer,
-            Open {
-                _sender: self.sender,
-                _tasks: self.tasks,
-            },
-        ))
+        Ok((answer, Open { _sender: self.sender, _tasks: self.tasks }))
     }
 }
 
@@ -161,10 +137,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abort_all();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }
 
@@ -175,10 +148,7 @@ struct TaskExecutor(Weak<Mutex<JoinSet<()>>>);
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for TaskExecutor {
     fn execute(&self, task: F) {
         if let Some(tasks) = self.0.upgrade() {
-            tasks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .spawn(task);
+            tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
         }
     }
 }

@@ -35,11 +35,7 @@ pub(crate) async fn dial(vetted: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv6() {
-        TcpSocket::new_v6()?
-    } else {
-        TcpSocket::new_v4()?
-    };
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     socket.set_nodelay(true)?;
     socket.set_keepalive(true)?;
     sockopt::set_tcp_keepidle(&socket, limits::KEEPALIVE)?;
@@ -63,10 +59,7 @@ mod tests {
         let stream = dial(&[closed, open]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
         assert!(stream.nodelay().unwrap());
-        assert_eq!(
-            dial(&[closed]).await.unwrap_err().kind(),
-            io::ErrorKind::ConnectionRefused
-        );
+        assert_eq!(dial(&[closed]).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(dial(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
@@ -85,10 +78,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let stream = dial(&[silent, open]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
-        assert!(
-            begun.elapsed() >= limits::ATTEMPT_DELAY,
-            "the queue was not full: the test shows nothing"
-        );
+        assert!(begun.elapsed() >= limits::ATTEMPT_DELAY, "the queue was not full: the test shows nothing");
         second.abort();
         third.abort();
     }

@@ -23,9 +23,7 @@ pub enum EgressError {
     #[error("{0}")]
     CutShort(String),
     /// The body has more bytes than the grant allows for an answer.
-    #[error(
-        "the answer has more than the {limit} bytes that the grant allows for one answer (max_response_bytes)"
-    )]
+    #[error("the answer has more than the {limit} bytes that the grant allows for one answer (max_response_bytes)")]
     TooLarge {
         /// Bytes that were allowed.
         limit: u64,
@@ -45,11 +43,7 @@ pub enum EgressError {
 }
 
 const fn cancelled(sent: bool) -> &'static str {
-    if sent {
-        "stopped when the request was already on its way"
-    } else {
-        "stopped before anything was sent"
-    }
+    if sent { "stopped when the request was already on its way" } else { "stopped before anything was sent" }
 }
 
 impl EgressError {

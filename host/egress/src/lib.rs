@@ -102,9 +102,7 @@ impl Egress {
         Ok(Self(Arc::new(Inner {
             tls: tls::client_config(&config.extra_roots_pem)?,
             resolver: config.resolver,
-            connections: Arc::new(Semaphore::new(
-                config.connections.min(Semaphore::MAX_PERMITS),
-            )),
+            connections: Arc::new(Semaphore::new(config.connections.min(Semaphore::MAX_PERMITS))),
             connect: config.connect,
             processes: Arc::new(Semaphore::new(config.processes.min(Semaphore::MAX_PERMITS))),
             process_limit: config.processes,
@@ -119,11 +117,7 @@ impl Egress {
     ///
     /// # Errors
     /// [`EgressError`]; its [`code`](EgressError::code) tells whether anything can have reached the other side.
-    pub async fn send(
-        &self,
-        request: HttpRequest,
-        cancel: CancellationToken,
-    ) -> Result<HttpResponse, EgressError> {
+    pub async fn send(&self, request: HttpRequest, cancel: CancellationToken) -> Result<HttpResponse, EgressError> {
         request::send(&self.0, request, cancel).await
     }
 
@@ -132,12 +126,7 @@ impl Egress {
     /// # Errors
     /// [`ProcessError`] where the command or folder is not acceptable, too many processes run, or the system refuses.
     pub fn spawn(&self, spec: ProcessSpec) -> Result<Process, ProcessError> {
-        process::spawn(
-            &self.0.processes,
-            self.0.process_limit,
-            self.0.process_write,
-            spec,
-        )
+        process::spawn(&self.0.processes, self.0.process_limit, self.0.process_write, spec)
     }
 }
 

@@ -86,10 +86,7 @@ pub(crate) async fn send(
     let sent = AtomicBool::new(false);
     let first_byte = request.first_byte;
     let target = Target::of(&request.url)?;
-    let work = timeout(
-        first_byte,
-        exchange(egress, request, &target, cancel.clone(), &sent),
-    );
+    let work = timeout(first_byte, exchange(egress, request, &target, cancel.clone(), &sent));
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(EgressError::Cancelled { sent: sent.load(Ordering::Relaxed) }),
@@ -111,25 +108,13 @@ async fn exchange(
     cancel: CancellationToken,
     sent: &AtomicBool,
 ) -> Result<HttpResponse, EgressError> {
-    let HttpRequest {
-        method,
-        url,
-        headers,
-        body,
-        vet,
-        ..
-    } = request;
+    let HttpRequest { method, url, headers, body, vet, .. } = request;
     let mut message = message(method, &url, headers, body)?;
     let permit = connection_permit(egress).await?;
     let vetted = vetted(egress, target, &vet).await?;
-    let connection = timeout(egress.connect, open(egress, target, &vetted))
-        .await
-        .unwrap_or_else(|_| {
-            Err(unreachable(
-                target,
-                &format!("no connection within {} ms", egress.connect.as_millis()),
-            ))
-        })?;
+    let connection = timeout(egress.connect, open(egress, target, &vetted)).await.unwrap_or_else(|_| {
+        Err(unreachable(target, &format!("no connection within {} ms", egress.connect.as_millis())))
+    })?;
     if !connection.is_http2() {
         to_origin_form(&mut message, &url)?;
     }
@@ -137,10 +122,7 @@ async fn exchange(
     sent.store(true, Ordering::Relaxed);
     match connection.send(message).await {
         Ok((answer, open)) => {
-            let limits = response::Limits {
-                idle: request.idle,
-                bytes: request.max_response_bytes,
-            };
+            let limits = response::Limits { idle: request.idle, bytes: request.max_response_bytes };
             HttpResponse::new(answer, open, permit, limits, cancel, target.to_string())
         }
         Err(mut error) => {
@@ -163,10 +145,7 @@ fn head_error(target: &Target, error: &hyper::Error, unsent: bool) -> EgressErro
             limits::HEADER_BYTES
         ));
     }
-    EgressError::OutcomeUnknown(format!(
-        "{target} broke the connection before it answered: {}",
-        response::cause(error)
-    ))
+    EgressError::OutcomeUnknown(format!("{target} broke the connection before it answered: {}", response::cause(error)))
 }
 
 fn unreachable(target: &Target, why: &dyn fmt::Display) -> EgressError {
@@ -181,21 +160,14 @@ async fn connection_permit(egress: &Inner) -> Result<OwnedSemaphorePermit, Egres
 }
 
 /// All addresses of the target, accepted.
-async fn vetted(
-    egress: &Inner,
-    target: &Target,
-    vet: &Vet,
-) -> Result<Vec<SocketAddr>, EgressError> {
+async fn vetted(egress: &Inner, target: &Target, vet: &Vet) -> Result<Vec<SocketAddr>, EgressError> {
     let addresses = match &target.host {
         Host::Ipv4(address) => vec![SocketAddr::new((*address).into(), target.port)],
         Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), target.port)],
         Host::Domain(name) => {
             let answer = timeout(limits::RESOLVE, egress.resolver.resolve(name, target.port)).await;
-            let answer =
-                answer.map_err(|_| unreachable(target, &"the name was not resolved in time"))?;
-            answer.map_err(|error| {
-                unreachable(target, &format!("the name does not resolve ({error})"))
-            })?
+            let answer = answer.map_err(|_| unreachable(target, &"the name was not resolved in time"))?;
+            answer.map_err(|error| unreachable(target, &format!("the name does not resolve ({error})")))?
         }
     };
     let mut addresses = resolve::order(&addresses);
@@ -203,10 +175,7 @@ async fn vetted(
         return Err(unreachable(target, &"the name has no address"));
     }
     if addresses.len() > limits::ADDRESSES {
-        return Err(unreachable(
-            target,
-            &format!("the name has more than {} addresses", limits::ADDRESSES),
-        ));
+        return Err(unreachable(target, &format!("the name has more than {} addresses", limits::ADDRESSES)));
     }
     vet(&resolve::plain(&addresses)).map_err(EgressError::Denied)?;
     // A resolver chooses addresses, never ports.
@@ -216,11 +185,7 @@ async fn vetted(
     Ok(addresses)
 }
 
-async fn open(
-    egress: &Inner,
-    target: &Target,
-    vetted: &[SocketAddr],
-) -> Result<Connection, EgressError> {
+async fn open(egress: &Inner, target: &Target, vetted: &[SocketAddr]) -> Result<Connection, EgressError> {
     let tls = match (&egress.tls, target.secure) {
         (_, false) => None,
         (Some(config), true) => Some((Arc::clone(config), target.server_name()?)),
@@ -229,9 +194,7 @@ async fn open(
             return Err(unreachable(target, &why));
         }
     };
-    let socket = dial::dial(vetted)
-        .await
-        .map_err(|error| unreachable(target, &error))?;
+    let socket = dial::dial(vetted).await.map_err(|error| unreachable(target, &error))?;
     let connection = match tls {
         Some((config, name)) => connection::tls(socket, config, name).await,
         None => connection::plain(socket).await,
@@ -252,24 +215,16 @@ impl Target {
             "https" => true,
             "http" => false,
             other => {
-                return Err(EgressError::Invalid(format!(
-                    "`{other}:` cannot be sent; use `https:` or `http:`"
-                )));
+                return Err(EgressError::Invalid(format!("`{other}:` cannot be sent; use `https:` or `http:`")));
             }
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(EgressError::Invalid(
-                "a URL must not carry a user or a password".to_owned(),
-            ));
+            return Err(EgressError::Invalid("a URL must not carry a user or a password".to_owned()));
         }
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(EgressError::Invalid("the URL names no host".to_owned()));
         };
-        Ok(Self {
-            secure,
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { secure, host: host.to_owned(), port })
     }
 
     /// The name that the certificate must carry.
@@ -278,56 +233,32 @@ impl Target {
             Host::Ipv4(address) => Ok(IpAddr::from(*address).into()),
             Host::Ipv6(address) => Ok(IpAddr::from(*address).into()),
             Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
-                .map_err(|_| {
-                    EgressError::Invalid(format!(
-                        "`{name}` is no name that a certificate can carry"
-                    ))
-                }),
+                .map_err(|_| EgressError::Invalid(format!("`{name}` is no name that a certificate can carry"))),
         }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}:{}",
-            if self.secure { "https" } else { "http" },
-            self.host,
-            self.port
-        )
+        write!(f, "{}://{}:{}", if self.secure { "https" } else { "http" }, self.host, self.port)
     }
 }
 
 /// The message, its target in full.
-fn message(
-    method: Method,
-    url: &Url,
-    mut headers: HeaderMap,
-    body: Bytes,
-) -> Result<Message, EgressError> {
+fn message(method: Method, url: &Url, mut headers: HeaderMap, body: Bytes) -> Result<Message, EgressError> {
     if method == Method::CONNECT {
         return Err(EgressError::Invalid("`CONNECT` cannot be sent".to_owned()));
     }
-    if let Some(owned) = headers
-        .keys()
-        .find(|name| OWNED.contains(&name.as_str()) || name.as_str().starts_with("proxy-"))
+    if let Some(owned) =
+        headers.keys().find(|name| OWNED.contains(&name.as_str()) || name.as_str().starts_with("proxy-"))
     {
-        return Err(EgressError::Invalid(format!(
-            "the header `{owned}` is set by the host"
-        )));
+        return Err(EgressError::Invalid(format!("the header `{owned}` is set by the host")));
     }
     let uri = Uri::try_from(&url[..Position::AfterQuery]).map_err(|_| {
-        EgressError::Invalid(
-            "the URL cannot be sent as it is; escape its special characters".to_owned(),
-        )
+        EgressError::Invalid("the URL cannot be sent as it is; escape its special characters".to_owned())
     })?;
-    headers
-        .entry(header::ACCEPT_ENCODING)
-        .or_insert(HeaderValue::from_static("identity"));
-    headers
-        .entry(header::USER_AGENT)
-        .or_insert(HeaderValue::from_static(USER_AGENT));
+    headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
     if !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
@@ -341,12 +272,8 @@ fn message(
 /// For HTTP/1.1: the path in the request line, the authority in `host`.
 fn to_origin_form(message: &mut Message, url: &Url) -> Result<(), EgressError> {
     let invalid = |_| EgressError::Invalid("the URL cannot be sent as it is".to_owned());
-    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
-        .map_err(|_| invalid(()))?;
-    let path = message
-        .uri()
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
+    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).map_err(|_| invalid(()))?;
+    let path = message.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let uri = Uri::try_from(path).map_err(|_| invalid(()))?;
     *message.uri_mut() = uri;
     message.headers_mut().insert(header::HOST, host);

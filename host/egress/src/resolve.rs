@@ -25,9 +25,7 @@ pub struct SystemResolver {
 
 impl Default for SystemResolver {
     fn default() -> Self {
-        Self {
-            lookups: Arc::new(Semaphore::new(limits::LOOKUPS)),
-        }
+        Self { lookups: Arc::new(Semaphore::new(limits::LOOKUPS)) }
     }
 }
 
@@ -38,15 +36,11 @@ impl Resolve for SystemResolver {
             let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
             // The permit goes with the thread: a caller that gives up does not free what is still blocked.
             let look_up = move || {
-                let addresses = (host.as_str(), port)
-                    .to_socket_addrs()
-                    .map(Iterator::collect);
+                let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
                 drop(permit);
                 addresses
             };
-            tokio::task::spawn_blocking(look_up)
-                .await
-                .map_err(io::Error::other)?
+            tokio::task::spawn_blocking(look_up).await.map_err(io::Error::other)?
         })
     }
 }
@@ -60,9 +54,7 @@ pub(crate) fn order(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         }
     }
     let first_is_v6 = unique.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = unique
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
+    let (first, second): (Vec<_>, Vec<_>) = unique.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut ordered = Vec::new();
     loop {
@@ -95,23 +87,8 @@ mod tests {
 
     #[test]
     fn families_take_turns() {
-        let given = [
-            "2001:db8::1",
-            "2001:db8::2",
-            "2001:db8::1",
-            "192.0.2.1",
-            "192.0.2.2",
-            "192.0.2.3",
-        ]
-        .map(at);
-        let wanted = [
-            "2001:db8::1",
-            "192.0.2.1",
-            "2001:db8::2",
-            "192.0.2.2",
-            "192.0.2.3",
-        ]
-        .map(at);
+        let given = ["2001:db8::1", "2001:db8::2", "2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"].map(at);
+        let wanted = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.3"].map(at);
         assert_eq!(order(&given), wanted);
         assert_eq!(order(&[]), []);
     }
@@ -130,15 +107,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_knows_this_machine() {
-        let addresses = SystemResolver::default()
-            .resolve("localhost", 80)
-            .await
-            .unwrap();
+        let addresses = SystemResolver::default().resolve("localhost", 80).await.unwrap();
         assert!(!addresses.is_empty());
-        assert!(
-            addresses
-                .iter()
-                .all(|address| address.ip().is_loopback() && address.port() == 80)
-        );
+        assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
     }
 }

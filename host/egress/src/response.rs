@@ -56,9 +56,7 @@ impl HttpResponse {
     ) -> Result<Self, EgressError> {
         let (head, body) = answer.into_parts();
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            return Err(EgressError::Protocol(format!(
-                "{target} switched protocols without being asked"
-            )));
+            return Err(EgressError::Protocol(format!("{target} switched protocols without being asked")));
         }
         Ok(Self {
             status: head.status.as_u16(),
@@ -130,15 +128,11 @@ impl HttpResponse {
             let Some(data) = data else { return Ok(None) };
             self.received = self.received.saturating_add(data.len() as u64);
             if self.received > self.limits.bytes {
-                return Err(EgressError::TooLarge {
-                    limit: self.limits.bytes,
-                });
+                return Err(EgressError::TooLarge { limit: self.limits.bytes });
             }
             self.rest = data;
         }
-        Ok(Some(
-            self.rest.split_to(self.rest.len().min(limits::CHUNK_BYTES)),
-        ))
+        Ok(Some(self.rest.split_to(self.rest.len().min(limits::CHUNK_BYTES))))
     }
 }
 
@@ -154,11 +148,7 @@ impl fmt::Debug for HttpResponse {
 }
 
 /// The next bytes of a body. Empty frames and trailers do not count as a sign of life.
-async fn data(
-    body: &mut Incoming,
-    idle: Option<Duration>,
-    target: &str,
-) -> Result<Option<Bytes>, EgressError> {
+async fn data(body: &mut Incoming, idle: Option<Duration>, target: &str) -> Result<Option<Bytes>, EgressError> {
     let next = async {
         while let Some(frame) = body.frame().await {
             match frame.map(hyper::body::Frame::into_data) {
@@ -171,53 +161,29 @@ async fn data(
     };
     let Some(idle) = idle else { return next.await };
     timeout(idle, next).await.unwrap_or_else(|_| {
-        Err(EgressError::Timeout(format!(
-            "{target} fell silent within its answer for {} ms",
-            idle.as_millis()
-        )))
+        Err(EgressError::Timeout(format!("{target} fell silent within its answer for {} ms", idle.as_millis())))
     })
 }
 
 fn body_error(target: &str, error: &hyper::Error) -> EgressError {
-    let kind = causes(error)
-        .find_map(|cause| cause.downcast_ref::<io::Error>())
-        .map(io::Error::kind);
-    if matches!(
-        kind,
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
-    ) {
-        return EgressError::Protocol(format!(
-            "the answer from {target} is not framed well: {}",
-            cause(error)
-        ));
+    let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    if matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)) {
+        return EgressError::Protocol(format!("the answer from {target} is not framed well: {}", cause(error)));
     }
-    EgressError::CutShort(format!(
-        "the answer from {target} was cut short: {}",
-        cause(error)
-    ))
+    EgressError::CutShort(format!("the answer from {target} was cut short: {}", cause(error)))
 }
 
 /// The innermost cause, which says most.
 pub(crate) fn cause(error: &hyper::Error) -> String {
-    causes(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
-        (*error).source()
-    })
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-fn plain_headers(
-    headers: &http::HeaderMap,
-    target: &str,
-) -> Result<Vec<(String, String)>, EgressError> {
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+fn plain_headers(headers: &http::HeaderMap, target: &str) -> Result<Vec<(String, String)>, EgressError> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > limits::HEADERS || bytes > limits::HEADER_BYTES {
         return Err(EgressError::Protocol(format!(
             "the head of the answer from {target} is over the limit of {} headers and {} bytes",
@@ -226,8 +192,5 @@ fn plain_headers(
         )));
     }
     let plain = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Ok(headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), plain(value)))
-        .collect())
+    Ok(headers.iter().map(|(name, value)| (name.as_str().to_owned(), plain(value))).collect())
 }

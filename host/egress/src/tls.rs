@@ -15,9 +15,7 @@ use crate::EgressError;
 /// The settings of every TLS connection; nothing where there is no root to trust.
 ///
 /// On Linux the roots are those of the distribution, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-pub(crate) fn client_config(
-    extra_roots_pem: &[Vec<u8>],
-) -> Result<Option<Arc<ClientConfig>>, EgressError> {
+pub(crate) fn client_config(extra_roots_pem: &[Vec<u8>]) -> Result<Option<Arc<ClientConfig>>, EgressError> {
     let extra = extra_roots(extra_roots_pem)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = match Verifier::new_with_extra_roots(extra, Arc::clone(&provider)) {
@@ -43,9 +41,7 @@ fn extra_roots(pems: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>, EgressE
         let before = roots.len();
         for root in CertificateDer::pem_slice_iter(pem) {
             let root = root.map_err(|error| unusable(&error))?;
-            RootCertStore::empty()
-                .add(root.clone())
-                .map_err(|error| unusable(&error))?;
+            RootCertStore::empty().add(root.clone()).map_err(|error| unusable(&error))?;
             roots.push(root);
         }
         if roots.len() == before {
@@ -56,9 +52,7 @@ fn extra_roots(pems: &[Vec<u8>]) -> Result<Vec<CertificateDer<'static>>, EgressE
 }
 
 fn unusable(error: &dyn std::fmt::Display) -> EgressError {
-    EgressError::Setup(format!(
-        "an extra root certificate cannot be used: {error}; it must be a certificate in PEM"
-    ))
+    EgressError::Setup(format!("an extra root certificate cannot be used: {error}; it must be a certificate in PEM"))
 }
 
 #[cfg(test)]
@@ -67,19 +61,10 @@ mod tests {
 
     #[test]
     fn a_root_that_is_none_is_refused() {
-        for pem in [
-            &b""[..],
-            b"nonsense",
-            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ] {
+        for pem in [&b""[..], b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             let error = client_config(&[pem.to_vec()]).unwrap_err();
             assert_eq!(error.code(), "internal");
-            assert!(
-                error
-                    .to_string()
-                    .starts_with("an extra root certificate cannot be used: "),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with("an extra root certificate cannot be used: "), "{error}");
         }
     }
 }

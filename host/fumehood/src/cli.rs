@@ -74,9 +74,7 @@ pub enum Command {
     /// Show the configuration that holds, and where each value comes from
     Config,
     /// Print a completion script for a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

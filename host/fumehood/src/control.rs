@@ -47,7 +47,8 @@ pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
     let path = data.join(SOCKET);
     // The folder's lock is held: whatever is there was left by a process that is gone.
     let _ = std::fs::remove_file(&path);
-    let listener = tokio::net::UnixListener::bind(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    let listener =
+        tokio::net::UnixListener::bind(&path).with_context(|| format!("{} cannot be made", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     tokio::spawn(async move {
         loop {

@@ -29,8 +29,9 @@ pub fn open_or_create(settings: &Settings) -> anyhow::Result<Arc<Vault>> {
 /// Open the vault of an existing data folder; nothing is made.
 pub fn open(settings: &Settings) -> anyhow::Result<Arc<Vault>> {
     let path = settings.data.join(KEYRING);
-    let json = std::fs::read_to_string(&path)
-        .with_context(|| format!("{} is no data folder of Fumehood ({KEYRING} cannot be read)", settings.data.display()))?;
+    let json = std::fs::read_to_string(&path).with_context(|| {
+        format!("{} is no data folder of Fumehood ({KEYRING} cannot be read)", settings.data.display())
+    })?;
     open_keyring(settings, &path, &json)
 }
 
@@ -51,9 +52,9 @@ fn open_keyring(settings: &Settings, path: &Path, json: &str) -> anyhow::Result<
         _ if keyring.kdf().is_some() => bail!("this data folder was made with a passphrase: set {PASSPHRASE_VARIABLE}"),
         _ => MasterKey::load_file(&settings.key_file)?,
     };
-    let vault = keyring.open(&master).with_context(|| {
-        format!("the data folder {} stays sealed. Nothing was changed", settings.data.display())
-    })?;
+    let vault = keyring
+        .open(&master)
+        .with_context(|| format!("the data folder {} stays sealed. Nothing was changed", settings.data.display()))?;
     Ok(Arc::new(vault))
 }
 
@@ -69,7 +70,9 @@ fn create_keyring(settings: &Settings, path: &Path) -> anyhow::Result<Arc<Vault>
     }
     let master = match (std::env::var(KEY_VARIABLE), std::env::var(PASSPHRASE_VARIABLE)) {
         (Ok(key), _) => MasterKey::from_hex(&key).context(KEY_VARIABLE)?,
-        (_, Ok(passphrase)) => MasterKey::from_passphrase(&passphrase, &KdfParams::generate()?).context(PASSPHRASE_VARIABLE)?,
+        (_, Ok(passphrase)) => {
+            MasterKey::from_passphrase(&passphrase, &KdfParams::generate()?).context(PASSPHRASE_VARIABLE)?
+        }
         _ => MasterKey::load_or_create_file(&settings.key_file)?,
     };
     let keyring = Keyring::create(&master)?;

@@ -70,7 +70,11 @@ impl Settings {
             None => default_data().context("there is no home folder; name a data folder with --data")?,
         };
         let data = std::path::absolute(&data)?;
-        shown.push(("data", data.display().to_string(), source_of("data", "FUMEHOOD_DATA", common.data.is_some(), false)));
+        shown.push((
+            "data",
+            data.display().to_string(),
+            source_of("data", "FUMEHOOD_DATA", common.data.is_some(), false),
+        ));
         let file = read_file(common, &data)?;
 
         let mut pick = Picker { shown: &mut shown };
@@ -127,8 +131,12 @@ fn read_file(common: &Common, data: &Path) -> anyhow::Result<FileSettings> {
     let path = common.config.clone().unwrap_or_else(|| data.join("config.toml"));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && common.config.is_none() => return Ok(FileSettings::default()),
-        Err(error) => return Err(error).with_context(|| format!("the configuration file {} cannot be read", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && common.config.is_none() => {
+            return Ok(FileSettings::default());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("the configuration file {} cannot be read", path.display()));
+        }
     };
     toml::from_str(&text).with_context(|| format!("the configuration file {} is not valid", path.display()))
 }

@@ -50,12 +50,7 @@ impl AddressClass {
     pub const fn is_grantable(self) -> bool {
         matches!(
             self,
-            Self::Private
-                | Self::SharedNat
-                | Self::Loopback
-                | Self::LinkLocal
-                | Self::Metadata
-                | Self::Benchmark
+            Self::Private | Self::SharedNat | Self::Loopback | Self::LinkLocal | Self::Metadata | Self::Benchmark
         )
     }
 }
@@ -131,9 +126,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         [0, 0, 0, 0, 0, 0, 0, 0] => AddressClass::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
         // IPv4-compatible (RFC 4291) and IPv4-translated (RFC 2765)
-        [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
-            carried(high, low, AddressClass::Tunnel)
-        }
+        [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => carried(high, low, AddressClass::Tunnel),
         // NAT64 (RFC 6052), the prefix by which IPv6-only networks reach the internet
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => carried(high, low, AddressClass::Public),
         // local-use NAT64 (RFC 8215)
@@ -142,11 +135,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             let server = carried(server_high, server_low, AddressClass::Tunnel);
             let client = carried(!high, !low, AddressClass::Tunnel);
-            if server == AddressClass::Tunnel {
-                client
-            } else {
-                server
-            }
+            if server == AddressClass::Tunnel { client } else { server }
         }
         // benchmarking (RFC 5180)
         [0x2001, 2, 0, ..] => AddressClass::Benchmark,
@@ -156,9 +145,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         // 6to4 (RFC 3056)
         [0x2002, high, low, ..] => carried(high, low, AddressClass::Tunnel),
         // ISATAP (RFC 5214)
-        [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => {
-            carried(high, low, AddressClass::Tunnel)
-        }
+        [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => carried(high, low, AddressClass::Tunnel),
         [0x2000..=0x3fff, ..] => AddressClass::Public,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::Private,
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
@@ -185,12 +172,7 @@ pub(crate) fn names_metadata(net: &IpNet) -> bool {
 /// without repetitions, in their order. `rule` is what [`decide`](crate::decide) answered for the same request. All
 /// addresses must pass: a public one is allowed, another only if the rule names it. No addresses in, none out: the
 /// name was not found, and there is nothing to dial.
-pub fn vet(
-    plugin: &str,
-    request: &Request,
-    rule: &HttpRule,
-    addresses: &[IpAddr],
-) -> Result<Vec<IpAddr>, Denial> {
+pub fn vet(plugin: &str, request: &Request, rule: &HttpRule, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, Denial> {
     let mut vetted: Vec<IpAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {
         let address = address.to_canonical();
@@ -201,12 +183,7 @@ pub fn vet(
                 needed.allow_private.insert(IpNet::from(address));
                 needed
             });
-            return Err(Denial::request(
-                plugin,
-                request,
-                Reason::Address { address, class },
-                needed,
-            ));
+            return Err(Denial::request(plugin, request, Reason::Address { address, class }, needed));
         }
         if !vetted.contains(&address) {
             vetted.push(address);
@@ -341,16 +318,10 @@ mod tests {
         assert!(TABLE.len() >= 60);
         for (host, expected) in TABLE {
             let request = request(host);
-            let Host::Address(address) = request.host() else {
-                panic!("{host} is read as a name")
-            };
+            let Host::Address(address) = request.host() else { panic!("{host} is read as a name") };
             assert_eq!(classify(*address), *expected, "{host}");
             let open = rule("GET http://a.b.c/");
-            assert_eq!(
-                vet("p", &request, &open, &[*address]).is_ok(),
-                *expected == AddressClass::Public,
-                "{host}"
-            );
+            assert_eq!(vet("p", &request, &open, &[*address]).is_ok(), *expected == AddressClass::Public, "{host}");
         }
     }
 
@@ -363,9 +334,7 @@ mod tests {
         assert_eq!(vet("p", &request, &open, &[]), Ok(vec![]));
         for answers in [[good, bad], [bad, good]] {
             assert_eq!(
-                vet("jira", &request, &open, &answers)
-                    .unwrap_err()
-                    .to_string(),
+                vet("jira", &request, &open, &answers).unwrap_err().to_string(),
                 "Plugin `jira` tried to GET http://name.example.com/x at 10.0.0.5, which is a private address and not \
                  granted; it would need the grant: may GET to http://name.example.com/, also at 10.0.0.5 (sending up \
                  to 16 MiB a request, receiving up to 16 MiB)."
@@ -375,10 +344,7 @@ mod tests {
 
     #[test]
     fn the_grant_that_a_denial_names_allows_it() {
-        for (host, class) in TABLE
-            .iter()
-            .filter(|(_, class)| *class != AddressClass::Public)
-        {
+        for (host, class) in TABLE.iter().filter(|(_, class)| *class != AddressClass::Public) {
             let request = request(host);
             let Host::Address(address) = request.host() else {
                 continue;
@@ -389,10 +355,7 @@ mod tests {
                 None => {
                     assert!(!class.is_grantable(), "{host}");
                     let everything = rule("GET http://a.b.c/ 0.0.0.0/0,::/0");
-                    assert!(
-                        vet("p", &request, &everything, &[*address]).is_err(),
-                        "{host}"
-                    );
+                    assert!(vet("p", &request, &everything, &[*address]).is_err(), "{host}");
                     assert!(denial.to_string().ends_with("; no grant can allow it."));
                 }
             }
@@ -403,15 +366,7 @@ mod tests {
     fn a_range_does_not_stand_for_a_metadata_address() {
         let request = request("name.example.com");
         let metadata: IpAddr = "169.254.169.254".parse().unwrap();
-        let vet = |nets: &str| {
-            vet(
-                "p",
-                &request,
-                &rule(&format!("GET http://a.b.c/ {nets}")),
-                &[metadata],
-            )
-            .is_ok()
-        };
+        let vet = |nets: &str| vet("p", &request, &rule(&format!("GET http://a.b.c/ {nets}")), &[metadata]).is_ok();
         assert!(!vet("169.254.0.0/16,0.0.0.0/0"));
         assert!(vet("169.254.169.254"));
     }
@@ -421,14 +376,6 @@ mod tests {
         let request = request("name.example.com");
         let mapped: IpAddr = "::ffff:10.0.0.5".parse().unwrap();
         let plain: IpAddr = "10.0.0.5".parse().unwrap();
-        assert_eq!(
-            vet(
-                "p",
-                &request,
-                &rule("GET http://a.b.c/ 10.0.0.0/8"),
-                &[mapped]
-            ),
-            Ok(vec![plain])
-        );
+        assert_eq!(vet("p", &request, &rule("GET http://a.b.c/ 10.0.0.0/8"), &[mapped]), Ok(vec![plain]));
     }
 }

@@ -9,9 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::address::names_metadata;
-use crate::{
-    HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Scheme,
-};
+use crate::{HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Scheme};
 
 /// What grants may hold at most. Each part that is missing has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,23 +54,16 @@ impl Ceiling {
     pub fn narrow(&self, grant: &PluginGrant) -> PluginGrant {
         let mut narrowed = grant.clone();
         if let Some(rules) = &self.http {
-            let shared = grant
-                .http
-                .iter()
-                .flat_map(|own| rules.iter().filter_map(|rule| rule.narrow(own)));
+            let shared = grant.http.iter().flat_map(|own| rules.iter().filter_map(|rule| rule.narrow(own)));
             narrowed.http = distinct(shared);
         }
         narrowed.kv_bytes = grant.kv_bytes.min(self.kv_bytes.unwrap_or(u64::MAX));
         if let Some(handles) = &self.credentials {
-            narrowed
-                .credentials
-                .retain(|rule| handles.contains(&rule.handle));
+            narrowed.credentials.retain(|rule| handles.contains(&rule.handle));
         }
         if let Some(rules) = &self.processes {
-            let shared = grant
-                .processes
-                .iter()
-                .flat_map(|own| rules.iter().filter_map(|rule| shared_process(own, rule)));
+            let shared =
+                grant.processes.iter().flat_map(|own| rules.iter().filter_map(|rule| shared_process(own, rule)));
             narrowed.processes = distinct(shared);
         }
         narrowed
@@ -83,16 +74,8 @@ impl CeilingRule {
     /// What a rule shares with this one; nothing where they have nothing in common.
     fn narrow(&self, rule: &HttpRule) -> Option<HttpRule> {
         let allowed = |missing: bool| missing.then_some(());
-        allowed(
-            self.schemes
-                .as_ref()
-                .is_none_or(|schemes| schemes.contains(&rule.scheme)),
-        )?;
-        allowed(
-            self.ports
-                .as_ref()
-                .is_none_or(|ports| ports.contains(&rule.port)),
-        )?;
+        allowed(self.schemes.as_ref().is_none_or(|schemes| schemes.contains(&rule.scheme)))?;
+        allowed(self.ports.as_ref().is_none_or(|ports| ports.contains(&rule.port)))?;
         let methods: BTreeSet<Method> = match &self.methods {
             Some(methods) => rule.methods.intersection(methods).cloned().collect(),
             None => rule.methods.clone(),
@@ -103,18 +86,10 @@ impl CeilingRule {
             host: shared(self.host.as_ref(), &rule.host, HostPattern::covers)?,
             port: rule.port,
             methods,
-            path_prefix: shared(
-                self.path_prefix.as_ref(),
-                &rule.path_prefix,
-                PathPrefix::covers,
-            )?,
+            path_prefix: shared(self.path_prefix.as_ref(), &rule.path_prefix, PathPrefix::covers)?,
             allow_private: shared_nets(&self.allow_private, &rule.allow_private),
-            max_request_bytes: rule
-                .max_request_bytes
-                .min(self.max_request_bytes.unwrap_or(u64::MAX)),
-            max_response_bytes: rule
-                .max_response_bytes
-                .min(self.max_response_bytes.unwrap_or(u64::MAX)),
+            max_request_bytes: rule.max_request_bytes.min(self.max_request_bytes.unwrap_or(u64::MAX)),
+            max_response_bytes: rule.max_response_bytes.min(self.max_response_bytes.unwrap_or(u64::MAX)),
         })
     }
 }
@@ -134,11 +109,7 @@ fn shared_nets(ceiling: &BTreeSet<IpNet>, own: &BTreeSet<IpNet>) -> BTreeSet<IpN
     let mut nets = BTreeSet::new();
     for limit in ceiling {
         for net in own {
-            let both = if limit.contains(net) {
-                Some(net)
-            } else {
-                net.contains(limit).then_some(limit)
-            };
+            let both = if limit.contains(net) { Some(net) } else { net.contains(limit).then_some(limit) };
             nets.extend(both.filter(|both| limit == net || !names_metadata(both)));
         }
     }
@@ -158,11 +129,7 @@ fn shared_process(own: &ProcessRule, ceiling: &ProcessRule) -> Option<ProcessRul
         (a, b) if a == b => a.clone(),
         _ => return None,
     };
-    Some(ProcessRule {
-        path: own.path.clone(),
-        digest,
-        arguments,
-    })
+    Some(ProcessRule { path: own.path.clone(), digest, arguments })
 }
 
 fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
@@ -200,20 +167,14 @@ mod tests {
 
     #[test]
     fn every_part_is_narrowed() {
-        let grant = grant(&[
-            "GET,POST https://*.example.com/api 10.0.0.0/8,fc00::/7",
-            "GET https://other.org/",
-        ]);
+        let grant = grant(&["GET,POST https://*.example.com/api 10.0.0.0/8,fc00::/7", "GET https://other.org/"]);
         let ceiling = ceiling(
             r#"{"kv_bytes": 50, "credentials": [], "http": [{"schemes": ["https"], "host": "a.example.com",
             "ports": [443], "methods": ["GET", "PUT"], "path_prefix": "/api/v2", "allow_private": ["10.1.0.0/16"],
             "max_request_bytes": 7, "max_response_bytes": 8}]}"#,
         );
         let narrowed = ceiling.narrow(&grant);
-        assert_eq!(
-            narrowed.http,
-            [rule("GET https://a.example.com/api/v2 10.1.0.0/16 #7/8")]
-        );
+        assert_eq!(narrowed.http, [rule("GET https://a.example.com/api/v2 10.1.0.0/16 #7/8")]);
         assert_eq!(narrowed.kv_bytes, 50);
         assert_eq!(ceiling.narrow(&narrowed), narrowed);
     }
@@ -222,12 +183,7 @@ mod tests {
     fn an_empty_list_leaves_nothing_and_a_typing_error_is_one() {
         let grant = grant(&["GET https://a.example.com/"]);
         assert!(ceiling(r#"{"http": []}"#).narrow(&grant).http.is_empty());
-        assert!(
-            ceiling(r#"{"http": [{"methods": []}]}"#)
-                .narrow(&grant)
-                .http
-                .is_empty()
-        );
+        assert!(ceiling(r#"{"http": [{"methods": []}]}"#).narrow(&grant).http.is_empty());
         assert!(serde_json::from_str::<Ceiling>(r#"{"htpp": []}"#).is_err());
     }
 
@@ -241,15 +197,8 @@ mod tests {
             ("169.254.169.254", "169.254.169.254/32", true),
         ] {
             let grant = grant(&[&format!("GET http://a.example.com/ {own}")]);
-            let narrowed = ceiling(&format!(
-                r#"{{"http": [{{"allow_private": ["{limit}"]}}]}}"#
-            ))
-            .narrow(&grant);
-            assert_eq!(
-                vet("p", &request, &narrowed.http[0], &metadata).is_ok(),
-                expected,
-                "{own} {limit}"
-            );
+            let narrowed = ceiling(&format!(r#"{{"http": [{{"allow_private": ["{limit}"]}}]}}"#)).narrow(&grant);
+            assert_eq!(vet("p", &request, &narrowed.http[0], &metadata).is_ok(), expected, "{own} {limit}");
         }
     }
 
@@ -258,28 +207,15 @@ mod tests {
         let program = |digest: Option<u8>, arguments: Option<&str>| ProcessRule {
             path: "/usr/bin/server".to_owned(),
             digest: digest.map(|byte| Digest::new([byte; 32])),
-            arguments: arguments.map_or(ProcessArguments::Free, |a| {
-                ProcessArguments::Fixed(vec![a.to_owned()])
-            }),
+            arguments: arguments.map_or(ProcessArguments::Free, |a| ProcessArguments::Fixed(vec![a.to_owned()])),
         };
         let shared = |own, limit| {
             let mut grant = grant(&[]);
             grant.processes = vec![own];
-            Ceiling {
-                processes: Some(vec![limit]),
-                ..Ceiling::default()
-            }
-            .narrow(&grant)
-            .processes
+            Ceiling { processes: Some(vec![limit]), ..Ceiling::default() }.narrow(&grant).processes
         };
-        assert_eq!(
-            shared(program(None, Some("a")), program(Some(1), None)),
-            [program(Some(1), Some("a"))]
-        );
+        assert_eq!(shared(program(None, Some("a")), program(Some(1), None)), [program(Some(1), Some("a"))]);
         assert_eq!(shared(program(Some(1), None), program(Some(2), None)), []);
-        assert_eq!(
-            shared(program(None, Some("a")), program(None, Some("b"))),
-            []
-        );
+        assert_eq!(shared(program(None, Some("a")), program(None, Some("b"))), []);
     }
 }

@@ -51,39 +51,14 @@ pub enum Reason {
 }
 
 impl Denial {
-    pub(crate) fn request(
-        plugin: &str,
-        request: &Request,
-        reason: Reason,
-        needed: Option<HttpRule>,
-    ) -> Self {
-        let origin = Target {
-            scheme: request.scheme(),
-            host: request.host(),
-            port: request.port(),
-        };
-        let attempt = format!(
-            "{} {origin}{}",
-            request.method(),
-            shown(request.path(), MAX_PATH_BYTES)
-        );
-        Self {
-            plugin: shown(plugin, MAX_NAME_BYTES),
-            attempt,
-            reason,
-            needed: needed.map(Box::new),
-            remedy: None,
-        }
+    pub(crate) fn request(plugin: &str, request: &Request, reason: Reason, needed: Option<HttpRule>) -> Self {
+        let origin = Target { scheme: request.scheme(), host: request.host(), port: request.port() };
+        let attempt = format!("{} {origin}{}", request.method(), shown(request.path(), MAX_PATH_BYTES));
+        Self { plugin: shown(plugin, MAX_NAME_BYTES), attempt, reason, needed: needed.map(Box::new), remedy: None }
     }
 
     pub(crate) fn other(plugin: &str, attempt: String, reason: Reason, remedy: String) -> Self {
-        Self {
-            plugin: shown(plugin, MAX_NAME_BYTES),
-            attempt,
-            reason,
-            needed: None,
-            remedy: Some(remedy),
-        }
+        Self { plugin: shown(plugin, MAX_NAME_BYTES), attempt, reason, needed: None, remedy: Some(remedy) }
     }
 
     /// The plugin.
@@ -113,20 +88,11 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "Plugin `{}` tried to {} ",
-            self.plugin, self.attempt
-        )?;
+        write!(formatter, "Plugin `{}` tried to {} ", self.plugin, self.attempt)?;
         match &self.reason {
             Reason::NoRule => formatter.write_str("and has no grant for it")?,
             Reason::BodyTooLarge { size, limit } => {
-                write!(
-                    formatter,
-                    "with {} of body, and may send {}",
-                    Bytes(*size),
-                    Bytes(*limit)
-                )?;
+                write!(formatter, "with {} of body, and may send {}", Bytes(*size), Bytes(*limit))?;
             }
             Reason::Address { address, class } => {
                 write!(formatter, "at {address}, which is {class} and not granted")?;
@@ -147,17 +113,8 @@ impl std::error::Error for Denial {}
 /// Printable text of bounded length.
 pub(crate) fn shown(text: &str, len: usize) -> String {
     let printable = |c: char| {
-        if c.is_control() || c == '`' {
-            '\u{FFFD}'
-        } else {
-            c
-        }
+        if c.is_control() || c == '`' { '\u{FFFD}' } else { c }
     };
-    let cut: String = text
-        .get(..text.floor_char_boundary(len))
-        .unwrap_or_default()
-        .chars()
-        .map(printable)
-        .collect();
+    let cut: String = text.get(..text.floor_char_boundary(len)).unwrap_or_default().chars().map(printable).collect();
     if text.len() > len { cut + "…" } else { cut }
 }

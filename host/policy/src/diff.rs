@@ -48,9 +48,7 @@ impl Diff {
     /// Whether anything is allowed that was not.
     #[must_use]
     pub fn widens(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| change.direction == Direction::Widening)
+        self.changes.iter().any(|change| change.direction == Direction::Widening)
     }
 
     /// Whether both grants allow the same.
@@ -64,85 +62,44 @@ impl Diff {
 #[must_use]
 pub fn diff(old: &PluginGrant, new: &PluginGrant) -> Diff {
     let change = |direction| move |what| Change { direction, what };
-    let wider = beyond(new, old)
-        .into_iter()
-        .map(change(Direction::Widening));
-    let narrower = beyond(old, new)
-        .into_iter()
-        .map(change(Direction::Narrowing));
-    Diff {
-        changes: wider.chain(narrower).collect(),
-    }
+    let wider = beyond(new, old).into_iter().map(change(Direction::Widening));
+    let narrower = beyond(old, new).into_iter().map(change(Direction::Narrowing));
+    Diff { changes: wider.chain(narrower).collect() }
 }
 
 /// What `a` allows and `b` does not, in sentences.
 fn beyond(a: &PluginGrant, b: &PluginGrant) -> Vec<String> {
     let mut beyond = Vec::new();
     for rule in &a.http {
-        let methods: BTreeSet<Method> = rule
-            .methods
-            .iter()
-            .filter(|method| !allows(b, rule, method))
-            .cloned()
-            .collect();
+        let methods: BTreeSet<Method> =
+            rule.methods.iter().filter(|method| !allows(b, rule, method)).cloned().collect();
         if !methods.is_empty() {
-            beyond.push(
-                HttpRule {
-                    methods,
-                    ..rule.clone()
-                }
-                .to_string(),
-            );
+            beyond.push(HttpRule { methods, ..rule.clone() }.to_string());
         }
     }
     if a.kv_bytes > b.kv_bytes {
-        beyond.push(format!(
-            "may store {} of its own instead of {}",
-            Bytes(a.kv_bytes),
-            Bytes(b.kv_bytes)
-        ));
+        beyond.push(format!("may store {} of its own instead of {}", Bytes(a.kv_bytes), Bytes(b.kv_bytes)));
     }
     for rule in &a.credentials {
-        let bound_to: BTreeSet<Origin> = rule
-            .bound_to
-            .iter()
-            .filter(|origin| !may_send(b, &rule.handle, origin))
-            .cloned()
-            .collect();
+        let bound_to: BTreeSet<Origin> =
+            rule.bound_to.iter().filter(|origin| !may_send(b, &rule.handle, origin)).cloned().collect();
         if !bound_to.is_empty() {
-            beyond.push(
-                CredentialRule {
-                    bound_to,
-                    ..rule.clone()
-                }
-                .to_string(),
-            );
+            beyond.push(CredentialRule { bound_to, ..rule.clone() }.to_string());
         }
     }
     let uncovered = |rule: &&ProcessRule| !b.processes.iter().any(|other| other.covers(rule));
-    beyond.extend(
-        a.processes
-            .iter()
-            .filter(uncovered)
-            .map(ProcessRule::to_string),
-    );
+    beyond.extend(a.processes.iter().filter(uncovered).map(ProcessRule::to_string));
     beyond
 }
 
 /// Whether a grant allows one method of a rule.
 fn allows(grant: &PluginGrant, rule: &HttpRule, method: &Method) -> bool {
-    let single = HttpRule {
-        methods: BTreeSet::from([method.clone()]),
-        ..rule.clone()
-    };
+    let single = HttpRule { methods: BTreeSet::from([method.clone()]), ..rule.clone() };
     grant.http.iter().any(|other| other.covers(&single))
 }
 
 fn may_send(grant: &PluginGrant, handle: &str, origin: &Origin) -> bool {
-    let mut rules = grant
-        .credentials
-        .iter()
-        .filter(|rule| rule.handle == handle);
+    let mut rules = grant.credentials.iter().filter(|rule| rule.handle == handle);
     rules.any(|rule| rule.bound_to.iter().any(|bound| bound.covers(origin)))
 }
 
@@ -162,10 +119,7 @@ mod tests {
     #[test]
     fn the_same_in_other_words_is_no_change() {
         let one = grant(&["GET,POST https://a.b.c/"], 1);
-        let other = PluginGrant {
-            generation: 9,
-            ..grant(&["GET https://a.b.c/", "POST https://a.b.c/"], 1)
-        };
+        let other = PluginGrant { generation: 9, ..grant(&["GET https://a.b.c/", "POST https://a.b.c/"], 1) };
         assert!(diff(&one, &other).is_empty() && diff(&other, &one).is_empty());
     }
 
@@ -173,23 +127,12 @@ mod tests {
     fn changes_are_sentences_and_what_widens_comes_first() {
         let old = grant(&["GET,PUT https://a.b.c/api"], 4096);
         let mut new = grant(&["GET,POST https://a.b.c/api"], 8192);
-        let origin = Origin {
-            scheme: crate::Scheme::Https,
-            host: "a.b.c".parse().unwrap(),
-            port: 443,
-        };
-        new.credentials = vec![CredentialRule {
-            handle: "token".to_owned(),
-            bound_to: BTreeSet::from([origin]),
-        }];
+        let origin = Origin { scheme: crate::Scheme::Https, host: "a.b.c".parse().unwrap(), port: 443 };
+        new.credentials = vec![CredentialRule { handle: "token".to_owned(), bound_to: BTreeSet::from([origin]) }];
         let found = diff(&old, &new);
         assert!(found.widens());
         assert_eq!(
-            found
-                .changes
-                .iter()
-                .map(Change::to_string)
-                .collect::<Vec<_>>(),
+            found.changes.iter().map(Change::to_string).collect::<Vec<_>>(),
             [
                 "new: may POST to https://a.b.c/api (sending up to 16 MiB a request, receiving up to 16 MiB)",
                 "new: may store 8 KiB of its own instead of 4 KiB",

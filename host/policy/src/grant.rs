@@ -62,9 +62,7 @@ impl From<Digest> for String {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
@@ -103,15 +101,7 @@ impl PluginGrant {
     #[must_use]
     pub fn nothing(plugin: impl Into<String>, digest: Digest, generation: u64) -> Self {
         let plugin = plugin.into();
-        Self {
-            plugin,
-            digest,
-            generation,
-            http: vec![],
-            kv_bytes: 0,
-            credentials: vec![],
-            processes: vec![],
-        }
+        Self { plugin, digest, generation, http: vec![], kv_bytes: 0, credentials: vec![], processes: vec![] }
     }
 }
 
@@ -131,9 +121,7 @@ impl Origin {
     /// Whether a request goes there.
     #[must_use]
     pub fn matches(&self, request: &Request) -> bool {
-        self.scheme == request.scheme()
-            && self.port == request.port()
-            && self.host.matches(request.host())
+        self.scheme == request.scheme() && self.port == request.port() && self.host.matches(request.host())
     }
 
     /// Whether every target of the other is one of this one's.
@@ -145,12 +133,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Target {
-            scheme: self.scheme,
-            host: &self.host,
-            port: self.port,
-        }
-        .fmt(formatter)
+        Target { scheme: self.scheme, host: &self.host, port: self.port }.fmt(formatter)
     }
 }
 
@@ -167,16 +150,8 @@ pub struct CredentialRule {
 impl fmt::Display for CredentialRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origins: Vec<String> = self.bound_to.iter().map(Origin::to_string).collect();
-        let origins = if origins.is_empty() {
-            "nowhere".to_owned()
-        } else {
-            origins.join(", ")
-        };
-        write!(
-            formatter,
-            "may send credential `{}` to {origins}",
-            shown(&self.handle, 100)
-        )
+        let origins = if origins.is_empty() { "nowhere".to_owned() } else { origins.join(", ") };
+        write!(formatter, "may send credential `{}` to {origins}", shown(&self.handle, 100))
     }
 }
 
@@ -217,12 +192,8 @@ impl fmt::Display for ProcessRule {
         write!(formatter, "may start `{}`", shown(&self.path, 200))?;
         match &self.arguments {
             ProcessArguments::Free => formatter.write_str(" with any arguments")?,
-            ProcessArguments::Fixed(none) if none.is_empty() => {
-                formatter.write_str(" without arguments")?
-            }
-            ProcessArguments::Fixed(list) => {
-                write!(formatter, " with `{}`", shown(&list.join(" "), 200))?
-            }
+            ProcessArguments::Fixed(none) if none.is_empty() => formatter.write_str(" without arguments")?,
+            ProcessArguments::Fixed(list) => write!(formatter, " with `{}`", shown(&list.join(" "), 200))?,
         }
         match &self.digest {
             Some(digest) => write!(formatter, " (SHA-256 {digest})"),
@@ -236,20 +207,14 @@ impl fmt::Display for ProcessRule {
 pub fn decide<'a>(grant: &'a PluginGrant, request: &Request) -> Result<&'a HttpRule, Denial> {
     let matching = || grant.http.iter().filter(|rule| rule.matches(request));
     let fits = |rule: &&HttpRule| rule.max_request_bytes >= request.body_bytes();
-    if let Some(rule) = matching()
-        .filter(fits)
-        .max_by_key(|rule| rule.specificity())
-    {
+    if let Some(rule) = matching().filter(fits).max_by_key(|rule| rule.specificity()) {
         return Ok(rule);
     }
     let largest = matching().max_by_key(|rule| rule.max_request_bytes);
     let (reason, needed) = match largest {
         Some(rule) => {
             let (size, limit) = (request.body_bytes(), rule.max_request_bytes);
-            let needed = HttpRule {
-                max_request_bytes: size,
-                ..rule.clone()
-            };
+            let needed = HttpRule { max_request_bytes: size, ..rule.clone() };
             (Reason::BodyTooLarge { size, limit }, Some(needed))
         }
         None => (Reason::NoRule, HttpRule::for_request(request)),
@@ -258,35 +223,16 @@ pub fn decide<'a>(grant: &'a PluginGrant, request: &Request) -> Result<&'a HttpR
 }
 
 /// Whether a credential may be sent with a request. Asked for every hop: a redirect to another origin gets none.
-pub fn decide_credential(
-    grant: &PluginGrant,
-    handle: &str,
-    request: &Request,
-) -> Result<(), Denial> {
-    let mut rules = grant
-        .credentials
-        .iter()
-        .filter(|rule| rule.handle == handle);
+pub fn decide_credential(grant: &PluginGrant, handle: &str, request: &Request) -> Result<(), Denial> {
+    let mut rules = grant.credentials.iter().filter(|rule| rule.handle == handle);
     if rules.any(|rule| rule.bound_to.iter().any(|origin| origin.matches(request))) {
         return Ok(());
     }
     let host = HostPattern::Exact(request.host().clone());
-    let origin = Origin {
-        scheme: request.scheme(),
-        host,
-        port: request.port(),
-    };
+    let origin = Origin { scheme: request.scheme(), host, port: request.port() };
     let attempt = format!("send credential `{}` to {origin}", shown(handle, 100));
-    let needed = CredentialRule {
-        handle: handle.to_owned(),
-        bound_to: BTreeSet::from([origin]),
-    };
-    Err(Denial::other(
-        &grant.plugin,
-        attempt,
-        Reason::Credential,
-        needed.to_string(),
-    ))
+    let needed = CredentialRule { handle: handle.to_owned(), bound_to: BTreeSet::from([origin]) };
+    Err(Denial::other(&grant.plugin, attempt, Reason::Credential, needed.to_string()))
 }
 
 /// Whether a program may be started. `digest` is that of the very file that will run.
@@ -301,12 +247,8 @@ pub fn decide_process<'a>(
         digest: Some(digest),
         arguments: ProcessArguments::Fixed(arguments.to_vec()),
     };
-    let absolute =
-        path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|part| part == "..");
-    let rule = grant
-        .processes
-        .iter()
-        .find(|rule| absolute && rule.covers(&asked));
+    let absolute = path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|part| part == "..");
+    let rule = grant.processes.iter().find(|rule| absolute && rule.covers(&asked));
     rule.ok_or_else(|| {
         let attempt = format!("start `{}`", shown(path, 200));
         Denial::other(&grant.plugin, attempt, Reason::Process, asked.to_string())
@@ -366,64 +308,29 @@ mod tests {
 
     #[test]
     fn the_most_specific_rule_holds() {
-        let grant = grant(&[
-            "GET https://*.example.com/",
-            "GET https://a.example.com/",
-            "GET https://a.example.com/api",
-        ]);
-        assert_eq!(
-            decide(&grant, &request("GET", "https://a.example.com/api/x", 0)),
-            Ok(&grant.http[2])
-        );
-        assert_eq!(
-            decide(&grant, &request("GET", "https://a.example.com/x", 0)),
-            Ok(&grant.http[1])
-        );
-        assert_eq!(
-            decide(&grant, &request("GET", "https://b.example.com/x", 0)),
-            Ok(&grant.http[0])
-        );
+        let grant =
+            grant(&["GET https://*.example.com/", "GET https://a.example.com/", "GET https://a.example.com/api"]);
+        assert_eq!(decide(&grant, &request("GET", "https://a.example.com/api/x", 0)), Ok(&grant.http[2]));
+        assert_eq!(decide(&grant, &request("GET", "https://a.example.com/x", 0)), Ok(&grant.http[1]));
+        assert_eq!(decide(&grant, &request("GET", "https://b.example.com/x", 0)), Ok(&grant.http[0]));
     }
 
     #[test]
     fn credentials_go_where_they_are_bound_and_nowhere_else() {
         let mut grant = grant(&["GET https://a.example.com/", "GET https://b.example.com/"]);
-        let origin = Origin {
-            scheme: Scheme::Https,
-            host: "a.example.com".parse().unwrap(),
-            port: 443,
-        };
-        grant.credentials = vec![CredentialRule {
-            handle: "token".to_owned(),
-            bound_to: BTreeSet::from([origin]),
-        }];
-        assert_eq!(
-            decide_credential(
-                &grant,
-                "token",
-                &request("GET", "https://a.example.com/", 0)
-            ),
-            Ok(())
-        );
+        let origin = Origin { scheme: Scheme::Https, host: "a.example.com".parse().unwrap(), port: 443 };
+        grant.credentials = vec![CredentialRule { handle: "token".to_owned(), bound_to: BTreeSet::from([origin]) }];
+        assert_eq!(decide_credential(&grant, "token", &request("GET", "https://a.example.com/", 0)), Ok(()));
         for (handle, url) in [
             ("token", "https://b.example.com/"),
             ("token", "http://a.example.com/"),
             ("token", "https://a.example.com:444/"),
             ("other", "https://a.example.com/"),
         ] {
-            assert!(
-                decide_credential(&grant, handle, &request("GET", url, 0)).is_err(),
-                "{handle} {url}"
-            );
+            assert!(decide_credential(&grant, handle, &request("GET", url, 0)).is_err(), "{handle} {url}");
         }
         assert_eq!(
-            decide_credential(
-                &grant,
-                "token",
-                &request("GET", "https://b.example.com/x", 0)
-            )
-            .unwrap_err()
-            .to_string(),
+            decide_credential(&grant, "token", &request("GET", "https://b.example.com/x", 0)).unwrap_err().to_string(),
             "Plugin `jira` tried to send credential `token` to https://b.example.com and this is not granted; it would \
              need the grant: may send credential `token` to https://b.example.com."
         );
@@ -453,11 +360,7 @@ mod tests {
     fn names_cannot_break_out_of_a_denial() {
         let mut grant = grant(&[]);
         grant.plugin = "a`\r\n\u{1b}[0mb".to_owned();
-        let denial = decide(
-            &grant,
-            &request("GET", &format!("https://a.b/{}", "x".repeat(999)), 0),
-        )
-        .unwrap_err();
+        let denial = decide(&grant, &request("GET", &format!("https://a.b/{}", "x".repeat(999)), 0)).unwrap_err();
         let text = denial.to_string();
         assert!(!text.contains(['\r', '\n', '\u{1b}']));
         assert!(denial.attempt().len() < 300 && denial.attempt().ends_with('…'));
@@ -476,20 +379,13 @@ mod tests {
         let one = (
             part(&["GET", "GET,POST", "POST"]),
             part(&["https", "http"]),
-            part(&[
-                "a.example.com",
-                "*.example.com",
-                "*.a.example.com",
-                "8.8.8.8",
-            ]),
+            part(&["a.example.com", "*.example.com", "*.a.example.com", "8.8.8.8"]),
             part(&["", ":8443"]),
             part(&["/", "/api", "/api/v2"]),
             part(&["", " 10.0.0.0/8"]),
             part(&["#0/10", "#100/5"]),
         );
-        let text = one.prop_map(|(m, s, h, p, path, nets, size)| {
-            rule(&format!("{m} {s}://{h}{p}{path}{nets} {size}"))
-        });
+        let text = one.prop_map(|(m, s, h, p, path, nets, size)| rule(&format!("{m} {s}://{h}{p}{path}{nets} {size}")));
         prop::collection::vec(text, 0..4)
     }
 
@@ -498,12 +394,7 @@ mod tests {
         (
             part(&["GET", "POST"]),
             part(&["https", "http"]),
-            part(&[
-                "a.example.com",
-                "b.example.com",
-                "x.a.example.com",
-                "8.8.8.8",
-            ]),
+            part(&["a.example.com", "b.example.com", "x.a.example.com", "8.8.8.8"]),
             part(&["", ":8443"]),
             part(&["/", "/api", "/api/v2/x", "/api/..%2f", "/other"]),
             part(&["0", "50", "500"]),

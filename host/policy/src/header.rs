@@ -48,10 +48,7 @@ pub fn check_header(name: &str, value: &str) -> Result<String, HeaderError> {
     if HOST_OWNED.contains(&lower.as_str()) || lower.starts_with("proxy-") {
         return Err(HeaderError::HostOwned(lower));
     }
-    if value
-        .chars()
-        .any(|character| character.is_control() && character != '\t')
-    {
+    if value.chars().any(|character| character.is_control() && character != '\t') {
         return Err(HeaderError::Value(lower));
     }
     if lower.len() + value.len() > MAX_HEADER_BYTES {
@@ -82,11 +79,7 @@ mod tests {
 
     #[test]
     fn plain_headers_pass() {
-        for (name, value) in [
-            ("Accept", "text/html"),
-            ("X-Atlassian-Token", "no-check"),
-            ("a", "b\tc é"),
-        ] {
+        for (name, value) in [("Accept", "text/html"), ("X-Atlassian-Token", "no-check"), ("a", "b\tc é")] {
             assert_eq!(check_header(name, value), Ok(name.to_ascii_lowercase()));
         }
     }
@@ -117,11 +110,7 @@ mod tests {
             assert_eq!(check_header(name, "x"), Err(HeaderError::Name), "{name:?}");
         }
         for value in ["a\r\nX: y", "a\nb", "\0", "\u{7f}", "\u{85}", "\x1b[0m"] {
-            assert_eq!(
-                check_header("a", value),
-                Err(HeaderError::Value("a".to_owned())),
-                "{value:?}"
-            );
+            assert_eq!(check_header("a", value), Err(HeaderError::Value("a".to_owned())), "{value:?}");
         }
     }
 
@@ -130,10 +119,7 @@ mod tests {
         let many = vec![("a", "b"); MAX_HEADERS + 1];
         assert_eq!(check_headers(many), Err(HeaderError::TooMany));
         let long = "x".repeat(MAX_HEADER_BYTES);
-        assert_eq!(
-            check_headers([("a", long.as_str())]),
-            Err(HeaderError::TooMany)
-        );
+        assert_eq!(check_headers([("a", long.as_str())]), Err(HeaderError::TooMany));
         assert_eq!(check_headers([("A", "b")]), Ok(vec![("a".to_owned(), "b")]));
     }
 }

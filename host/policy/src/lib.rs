@@ -28,8 +28,8 @@ pub use ceiling::{Ceiling, CeilingRule};
 pub use denial::{Denial, Reason};
 pub use diff::{Change, Diff, Direction, diff};
 pub use grant::{
-    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide,
-    decide_credential, decide_process,
+    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_credential,
+    decide_process,
 };
 pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
 pub use host::{Host, HostPattern};

@@ -48,8 +48,7 @@ impl PathPrefix {
     fn is_above(&self, path: &str) -> bool {
         let stem = self.0.trim_end_matches('/');
         let exact = self.0.len() > stem.len() && !stem.is_empty();
-        path.strip_prefix(stem)
-            .is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && !exact))
+        path.strip_prefix(stem).is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && !exact))
     }
 
     /// The narrowest prefix for a path: itself as far as it is plain, otherwise the folder that it is in.
@@ -63,9 +62,7 @@ impl PathPrefix {
                 return Some(prefix);
             }
             let cut = candidate.trim_end_matches('/').rfind('/')?;
-            candidate = candidate
-                .get(..=cut)
-                .filter(|shorter| shorter.len() < candidate.len())?;
+            candidate = candidate.get(..=cut).filter(|shorter| shorter.len() < candidate.len())?;
         }
     }
 }
@@ -103,10 +100,7 @@ fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut any = false;
     while let [first, tail @ ..] = rest {
         if let [b'%', high, low, after @ ..] = rest
-            && let (Some(high), Some(low)) = (
-                char::from(*high).to_digit(16),
-                char::from(*low).to_digit(16),
-            )
+            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
         {
             decoded.push(u8::try_from(high << 4 | low).ok()?);
             rest = after;
@@ -198,26 +192,17 @@ mod tests {
 
     #[test]
     fn odd_prefixes_are_refused() {
-        for text in [
-            "", "api", "/a/../b", "/a/./b", "/%61", "/a?b", "/a#b", "/a\\b", "/a b", "//", "/a;b",
-        ] {
+        for text in ["", "api", "/a/../b", "/a/./b", "/%61", "/a?b", "/a#b", "/a\\b", "/a b", "//", "/a;b"] {
             assert!(text.parse::<PathPrefix>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_path_has_a_prefix_of_its_own() {
-        for (path, prefix) in [
-            ("/a/b", Some("/a/b")),
-            ("/a/x%2Fy/z", Some("/a/")),
-            ("/a/..%2f..%2fb", Some("/")),
-            ("/%00", None),
-        ] {
-            assert_eq!(
-                PathPrefix::of_path(path).as_ref().map(PathPrefix::as_str),
-                prefix,
-                "{path}"
-            );
+        for (path, prefix) in
+            [("/a/b", Some("/a/b")), ("/a/x%2Fy/z", Some("/a/")), ("/a/..%2f..%2fb", Some("/")), ("/%00", None)]
+        {
+            assert_eq!(PathPrefix::of_path(path).as_ref().map(PathPrefix::as_str), prefix, "{path}");
         }
     }
 

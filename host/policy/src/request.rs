@@ -62,9 +62,7 @@ impl Request {
             return Err(InvalidRequest::OddCharacter);
         }
         // the parser forgives https:host and https:///host
-        let absolute = url
-            .split_once("://")
-            .is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'));
+        let absolute = url.split_once("://").is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/'));
         let mut url = Url::parse(url).map_err(|_| InvalidRequest::Url)?;
         let scheme = match url.scheme() {
             "https" => Scheme::Https,
@@ -81,20 +79,9 @@ impl Request {
             return Err(InvalidRequest::Fragment);
         }
         let host = url.host().and_then(Host::of).ok_or(InvalidRequest::Host)?;
-        let port = url
-            .port_or_known_default()
-            .filter(|port| *port > 0)
-            .ok_or(InvalidRequest::Host)?;
-        url.set_host(Some(&host.to_string()))
-            .map_err(|_| InvalidRequest::Host)?;
-        Ok(Self {
-            method,
-            url,
-            scheme,
-            host,
-            port,
-            body_bytes,
-        })
+        let port = url.port_or_known_default().filter(|port| *port > 0).ok_or(InvalidRequest::Host)?;
+        url.set_host(Some(&host.to_string())).map_err(|_| InvalidRequest::Host)?;
+        Ok(Self { method, url, scheme, host, port, body_bytes })
     }
 
     /// The method.
@@ -151,32 +138,16 @@ mod tests {
         for (url, canonical) in [
             ("https://Example.COM:443", "https://example.com/"),
             ("https://example.com.", "https://example.com/"),
-            (
-                "http://example.com:80/a/../b/%2e%2E/c",
-                "http://example.com/c",
-            ),
-            (
-                "https://bücher.example/ü",
-                "https://xn--bcher-kva.example/%C3%BC",
-            ),
+            ("http://example.com:80/a/../b/%2e%2E/c", "http://example.com/c"),
+            ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
             ("http://0x7f.1/", "http://127.0.0.1/"),
             ("http://2130706433/", "http://127.0.0.1/"),
             ("http://017700000001/", "http://127.0.0.1/"),
             ("http://[0:0::1]/", "http://[::1]/"),
-            (
-                "https://ex%61mple.com/?q=a%20b",
-                "https://example.com/?q=a%20b",
-            ),
-            (
-                "https://example.com/group%2Fname",
-                "https://example.com/group%2Fname",
-            ),
+            ("https://ex%61mple.com/?q=a%20b", "https://example.com/?q=a%20b"),
+            ("https://example.com/group%2Fname", "https://example.com/group%2Fname"),
         ] {
-            assert_eq!(
-                Request::parse("GET", url, 0).unwrap().url().as_str(),
-                canonical,
-                "{url}"
-            );
+            assert_eq!(Request::parse("GET", url, 0).unwrap().url().as_str(), canonical, "{url}");
         }
     }
 
@@ -200,25 +171,14 @@ mod tests {
             ("GET", "javascript:alert(1)", E::Scheme),
             ("GET", "https://user@a.b/", E::UserInformation),
             ("GET", "https://:pw@a.b/", E::UserInformation),
-            (
-                "GET",
-                "https://good.example@evil.example/",
-                E::UserInformation,
-            ),
+            ("GET", "https://good.example@evil.example/", E::UserInformation),
             ("GET", "https://a.b/#x", E::Fragment),
             ("GET", "https://a..b/", E::Host),
             ("GET", "https://a.b:0/", E::Host),
         ] {
-            assert_eq!(
-                Request::parse(method, url, 0).unwrap_err(),
-                error,
-                "{method} {url}"
-            );
+            assert_eq!(Request::parse(method, url, 0).unwrap_err(), error, "{method} {url}");
         }
-        assert_eq!(
-            Request::parse("GET", &format!("https://a.b/{}", "x".repeat(20_000)), 0),
-            Err(E::TooLong)
-        );
+        assert_eq!(Request::parse("GET", &format!("https://a.b/{}", "x".repeat(20_000)), 0), Err(E::TooLong));
     }
 
     proptest! {

@@ -26,13 +26,7 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Viewer,
-        Self::Responder,
-        Self::Operator,
-        Self::Security,
-        Self::Admin,
-    ];
+    pub const ALL: [Self; 5] = [Self::Viewer, Self::Responder, Self::Operator, Self::Security, Self::Admin];
 
     /// The name, as it is stored and written.
     #[must_use]
@@ -68,10 +62,7 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(UnknownRole)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
     }
 }
 
@@ -154,10 +145,7 @@ impl Permission {
             | Self::ApproveTools
             | Self::Publish => &[Responder],
             Self::ReadPlugins => &[Viewer, Responder, Operator, Security],
-            Self::ReadPluginLogs
-            | Self::ManagePlugins
-            | Self::ManageServers
-            | Self::ManageIntegrations => &[Operator],
+            Self::ReadPluginLogs | Self::ManagePlugins | Self::ManageServers | Self::ManageIntegrations => &[Operator],
             Self::StopPlugins => &[Operator, Security],
             Self::ManageGrants | Self::ManageCeiling | Self::ReadAudit => &[Security],
             Self::ManagePeople | Self::ManageTokens | Self::ManageSettings => &[],
@@ -216,16 +204,9 @@ ManageSettings*     admin
         let mut table = String::new();
         for permission in Permission::ALL {
             let star = if permission.needs_person() { "*" } else { "" };
-            let roles: Vec<&str> = Role::ALL
-                .into_iter()
-                .filter(|role| role.may(permission))
-                .map(Role::as_str)
-                .collect();
-            table += &format!(
-                "{:<19} {}\n",
-                format!("{permission:?}{star}"),
-                roles.join(" ")
-            );
+            let roles: Vec<&str> =
+                Role::ALL.into_iter().filter(|role| role.may(permission)).map(Role::as_str).collect();
+            table += &format!("{:<19} {}\n", format!("{permission:?}{star}"), roles.join(" "));
         }
         assert_eq!(table, GOLDEN);
     }
@@ -235,10 +216,7 @@ ManageSettings*     admin
         let distinct: std::collections::BTreeSet<_> = Permission::ALL.into_iter().collect();
         assert_eq!(distinct.len(), Permission::ALL.len());
         // the last of the enumeration; a new one must be added to the list
-        assert_eq!(
-            Permission::ManageSettings as usize + 1,
-            Permission::ALL.len()
-        );
+        assert_eq!(Permission::ManageSettings as usize + 1, Permission::ALL.len());
     }
 
     #[test]

@@ -80,8 +80,7 @@ impl FromStr for Method {
     type Err = InvalidRule;
 
     fn from_str(text: &str) -> Result<Self, InvalidRule> {
-        let token = (1..=32).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        let token = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
         if token && !matches!(text, "CONNECT" | "TRACE" | "TRACK") {
             Ok(Self(text.to_owned()))
         } else {
@@ -165,8 +164,7 @@ impl HttpRule {
     /// own naming allows, so a range does not stand for it where [`vet`](crate::vet) would not take it.
     fn allows_net(&self, net: &IpNet) -> bool {
         self.allow_private.contains(net)
-            || (!crate::address::names_metadata(net)
-                && self.allow_private.iter().any(|own| own.contains(net)))
+            || (!crate::address::names_metadata(net) && self.allow_private.iter().any(|own| own.contains(net)))
     }
 
     /// How narrowly it names its target; of several rules that allow a request the most specific one holds.
@@ -203,38 +201,20 @@ impl fmt::Display for HttpRule {
             Some((only, [])) => write!(formatter, "may {only}")?,
             Some((last, others)) => write!(formatter, "may {} and {last}", others.join(", "))?,
         }
-        write!(
-            formatter,
-            " to {}",
-            Target {
-                scheme: self.scheme,
-                host: &self.host,
-                port: self.port
-            }
-        )?;
+        write!(formatter, " to {}", Target { scheme: self.scheme, host: &self.host, port: self.port })?;
         write!(formatter, "{}", self.path_prefix)?;
         if !self.allow_private.is_empty() {
             let nets: Vec<String> = self.allow_private.iter().map(net_text).collect();
             write!(formatter, ", also at {}", nets.join(", "))?;
         }
-        let (sending, receiving) = (
-            Bytes(self.max_request_bytes),
-            Bytes(self.max_response_bytes),
-        );
-        write!(
-            formatter,
-            " (sending up to {sending} a request, receiving up to {receiving})"
-        )
+        let (sending, receiving) = (Bytes(self.max_request_bytes), Bytes(self.max_response_bytes));
+        write!(formatter, " (sending up to {sending} a request, receiving up to {receiving})")
     }
 }
 
 /// A range of addresses, a single one without its length.
 fn net_text(net: &IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() {
-        net.addr().to_string()
-    } else {
-        net.to_string()
-    }
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }
 
 /// An origin as a URL writes it.
@@ -247,11 +227,7 @@ pub(crate) struct Target<H> {
 impl<H: fmt::Display> fmt::Display for Target<H> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://{}", self.scheme, self.host)?;
-        if self.port == self.scheme.default_port() {
-            Ok(())
-        } else {
-            write!(formatter, ":{}", self.port)
-        }
+        if self.port == self.scheme.default_port() { Ok(()) } else { write!(formatter, ":{}", self.port) }
     }
 }
 
@@ -279,18 +255,9 @@ pub(crate) mod samples {
     /// `METHOD,METHOD scheme://host:port/path [net,net] [request/response bytes]`.
     pub fn rule(text: &str) -> HttpRule {
         let mut parts = text.split(' ');
-        let methods = parts
-            .next()
-            .unwrap()
-            .split(',')
-            .map(|m| m.parse().unwrap())
-            .collect();
+        let methods = parts.next().unwrap().split(',').map(|m| m.parse().unwrap()).collect();
         let (scheme, rest) = parts.next().unwrap().split_once("://").unwrap();
-        let scheme = if scheme == "https" {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
+        let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
         let (origin, path) = rest.split_at(rest.find('/').unwrap());
         let (host, port) = match origin.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap()),
@@ -307,16 +274,11 @@ pub(crate) mod samples {
             max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
         };
         for extra in parts {
-            if let Some((out, back)) = extra
-                .strip_prefix('#')
-                .and_then(|sizes| sizes.split_once('/'))
-            {
-                (rule.max_request_bytes, rule.max_response_bytes) =
-                    (out.parse().unwrap(), back.parse().unwrap());
+            if let Some((out, back)) = extra.strip_prefix('#').and_then(|sizes| sizes.split_once('/')) {
+                (rule.max_request_bytes, rule.max_response_bytes) = (out.parse().unwrap(), back.parse().unwrap());
             } else {
                 rule.allow_private.extend(extra.split(',').map(|net| {
-                    net.parse::<IpNet>()
-                        .unwrap_or_else(|_| IpNet::from(net.parse::<std::net::IpAddr>().unwrap()))
+                    net.parse::<IpNet>().unwrap_or_else(|_| IpNet::from(net.parse::<std::net::IpAddr>().unwrap()))
                 }));
             }
         }
@@ -369,23 +331,12 @@ mod tests {
 
     #[test]
     fn stored_rules_are_read_strictly() {
-        let stored =
-            serde_json::to_string(&rule("GET https://a.example.com/x 10.0.0.0/8")).unwrap();
-        assert_eq!(
-            serde_json::from_str::<HttpRule>(&stored).unwrap(),
-            rule("GET https://a.example.com/x 10.0.0.0/8")
-        );
-        for (from, to) in [
-            ("GET", "CONNECT"),
-            ("GET", "get"),
-            ("/x", "/../x"),
-            ("a.example.com", "*.com"),
-            ("\"port\"", "\"prot\""),
-        ] {
-            assert!(
-                serde_json::from_str::<HttpRule>(&stored.replace(from, to)).is_err(),
-                "{to}"
-            );
+        let stored = serde_json::to_string(&rule("GET https://a.example.com/x 10.0.0.0/8")).unwrap();
+        assert_eq!(serde_json::from_str::<HttpRule>(&stored).unwrap(), rule("GET https://a.example.com/x 10.0.0.0/8"));
+        for (from, to) in
+            [("GET", "CONNECT"), ("GET", "get"), ("/x", "/../x"), ("a.example.com", "*.com"), ("\"port\"", "\"prot\"")]
+        {
+            assert!(serde_json::from_str::<HttpRule>(&stored.replace(from, to)).is_err(), "{to}");
         }
     }
 }

@@ -58,18 +58,12 @@ pub(crate) enum Json {
 impl Decoder {
     /// `%41` is `A`; with `plus`, `+` is a blank.
     pub const fn percent(plus: bool) -> Self {
-        Self::Percent {
-            plus,
-            state: Percent::Idle,
-        }
+        Self::Percent { plus, state: Percent::Idle }
     }
 
     /// `\u0041` is `A`, `\/` is `/`.
     pub const fn json() -> Self {
-        Self::Json {
-            state: Json::Idle,
-            high: None,
-        }
+        Self::Json { state: Json::Idle, high: None }
     }
 
     /// Whether nothing is held back.
@@ -154,12 +148,7 @@ fn flush_surrogate(high: &mut Option<u16>, output: &mut Vec<u8>) {
 
 fn step_json(state: &mut Json, high: &mut Option<u16>, byte: u8, output: &mut Vec<u8>) {
     match *state {
-        Json::Backslash if byte == b'u' => {
-            *state = Json::Unicode {
-                digits: [0; 4],
-                count: 0,
-            }
-        }
+        Json::Backslash if byte == b'u' => *state = Json::Unicode { digits: [0; 4], count: 0 },
         Json::Backslash => {
             let plain = match byte {
                 b'"' | b'\\' | b'/' => byte,
@@ -182,14 +171,9 @@ fn step_json(state: &mut Json, high: &mut Option<u16>, byte: u8, output: &mut Ve
                 *digit = byte;
             }
             if count < 3 {
-                *state = Json::Unicode {
-                    digits,
-                    count: count + 1,
-                };
+                *state = Json::Unicode { digits, count: count + 1 };
             } else {
-                let unit = digits.iter().fold(0, |unit, digit| {
-                    unit << 4 | u16::from(hex(*digit).unwrap_or_default())
-                });
+                let unit = digits.iter().fold(0, |unit, digit| unit << 4 | u16::from(hex(*digit).unwrap_or_default()));
                 push_unit(unit, high, output);
                 *state = Json::Idle;
             }
@@ -197,11 +181,7 @@ fn step_json(state: &mut Json, high: &mut Option<u16>, byte: u8, output: &mut Ve
         Json::Idle if byte == b'\\' => *state = Json::Backslash,
         _ => {
             flush_json(state, high, output);
-            if byte == b'\\' {
-                *state = Json::Backslash
-            } else {
-                output.push(byte)
-            }
+            if byte == b'\\' { *state = Json::Backslash } else { output.push(byte) }
         }
     }
 }
@@ -217,10 +197,7 @@ fn push_unit(unit: u16, high: &mut Option<u16>, output: &mut Vec<u8>) {
     flush_surrogate(high, output);
     match unit {
         0xD800..=0xDBFF => *high = Some(unit),
-        _ => push_char(
-            char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER),
-            output,
-        ),
+        _ => push_char(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER), output),
     }
 }
 
@@ -257,9 +234,7 @@ mod tests {
 
     fn decode(mut decoder: Decoder, input: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
-        input
-            .iter()
-            .for_each(|byte| decoder.step(*byte, &mut output));
+        input.iter().for_each(|byte| decoder.step(*byte, &mut output));
         decoder.flush(&mut output);
         assert!(decoder.is_idle());
         output
@@ -268,10 +243,7 @@ mod tests {
     #[test]
     fn what_is_no_escape_stays() {
         for text in ["%", "%4", "%zz", "%%4", "100% of", "%4%4"] {
-            assert_eq!(
-                decode(Decoder::percent(false), text.as_bytes()),
-                text.as_bytes()
-            );
+            assert_eq!(decode(Decoder::percent(false), text.as_bytes()), text.as_bytes());
         }
         for text in ["\\", "\\u12", "\\x41", "\\u12g4", "C:\\dir"] {
             assert_eq!(decode(Decoder::json(), text.as_bytes()), text.as_bytes());
@@ -279,10 +251,7 @@ mod tests {
         assert_eq!(decode(Decoder::percent(false), b"%%41+"), b"%A+");
         assert_eq!(decode(Decoder::percent(true), b"%%41+"), b"%A ");
         assert_eq!(decode(Decoder::json(), b"\\u12\\u0041"), b"\\u12A");
-        assert_eq!(
-            decode(Decoder::json(), b"\\ud83d\\u0041"),
-            "\u{FFFD}A".as_bytes()
-        );
+        assert_eq!(decode(Decoder::json(), b"\\ud83d\\u0041"), "\u{FFFD}A".as_bytes());
     }
 
     proptest! {

@@ -52,11 +52,7 @@ impl Finding {
     /// The confidence as the contract takes it: 0 for anything outside of 0 to 1, also for NaN.
     #[must_use]
     pub fn confidence(&self) -> f32 {
-        if (0.0..=1.0).contains(&self.confidence) {
-            self.confidence
-        } else {
-            0.0
-        }
+        if (0.0..=1.0).contains(&self.confidence) { self.confidence } else { 0.0 }
     }
 }
 
@@ -94,18 +90,16 @@ pub(crate) mod strategies {
             prop::sample::select(vec!["a", "b"]),
             prop::sample::select(vec!["pii", "own"]),
         )
-            .prop_map(
-                |(kind, start, end, confidence, validated, detector, scanner)| Finding {
-                    kind: Kind::new(kind),
-                    group: Kind::new(kind).known_group().unwrap_or(Group::Secret),
-                    start,
-                    end,
-                    confidence,
-                    validated,
-                    detector: detector.to_owned(),
-                    scanner: scanner.to_owned(),
-                },
-            )
+            .prop_map(|(kind, start, end, confidence, validated, detector, scanner)| Finding {
+                kind: Kind::new(kind),
+                group: Kind::new(kind).known_group().unwrap_or(Group::Secret),
+                start,
+                end,
+                confidence,
+                validated,
+                detector: detector.to_owned(),
+                scanner: scanner.to_owned(),
+            })
     }
 
     /// A finding for unit tests.

@@ -38,17 +38,9 @@ impl Gate {
     /// Spans may be unsorted and overlap; ranges that cut a character are widened to it. A span that is empty,
     /// reversed or reaches past the end belongs to another text: then the whole text becomes one `OTHER`.
     #[must_use]
-    pub fn redact_as(
-        origin: Origin,
-        book: &mut Pseudonyms,
-        text: &str,
-        spans: &[Span],
-    ) -> Redacted {
+    pub fn redact_as(origin: Origin, book: &mut Pseudonyms, text: &str, spans: &[Span]) -> Redacted {
         let mut output = Redacted::default();
-        if spans
-            .iter()
-            .any(|span| span.start >= span.end || span.end > text.len())
-        {
+        if spans.iter().any(|span| span.start >= span.end || span.end > text.len()) {
             let label = book.label_for(&Kind::OTHER, text);
             output.push_label(label, 0..text.len());
             return output;
@@ -57,10 +49,7 @@ impl Gate {
             Origin::Raw => Vec::new(),
             Origin::Reply => ours(book, text),
         };
-        let mut marks: Vec<Mark> = kept
-            .into_iter()
-            .map(|(range, label)| Mark::Keep(range, label))
-            .collect();
+        let mut marks: Vec<Mark> = kept.into_iter().map(|(range, label)| Mark::Keep(range, label)).collect();
         marks.extend(masks(text, spans, &marks));
         marks.sort_by_key(|mark| mark.range().start);
         for gap in gaps(text, &marks) {
@@ -74,9 +63,7 @@ impl Gate {
             output.push_clear(text.get(done..start).unwrap_or_default());
             let label = match mark {
                 Mark::Keep(_, label) => label,
-                Mark::Mask(_, kind) => {
-                    book.label_for(&kind, text.get(start..end).unwrap_or_default())
-                }
+                Mark::Mask(_, kind) => book.label_for(&kind, text.get(start..end).unwrap_or_default()),
             };
             output.push_label(label, start..end);
             done = end;
@@ -105,9 +92,7 @@ impl Mark {
 /// The pseudonyms in a text that this incident has given.
 fn ours(book: &Pseudonyms, text: &str) -> Vec<(Range<usize>, Label)> {
     let seen = book.recognise(text).into_iter();
-    seen.filter(|seen| book.original(&seen.label).is_some())
-        .map(|seen| (seen.range, seen.label))
-        .collect()
+    seen.filter(|seen| book.original(&seen.label).is_some()).map(|seen| (seen.range, seen.label)).collect()
 }
 
 /// The spans on character boundaries, merged, less what is kept: a scanner may well take `password=[PASSWORD-1]` for
@@ -186,24 +171,15 @@ mod tests {
 
     fn redact(book: &mut Pseudonyms, origin: Origin, text: &str, findings: &[Finding]) -> String {
         let spans = merge(text.len(), findings);
-        Gate::redact_as(origin, book, text, &spans)
-            .as_str()
-            .to_owned()
+        Gate::redact_as(origin, book, text, &spans).as_str().to_owned()
     }
 
     #[test]
     fn spans_become_stable_pseudonyms() {
         let mut book = Pseudonyms::new();
         let text = "a@x.org wrote to b@x.org and A@X.ORG";
-        let found = [
-            plain("EMAIL", 0, 7),
-            plain("EMAIL", 17, 24),
-            plain("EMAIL", 29, 36),
-        ];
-        assert_eq!(
-            redact(&mut book, Origin::Raw, text, &found),
-            "[EMAIL-1] wrote to [EMAIL-2] and [EMAIL-1]"
-        );
+        let found = [plain("EMAIL", 0, 7), plain("EMAIL", 17, 24), plain("EMAIL", 29, 36)];
+        assert_eq!(redact(&mut book, Origin::Raw, text, &found), "[EMAIL-1] wrote to [EMAIL-2] and [EMAIL-1]");
     }
 
     #[test]
@@ -220,10 +196,7 @@ mod tests {
     fn a_lookalike_that_only_masking_would_make_is_masked() {
         let mut book = Pseudonyms::new();
         let text = "EMAIL-10abc";
-        assert_eq!(
-            redact(&mut book, Origin::Raw, text, &[plain("JWT", 7, 11)]),
-            "[PSEUDONYM-1][JWT-1]"
-        );
+        assert_eq!(redact(&mut book, Origin::Raw, text, &[plain("JWT", 7, 11)]), "[PSEUDONYM-1][JWT-1]");
     }
 
     #[test]
@@ -242,19 +215,13 @@ mod tests {
     fn spans_of_another_text_mask_everything() {
         let mut book = Pseudonyms::new();
         let span = merge(100, &[plain("EMAIL", 3, 90)]);
-        assert_eq!(
-            Gate::redact(&mut book, "short", &span).as_str(),
-            "[OTHER-1]"
-        );
+        assert_eq!(Gate::redact(&mut book, "short", &span).as_str(), "[OTHER-1]");
     }
 
     #[test]
     fn a_span_that_cuts_a_character_is_widened() {
         let mut book = Pseudonyms::new();
-        assert_eq!(
-            redact(&mut book, Origin::Raw, "a€b", &[plain("EMAIL", 2, 3)]),
-            "a[EMAIL-1]b"
-        );
+        assert_eq!(redact(&mut book, Origin::Raw, "a€b", &[plain("EMAIL", 2, 3)]), "a[EMAIL-1]b");
     }
 
     /// Text in which labels, half labels and values meet.

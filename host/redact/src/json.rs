@@ -47,15 +47,7 @@ pub fn redact_json<E>(
     let plan = JsonPlan::new(value);
     let spans = plan.texts().map(scan).collect::<Result<Vec<_>, E>>()?;
     let mut spans = spans.into_iter();
-    Ok(RedactedJson(redact_node(
-        &mut Redaction {
-            origin,
-            book,
-            spans: &mut spans,
-        },
-        value,
-        None,
-    )))
+    Ok(RedactedJson(redact_node(&mut Redaction { origin, book, spans: &mut spans }, value, None)))
 }
 
 impl<'a> JsonPlan<'a> {
@@ -80,21 +72,10 @@ impl<'a> JsonPlan<'a> {
         spans: Vec<Vec<Span>>,
     ) -> Result<RedactedJson, PlanMismatch> {
         if spans.len() != self.texts.len() {
-            return Err(PlanMismatch {
-                expected: self.texts.len(),
-                got: spans.len(),
-            });
+            return Err(PlanMismatch { expected: self.texts.len(), got: spans.len() });
         }
         let mut spans = spans.into_iter();
-        Ok(RedactedJson(redact_node(
-            &mut Redaction {
-                origin,
-                book,
-                spans: &mut spans,
-            },
-            self.value,
-            None,
-        )))
+        Ok(RedactedJson(redact_node(&mut Redaction { origin, book, spans: &mut spans }, self.value, None)))
     }
 }
 
@@ -173,10 +154,9 @@ impl Node {
             Self::Number(number) => Value::Number(number.clone()),
             Self::Text(text) => Value::from(text.as_str()),
             Self::Array(items) => items.iter().map(Self::to_value).collect(),
-            Self::Object(members) => members
-                .iter()
-                .map(|(key, value)| (key.as_str().to_owned(), value.to_value()))
-                .collect(),
+            Self::Object(members) => {
+                members.iter().map(|(key, value)| (key.as_str().to_owned(), value.to_value())).collect()
+            }
         }
     }
 }
@@ -197,11 +177,7 @@ fn scanned(key: Option<&str>, value: &Value) -> Scanned {
     };
     let Some(key) = key else {
         let len = text.len();
-        return Scanned {
-            text,
-            key: 0..0,
-            value: 0..len,
-        };
+        return Scanned { text, key: 0..0, value: 0..len };
     };
     let start = key.len() + 4 + quote.len();
     Scanned {
@@ -246,12 +222,7 @@ fn redact_node(redaction: &mut Redaction<'_>, value: &Value, key: Option<&str>) 
             let spans = redaction.spans.next();
             redact_scalar(redaction, value, &scanned(key, value), spans)
         }
-        Value::Array(items) => Node::Array(
-            items
-                .iter()
-                .map(|item| redact_node(redaction, item, key))
-                .collect(),
-        ),
+        Value::Array(items) => Node::Array(items.iter().map(|item| redact_node(redaction, item, key)).collect()),
         Value::Object(members) => {
             let mut taken = BTreeSet::new();
             let mut nodes = Vec::with_capacity(members.len());
@@ -272,26 +243,16 @@ fn redact_node(redaction: &mut Redaction<'_>, value: &Value, key: Option<&str>) 
     }
 }
 
-fn redact_scalar(
-    redaction: &mut Redaction<'_>,
-    value: &Value,
-    scanned: &Scanned,
-    spans: Option<Vec<Span>>,
-) -> Node {
+fn redact_scalar(redaction: &mut Redaction<'_>, value: &Value, scanned: &Scanned, spans: Option<Vec<Span>>) -> Node {
     let text = scanned.text.get(scanned.value.clone()).unwrap_or_default();
     let spans = spans.map(|spans| clip(&spans, &scanned.value, text));
     match value {
         Value::Number(number) => match spans.map(|spans| spans.into_iter().next()) {
             Some(None) => Node::Number(number.clone()),
             // one mask for the whole number: the rest of a card would still be most of it
-            Some(Some(span)) => Node::Text(redaction.mask(
-                text,
-                Some(vec![Span {
-                    start: 0,
-                    end: text.len(),
-                    ..span
-                }]),
-            )),
+            Some(Some(span)) => {
+                Node::Text(redaction.mask(text, Some(vec![Span { start: 0, end: text.len(), ..span }])))
+            }
             None => Node::Text(redaction.mask(text, None)),
         },
         Value::String(_) => Node::Text(redaction.mask(text, spans)),
@@ -319,23 +280,13 @@ impl Redaction<'_> {
 /// with a quote, a backslash or a line end in it, because such a character may have ended the scanner's match early.
 fn clip(spans: &[Span], range: &Range<usize>, text: &str) -> Vec<Span> {
     let broken = text.contains(['"', '\'', '\\', '\n', '\r']);
-    let within = spans
-        .iter()
-        .filter(|span| span.start < range.end && span.end > range.start);
+    let within = spans.iter().filter(|span| span.start < range.end && span.end > range.start);
     within
         .map(|span| {
             let start = span.start.max(range.start) - range.start;
             let whole = broken && span.group == Group::Secret && start == 0;
-            let end = if whole {
-                text.len()
-            } else {
-                span.end.min(range.end) - range.start
-            };
-            Span {
-                start,
-                end,
-                ..span.clone()
-            }
+            let end = if whole { text.len() } else { span.end.min(range.end) - range.start };
+            Span { start, end, ..span.clone() }
         })
         .collect()
 }
@@ -380,10 +331,7 @@ mod tests {
     }
 
     fn redact(value: &Value) -> RedactedJson {
-        redact_json(Origin::Raw, &mut Pseudonyms::new(), value, |text| {
-            Ok::<_, Infallible>(toy(text))
-        })
-        .unwrap()
+        redact_json(Origin::Raw, &mut Pseudonyms::new(), value, |text| Ok::<_, Infallible>(toy(text))).unwrap()
     }
 
     #[test]
@@ -420,18 +368,10 @@ mod tests {
     fn a_failed_scan_fails_the_redaction_and_a_wrong_count_too() {
         let value = json!(["a", "b"]);
         let mut book = Pseudonyms::new();
-        let failed = redact_json(Origin::Raw, &mut book, &value, |t| {
-            if t == "b" { Err("no") } else { Ok(vec![]) }
-        });
+        let failed = redact_json(Origin::Raw, &mut book, &value, |t| if t == "b" { Err("no") } else { Ok(vec![]) });
         assert_eq!(failed, Err("no"));
         let mismatch = JsonPlan::new(&value).redact(Origin::Raw, &mut book, vec![vec![]]);
-        assert_eq!(
-            mismatch,
-            Err(PlanMismatch {
-                expected: 2,
-                got: 1
-            })
-        );
+        assert_eq!(mismatch, Err(PlanMismatch { expected: 2, got: 1 }));
     }
 
     #[test]
@@ -454,8 +394,7 @@ mod tests {
         leaf.prop_recursive(4, 40, 5, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::btree_map(text, inner, 0..5)
-                    .prop_map(|map| map.into_iter().collect()),
+                prop::collection::btree_map(text, inner, 0..5).prop_map(|map| map.into_iter().collect()),
             ]
         })
     }

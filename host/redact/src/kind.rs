@@ -29,20 +29,14 @@ impl Kind {
         if let Some((known, _)) = KNOWN.iter().find(|(known, _)| *known == name) {
             return Kind(Cow::Borrowed(known));
         }
-        if Self::is_valid(name) {
-            Kind(Cow::Owned(name.to_owned()))
-        } else {
-            Self::OTHER
-        }
+        if Self::is_valid(name) { Kind(Cow::Owned(name.to_owned())) } else { Self::OTHER }
     }
 
     /// Whether the name matches `[A-Z0-9_]{1,32}`.
     #[must_use]
     pub fn is_valid(name: &str) -> bool {
         (1..=MAX_NAME_BYTES).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     }
 
     /// The name.
@@ -54,10 +48,7 @@ impl Kind {
     /// The group of a kind that Fumehood itself knows; nothing for a plugin's own kinds.
     #[must_use]
     pub fn known_group(&self) -> Option<Group> {
-        KNOWN
-            .iter()
-            .find(|(known, _)| *known == self.as_str())
-            .map(|(_, group)| *group)
+        KNOWN.iter().find(|(known, _)| *known == self.as_str()).map(|(_, group)| *group)
     }
 
     /// The kinds that Fumehood itself knows. Scanners may bring more.
@@ -178,15 +169,7 @@ mod tests {
 
     #[test]
     fn names_that_do_not_match_become_other() {
-        for bad in [
-            "",
-            "email",
-            "E-MAIL",
-            "A B",
-            "É",
-            "<B>",
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456",
-        ] {
+        for bad in ["", "email", "E-MAIL", "A B", "É", "<B>", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456"] {
             assert_eq!(Kind::new(bad), Kind::OTHER, "{bad}");
         }
         for good in ["A", "EMAIL", "X_9", "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"] {

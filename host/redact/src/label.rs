@@ -29,15 +29,9 @@ impl Label {
     /// Reads a label exactly as [`Display`](fmt::Display) writes it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (name, digits) = text
-            .strip_prefix('[')?
-            .strip_suffix(']')?
-            .rsplit_once('-')?;
+        let (name, digits) = text.strip_prefix('[')?.strip_suffix(']')?.rsplit_once('-')?;
         let number = number(digits).filter(|_| !digits.starts_with('0'))?;
-        Kind::is_valid(name).then(|| Self {
-            kind: Kind::new(name),
-            number,
-        })
+        Kind::is_valid(name).then(|| Self { kind: Kind::new(name), number })
     }
 }
 
@@ -83,9 +77,7 @@ impl Lookalikes {
     /// Knows the kinds that ship with Fumehood.
     #[must_use]
     pub fn new() -> Self {
-        let mut new = Self {
-            kinds: BTreeMap::new(),
-        };
+        let mut new = Self { kinds: BTreeMap::new() };
         Kind::known().for_each(|kind| new.know(&kind));
         new
     }
@@ -149,15 +141,10 @@ impl Lookalikes {
             }
             match fold(character) {
                 Some(']') => {
-                    let escaped =
-                        before == Some('\\') && text.get(..at).is_some_and(|t| t.ends_with('\\'));
+                    let escaped = before == Some('\\') && text.get(..at).is_some_and(|t| t.ends_with('\\'));
                     let start = if escaped { at - 1 } else { at };
                     let range = start..at + offset + character.len_utf8();
-                    return self.label(&body).map(|label| Seen {
-                        range,
-                        label,
-                        bracketed: true,
-                    });
+                    return self.label(&body).map(|label| Seen { range, label, bracketed: true });
                 }
                 Some('[') => return None,
                 Some(folded) if folded.is_control() => return None,
@@ -175,41 +162,19 @@ impl Lookalikes {
     /// `KIND-1` whose first character stands at `at`.
     fn bare(&self, text: &str, at: usize) -> Option<Seen> {
         let rest = text.get(at..)?;
-        let name_end = rest
-            .bytes()
-            .take(MAX_BODY_CHARS)
-            .position(|byte| !is_word(char::from(byte)))?;
+        let name_end = rest.bytes().take(MAX_BODY_CHARS).position(|byte| !is_word(char::from(byte)))?;
         let (name, rest) = rest.split_at_checked(name_end)?;
-        let hyphen = rest
-            .chars()
-            .next()
-            .filter(|character| fold(*character) == Some('-'))?;
+        let hyphen = rest.chars().next().filter(|character| fold(*character) == Some('-'))?;
         let rest = rest.get(hyphen.len_utf8()..)?;
-        let digits_end = rest
-            .bytes()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let digits_end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
         let (digits, rest) = rest.split_at_checked(digits_end)?;
-        if rest
-            .chars()
-            .next()
-            .is_some_and(|next| next.is_alphanumeric() || next == '_')
-        {
+        if rest.chars().next().is_some_and(|next| next.is_alphanumeric() || next == '_') {
             return None;
         }
-        let kind = self
-            .kinds
-            .get(&squashed(name))?
-            .iter()
-            .find(|kind| kind.as_str() == name)?
-            .clone();
+        let kind = self.kinds.get(&squashed(name))?.iter().find(|kind| kind.as_str() == name)?.clone();
         let number = number(digits)?;
         let end = at + name.len() + hyphen.len_utf8() + digits.len();
-        Some(Seen {
-            range: at..end,
-            label: Label { kind, number },
-            bracketed: false,
-        })
+        Some(Seen { range: at..end, label: Label { kind, number }, bracketed: false })
     }
 
     /// What stands between brackets, folded to upper case.
@@ -222,30 +187,19 @@ impl Lookalikes {
             return None;
         }
         let kind = kind.trim();
-        if !kind
-            .chars()
-            .all(|character| character.is_ascii_alphanumeric() || separates(character))
-        {
+        if !kind.chars().all(|character| character.is_ascii_alphanumeric() || separates(character)) {
             return None;
         }
         let kinds = self.kinds.get(&squashed(kind))?;
-        let kind = kinds
-            .iter()
-            .find(|known| known.as_str() == kind)
-            .or_else(|| kinds.first())?
-            .clone();
+        let kind = kinds.iter().find(|known| known.as_str() == kind).or_else(|| kinds.first())?.clone();
         Some(Label { kind, number })
     }
 }
 
 /// A pseudonym's number: 1 and more.
 fn number(digits: &str) -> Option<u64> {
-    let plain = (1..=MAX_DIGITS).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain
-        .then(|| digits.parse().ok())
-        .flatten()
-        .filter(|number| *number > 0)
+    let plain = (1..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten().filter(|number| *number > 0)
 }
 
 fn squashed(name: &str) -> String {
@@ -272,23 +226,12 @@ fn fold(character: char) -> Option<char> {
     Some(match character {
         '【' | '〔' | '〚' | '⟦' | '⁅' | '［' => '[',
         '】' | '〕' | '〛' | '⟧' | '⁆' | '］' => ']',
-        '\u{2010}'..='\u{2015}'
-        | '\u{2212}'
-        | '\u{2043}'
-        | '\u{FE58}'
-        | '\u{FE63}'
-        | '\u{FF0D}' => '-',
-        '\u{00AD}'
-        | '\u{200B}'..='\u{200F}'
-        | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{2064}'
-        | '\u{FEFF}' => {
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}' => '-',
+        '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' => {
             return None;
         }
         '\u{FF01}'..='\u{FF5E}' => {
-            return u8::try_from(u32::from(character) - 0xFF01 + 0x21)
-                .ok()
-                .map(char::from);
+            return u8::try_from(u32::from(character) - 0xFF01 + 0x21).ok().map(char::from);
         }
         other => other,
     })
@@ -302,10 +245,7 @@ mod tests {
 
     fn seen(text: &str) -> Vec<(String, String)> {
         let found = Lookalikes::new().recognise(text);
-        found
-            .into_iter()
-            .map(|s| (text[s.range].to_owned(), s.label.to_string()))
-            .collect()
+        found.into_iter().map(|s| (text[s.range].to_owned(), s.label.to_string())).collect()
     }
 
     #[test]
@@ -329,11 +269,7 @@ mod tests {
         ] {
             assert_eq!(seen(text), [(text.to_owned(), label.to_owned())], "{text}");
             let padded = format!("to {text}, then");
-            assert_eq!(
-                seen(&padded),
-                [(text.to_owned(), label.to_owned())],
-                "{padded}"
-            );
+            assert_eq!(seen(&padded), [(text.to_owned(), label.to_owned())], "{padded}");
         }
     }
 
@@ -368,10 +304,7 @@ mod tests {
         assert!(known.find("[BADGE_NO-7]").is_empty());
         known.know(&Kind::new("BADGE_NO"));
         let found = known.find("x [badge no-7] y");
-        assert_eq!(
-            (found[0].start, found[0].end, found[0].kind.clone()),
-            (2, 14, Kind::PSEUDONYM)
-        );
+        assert_eq!((found[0].start, found[0].end, found[0].kind.clone()), (2, 14, Kind::PSEUDONYM));
     }
 
     #[test]

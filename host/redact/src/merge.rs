@@ -36,11 +36,7 @@ pub fn merge(text_len: usize, findings: &[Finding]) -> Vec<Span> {
             }
             _ => {
                 spans.extend(stretch.take().map(Stretch::close));
-                stretch = Some(Stretch {
-                    start,
-                    end,
-                    best: (finding, start, end),
-                });
+                stretch = Some(Stretch { start, end, best: (finding, start, end) });
             }
         }
     }
@@ -101,10 +97,7 @@ mod tests {
         let long = plain("PHONE", 0, 30);
         let spans = merge(100, &[long.clone(), card]);
         assert_eq!(spans.len(), 1);
-        assert_eq!(
-            (spans[0].start, spans[0].end, spans[0].kind.as_str()),
-            (0, 30, "CREDIT_CARD")
-        );
+        assert_eq!((spans[0].start, spans[0].end, spans[0].kind.as_str()), (0, 30, "CREDIT_CARD"));
 
         let mut sure = plain("EMAIL", 3, 9);
         sure.confidence = 1.0;
@@ -114,10 +107,7 @@ mod tests {
     #[test]
     fn touching_findings_stay_two() {
         let spans = merge(10, &[plain("EMAIL", 5, 9), plain("IPV4", 0, 5)]);
-        assert_eq!(
-            spans.iter().map(|s| (s.start, s.end)).collect::<Vec<_>>(),
-            [(0, 5), (5, 9)]
-        );
+        assert_eq!(spans.iter().map(|s| (s.start, s.end)).collect::<Vec<_>>(), [(0, 5), (5, 9)]);
     }
 
     #[test]
@@ -129,11 +119,7 @@ mod tests {
     fn bytes(ranges: impl Iterator<Item = (usize, usize)>, len: usize) -> Vec<bool> {
         let mut covered = vec![false; len];
         for (start, end) in ranges {
-            covered
-                .iter_mut()
-                .take(end)
-                .skip(start)
-                .for_each(|byte| *byte = true);
+            covered.iter_mut().take(end).skip(start).for_each(|byte| *byte = true);
         }
         covered
     }

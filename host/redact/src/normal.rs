@@ -18,38 +18,21 @@ pub fn normal_form(kind: &Kind, original: &str) -> String {
         "PHONE" => {
             let digits = digits(original);
             // 0044… is +44… dialled
-            digits
-                .strip_prefix("00")
-                .map_or_else(|| digits.clone(), str::to_owned)
+            digits.strip_prefix("00").map_or_else(|| digits.clone(), str::to_owned)
         }
         "CREDIT_CARD" | "US_SSN" | "UK_NHS" => digits(original),
         "IBAN" | "UK_NINO" | "PASSPORT" => alphanumeric(original).to_ascii_uppercase(),
         "MAC" => alphanumeric(original).to_ascii_lowercase(),
-        "IPV4" => original
-            .trim()
-            .parse::<Ipv4Addr>()
-            .map_or_else(|_| original.to_owned(), |ip| ip.to_string()),
+        "IPV4" => original.trim().parse::<Ipv4Addr>().map_or_else(|_| original.to_owned(), |ip| ip.to_string()),
         "IPV6" => {
-            let bare = original
-                .trim()
-                .trim_start_matches('[')
-                .trim_end_matches(']');
-            bare.parse::<Ipv6Addr>()
-                .map_or_else(|_| original.to_owned(), |ip| ip.to_string())
+            let bare = original.trim().trim_start_matches('[').trim_end_matches(']');
+            bare.parse::<Ipv6Addr>().map_or_else(|_| original.to_owned(), |ip| ip.to_string())
         }
         "HOSTNAME" => original.trim().trim_end_matches('.').to_lowercase(),
-        "PERSON" | "ADDRESS" => original
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .to_lowercase(),
+        "PERSON" | "ADDRESS" => original.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase(),
         _ => original.to_owned(),
     };
-    if form.is_empty() {
-        original.to_owned()
-    } else {
-        form
-    }
+    if form.is_empty() { original.to_owned() } else { form }
 }
 
 fn digits(text: &str) -> String {
@@ -90,11 +73,7 @@ mod tests {
             ("EMAIL", "jane%40example.org", "mailto:jane@example.org"),
             ("PHONE", "+44 20 7946 0018", "0044-20-7946-0018"),
             ("CREDIT_CARD", "4111 1111 1111 1111", "4111-1111-1111-1111"),
-            (
-                "IBAN",
-                "DE89 3704 0044 0532 0130 00",
-                "de89370400440532013000",
-            ),
+            ("IBAN", "DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
             ("MAC", "00:1B:44:11:3A:B7", "00-1b-44-11-3a-b7"),
             ("IPV6", "2001:db8:0:0:0:0:0:1", "[2001:DB8::1]"),
             ("HOSTNAME", "DB1.corp.example.", "db1.corp.example"),

@@ -72,14 +72,8 @@ impl OutgoingCheck {
             .ascii_case_insensitive(true)
             .build(&patterns)
             .map_err(|_| CheckTooLarge)?;
-        let start = automaton
-            .start_state(Anchored::No)
-            .map_err(|_| CheckTooLarge)?;
-        Ok(Self(Arc::new(Originals {
-            automaton,
-            start,
-            labels,
-        })))
+        let start = automaton.start_state(Anchored::No).map_err(|_| CheckTooLarge)?;
+        Ok(Self(Arc::new(Originals { automaton, start, labels })))
     }
 
     /// Check bytes that leave at once.
@@ -129,11 +123,7 @@ impl StreamCheck {
             matcher: Matcher::new(originals.start),
             awake: false,
         };
-        let (url, form, json) = (
-            Decoder::percent(false),
-            Decoder::percent(true),
-            Decoder::json(),
-        );
+        let (url, form, json) = (Decoder::percent(false), Decoder::percent(true), Decoder::json());
         let views = vec![
             view(Encoding::Url, vec![url.clone()]),
             view(Encoding::Form, vec![form.clone()]),
@@ -143,13 +133,7 @@ impl StreamCheck {
             view(Encoding::Json, vec![json.clone(), url]),
             view(Encoding::Json, vec![json, form]),
         ];
-        Self {
-            originals,
-            plain,
-            views,
-            decoded: Vec::new(),
-            next: Vec::new(),
-        }
+        Self { originals, plain, views, decoded: Vec::new(), next: Vec::new() }
     }
 
     /// The next chunk.
@@ -163,9 +147,7 @@ impl StreamCheck {
     /// The stream is over. Values at its very end show only now.
     pub fn finish(mut self) -> Result<(), Leak> {
         let originals = Arc::clone(&self.originals);
-        self.plain
-            .end_run(&originals)
-            .map_or(Ok(()), |hit| hit.leak(&originals, Encoding::Plain))?;
+        self.plain.end_run(&originals).map_or(Ok(()), |hit| hit.leak(&originals, Encoding::Plain))?;
         for view in self.views.iter_mut().filter(|view| view.awake) {
             self.decoded.clear();
             for index in 0..view.chain.len() {
@@ -183,9 +165,7 @@ impl StreamCheck {
                 }
             }
             view.match_decoded(&originals, &self.decoded)?;
-            view.matcher
-                .end_run(&originals)
-                .map_or(Ok(()), |hit| hit.leak(&originals, view.encoding))?;
+            view.matcher.end_run(&originals).map_or(Ok(()), |hit| hit.leak(&originals, view.encoding))?;
         }
         Ok(())
     }
@@ -249,19 +229,8 @@ struct Hit {
 
 impl Hit {
     fn leak(&self, originals: &Originals, encoding: Encoding) -> Result<(), Leak> {
-        let label = originals
-            .labels
-            .get(self.pattern.as_usize())
-            .cloned()
-            .unwrap_or_default();
-        Err(Leak {
-            label,
-            encoding: if self.base64 {
-                Encoding::Base64
-            } else {
-                encoding
-            },
-        })
+        let label = originals.labels.get(self.pattern.as_usize()).cloned().unwrap_or_default();
+        Err(Leak { label, encoding: if self.base64 { Encoding::Base64 } else { encoding } })
     }
 }
 
@@ -280,20 +249,11 @@ struct Matcher {
 
 impl Matcher {
     const fn new(start: StateID) -> Self {
-        Self {
-            start,
-            state: start,
-            sextets: 0,
-            run: 0,
-            phases: [start; 4],
-        }
+        Self { start, state: start, sextets: 0, run: 0, phases: [start; 4] }
     }
 
     fn feed(&mut self, originals: &Originals, byte: u8) -> Option<Hit> {
-        let hit = advance(originals, &mut self.state, byte).map(|pattern| Hit {
-            pattern,
-            base64: false,
-        });
+        let hit = advance(originals, &mut self.state, byte).map(|pattern| Hit { pattern, base64: false });
         hit.or_else(|| match sextet(byte) {
             Some(sextet) => self.feed_sextet(originals, sextet),
             // encoders break lines
@@ -322,26 +282,16 @@ impl Matcher {
             let left = (self.run - phase) % 4;
             let [_, bytes @ ..] = (self.sextets << (6 * (4 - left)) & 0xFF_FFFF).to_be_bytes();
             let whole = left.saturating_sub(1);
-            hit = hit.or_else(|| {
-                self.feed_phase(originals, phase, bytes.get(..whole).unwrap_or_default())
-            });
+            hit = hit.or_else(|| self.feed_phase(originals, phase, bytes.get(..whole).unwrap_or_default()));
         }
-        *self = Self {
-            state: self.state,
-            ..Self::new(self.start)
-        };
+        *self = Self { state: self.state, ..Self::new(self.start) };
         hit
     }
 
     fn feed_phase(&mut self, originals: &Originals, phase: usize, bytes: &[u8]) -> Option<Hit> {
         let state = self.phases.get_mut(phase)?;
-        let pattern = bytes
-            .iter()
-            .find_map(|byte| advance(originals, state, *byte))?;
-        Some(Hit {
-            pattern,
-            base64: true,
-        })
+        let pattern = bytes.iter().find_map(|byte| advance(originals, state, *byte))?;
+        Some(Hit { pattern, base64: true })
     }
 }
 
@@ -349,8 +299,7 @@ impl Matcher {
 fn advance(originals: &Originals, state: &mut StateID, byte: u8) -> Option<PatternID> {
     let automaton = &originals.automaton;
     *state = automaton.next_state(Anchored::No, *state, byte);
-    (automaton.is_special(*state) && automaton.is_match(*state))
-        .then(|| automaton.match_pattern(*state, 0))
+    (automaton.is_special(*state) && automaton.is_match(*state)).then(|| automaton.match_pattern(*state, 0))
 }
 
 #[cfg(test)]
@@ -361,22 +310,14 @@ mod tests {
     use super::*;
 
     fn check(originals: &[&str]) -> OutgoingCheck {
-        let labelled = originals
-            .iter()
-            .enumerate()
-            .map(|(index, one)| (format!("[JWT-{}]", index + 1), *one));
+        let labelled = originals.iter().enumerate().map(|(index, one)| (format!("[JWT-{}]", index + 1), *one));
         OutgoingCheck::new(labelled).unwrap()
     }
 
     #[test]
     fn a_leak_names_label_and_encoding_only() {
-        let leak = check(&["nothing", "hunter2!"])
-            .check(b"?q=HUNTER2%21")
-            .unwrap_err();
-        assert_eq!(
-            leak.to_string(),
-            "the value behind [JWT-2] would leave in URL encoding"
-        );
+        let leak = check(&["nothing", "hunter2!"]).check(b"?q=HUNTER2%21").unwrap_err();
+        assert_eq!(leak.to_string(), "the value behind [JWT-2] would leave in URL encoding");
     }
 
     #[test]
@@ -407,11 +348,7 @@ mod tests {
         ] {
             let leak = one.check(text.as_bytes()).unwrap_err();
             assert_eq!(leak.encoding, encoding, "{text}");
-            assert_eq!(
-                one.check(&text.as_bytes()[1..]).is_ok(),
-                !text.starts_with('x'),
-                "{text}"
-            );
+            assert_eq!(one.check(&text.as_bytes()[1..]).is_ok(), !text.starts_with('x'), "{text}");
         }
     }
 
@@ -421,25 +358,11 @@ mod tests {
         let one = check(&[original]);
         let encoded = BASE64.encode(format!("..{original}..").as_bytes());
         assert!(encoded.contains('/'));
-        let wrapped: String = encoded
-            .as_bytes()
-            .chunks(10)
-            .map(|line| format!("{}\r\n", str::from_utf8(line).unwrap()))
-            .collect();
+        let wrapped: String =
+            encoded.as_bytes().chunks(10).map(|line| format!("{}\r\n", str::from_utf8(line).unwrap())).collect();
         let escaped = serde_json::to_string(&wrapped).unwrap().replace('/', "\\/");
-        for text in [
-            wrapped,
-            escaped,
-            encoded
-                .replace('/', "%2F")
-                .replace('+', "%2B")
-                .replace('=', "%3D"),
-        ] {
-            assert_eq!(
-                one.check(text.as_bytes()).unwrap_err().encoding,
-                Encoding::Base64,
-                "{text}"
-            );
+        for text in [wrapped, escaped, encoded.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")] {
+            assert_eq!(one.check(text.as_bytes()).unwrap_err().encoding, Encoding::Base64, "{text}");
         }
     }
 
@@ -475,10 +398,7 @@ mod tests {
             5 => form_escaped(original).replace('+', "%20"),
             6 => json_escaped(original),
             7 => json_escaped(original).replace('/', "\\/"),
-            8 => original
-                .encode_utf16()
-                .map(|unit| format!("\\u{unit:04x}"))
-                .collect(),
+            8 => original.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
             9 => json_escaped(&json_escaped(original)),
             10 => form_escaped(&form_escaped(original).replace('+', "%20")),
             11 => BASE64.encode(padded.as_bytes()),

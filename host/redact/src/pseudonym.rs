@@ -26,10 +26,7 @@ impl Entry {
     /// Its pseudonym.
     #[must_use]
     pub fn label(&self) -> Label {
-        Label {
-            kind: self.kind.clone(),
-            number: self.number,
-        }
+        Label { kind: self.kind.clone(), number: self.number }
     }
 }
 
@@ -81,23 +78,11 @@ impl Pseudonyms {
     /// The label of a value: its old one, or the next of its kind.
     pub fn label_for(&mut self, kind: &Kind, original: &str) -> Label {
         let form = normal_form(kind, original);
-        let known = self
-            .numbers
-            .get(kind)
-            .and_then(|forms| forms.get(&form))
-            .copied();
-        let number =
-            known.unwrap_or_else(|| self.last.get(kind).map_or(1, |last| last.saturating_add(1)));
-        let entry = Entry {
-            kind: kind.clone(),
-            number,
-            original: original.to_owned(),
-        };
+        let known = self.numbers.get(kind).and_then(|forms| forms.get(&form)).copied();
+        let number = known.unwrap_or_else(|| self.last.get(kind).map_or(1, |last| last.saturating_add(1)));
+        let entry = Entry { kind: kind.clone(), number, original: original.to_owned() };
         let label = entry.label();
-        let seen = self
-            .spellings
-            .get(kind)
-            .is_some_and(|spellings| spellings.contains(original));
+        let seen = self.spellings.get(kind).is_some_and(|spellings| spellings.contains(original));
         if !seen {
             self.insert(&entry);
             self.new.push(entry);
@@ -125,9 +110,7 @@ impl Pseudonyms {
 
     /// Every label with every spelling of its value, by kind and number.
     pub fn iter(&self) -> impl Iterator<Item = (&Label, &str)> {
-        self.originals
-            .iter()
-            .flat_map(|(label, spellings)| spellings.iter().map(move |one| (label, one.as_str())))
+        self.originals.iter().flat_map(|(label, spellings)| spellings.iter().map(move |one| (label, one.as_str())))
     }
 
     /// How many values the book holds.
@@ -144,10 +127,7 @@ impl Pseudonyms {
 
     /// The check of outgoing bytes against everything in the book.
     pub fn outgoing_check(&self) -> Result<OutgoingCheck, CheckTooLarge> {
-        OutgoingCheck::new(
-            self.iter()
-                .map(|(label, original)| (label.to_string(), original)),
-        )
+        OutgoingCheck::new(self.iter().map(|(label, original)| (label.to_string(), original)))
     }
 
     /// Everything in a text that reads as a pseudonym.
@@ -156,25 +136,13 @@ impl Pseudonyms {
     }
 
     fn insert(&mut self, entry: &Entry) {
-        let Entry {
-            kind,
-            number,
-            original,
-        } = entry;
+        let Entry { kind, number, original } = entry;
         let form = normal_form(kind, original);
-        let given = self
-            .numbers
-            .entry(kind.clone())
-            .or_default()
-            .entry(form)
-            .or_insert(*number);
+        let given = self.numbers.entry(kind.clone()).or_default().entry(form).or_insert(*number);
         *given = (*given).min(*number);
         let last = self.last.entry(kind.clone()).or_default();
         *last = (*last).max(*number);
-        self.spellings
-            .entry(kind.clone())
-            .or_default()
-            .insert(original.clone());
+        self.spellings.entry(kind.clone()).or_default().insert(original.clone());
         let spellings = self.originals.entry(entry.label()).or_default();
         if !spellings.contains(original) {
             spellings.push(original.clone());
@@ -185,12 +153,7 @@ impl Pseudonyms {
 
 impl fmt::Debug for Pseudonyms {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "Pseudonyms({} values, {} new)",
-            self.len(),
-            self.new.len()
-        )
+        write!(formatter, "Pseudonyms({} values, {} new)", self.len(), self.new.len())
     }
 }
 
@@ -218,14 +181,8 @@ mod tests {
     #[test]
     fn kinds_count_for_themselves() {
         let mut book = Pseudonyms::new();
-        assert_eq!(
-            book.label_for(&Kind::new("PASSWORD"), "x").to_string(),
-            "[PASSWORD-1]"
-        );
-        assert_eq!(
-            book.label_for(&Kind::new("USERNAME"), "x").to_string(),
-            "[USERNAME-1]"
-        );
+        assert_eq!(book.label_for(&Kind::new("PASSWORD"), "x").to_string(), "[PASSWORD-1]");
+        assert_eq!(book.label_for(&Kind::new("USERNAME"), "x").to_string(), "[USERNAME-1]");
     }
 
     #[test]

@@ -49,19 +49,13 @@ impl Redacted {
     /// A literal of our own source code: the words of a prompt, a separator.
     #[must_use]
     pub fn literal(text: &'static str) -> Self {
-        Self {
-            text: text.to_owned(),
-            masked: Vec::new(),
-        }
+        Self { text: text.to_owned(), masked: Vec::new() }
     }
 
     /// A count or a line number of our own making; never a number from the input.
     #[must_use]
     pub fn count(number: usize) -> Self {
-        Self {
-            text: number.to_string(),
-            masked: Vec::new(),
-        }
+        Self { text: number.to_string(), masked: Vec::new() }
     }
 
     /// The text.
@@ -102,12 +96,11 @@ impl Redacted {
     pub fn push(&mut self, part: &Redacted) {
         let offset = self.text.len();
         self.text.push_str(&part.text);
-        self.masked
-            .extend(part.masked.iter().map(|range| MaskedRange {
-                start: range.start + offset,
-                end: range.end + offset,
-                ..range.clone()
-            }));
+        self.masked.extend(part.masked.iter().map(|range| MaskedRange {
+            start: range.start + offset,
+            end: range.end + offset,
+            ..range.clone()
+        }));
     }
 
     /// Append a literal of our own source code.
@@ -123,10 +116,7 @@ impl Redacted {
 
     /// The parts with a separator between them.
     #[must_use]
-    pub fn join<'a>(
-        separator: &'static str,
-        parts: impl IntoIterator<Item = &'a Redacted>,
-    ) -> Self {
+    pub fn join<'a>(separator: &'static str, parts: impl IntoIterator<Item = &'a Redacted>) -> Self {
         let mut whole = Self::default();
         for (index, part) in parts.into_iter().enumerate() {
             if index > 0 {
@@ -140,11 +130,7 @@ impl Redacted {
     /// Cut to at most `len` bytes, at a character boundary, and before a pseudonym rather than within it.
     pub fn truncate_at(&mut self, len: usize) {
         let mut end = self.text.floor_char_boundary(len);
-        if let Some(cut) = self
-            .masked
-            .iter()
-            .find(|range| range.start < end && end < range.end)
-        {
+        if let Some(cut) = self.masked.iter().find(|range| range.start < end && end < range.end) {
             end = cut.start;
         }
         self.text.truncate(end);
@@ -161,13 +147,7 @@ impl Redacted {
         let start = self.text.len();
         self.text.push_str(&label.to_string());
         let kind = label.kind.clone();
-        self.masked.push(MaskedRange {
-            start,
-            end: self.text.len(),
-            label,
-            kind,
-            source,
-        });
+        self.masked.push(MaskedRange { start, end: self.text.len(), label, kind, source });
     }
 
     /// The same text as the content of a JSON string. Labels hold nothing that JSON escapes.
@@ -185,12 +165,7 @@ impl Redacted {
 
     fn push_json_escaped(&mut self, text: &str) {
         let quoted = serde_json::Value::from(text).to_string();
-        self.text.push_str(
-            quoted
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .unwrap_or_default(),
-        );
+        self.text.push_str(quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default());
     }
 }
 
@@ -215,18 +190,12 @@ mod tests {
     #[test]
     fn parts_keep_their_marks() {
         let whole = Redacted::join(" | ", [&sample(), &Redacted::literal("x"), &sample()]);
-        assert_eq!(
-            whole.as_str(),
-            "mail [EMAIL-1] é now | x | mail [EMAIL-1] é now"
-        );
+        assert_eq!(whole.as_str(), "mail [EMAIL-1] é now | x | mail [EMAIL-1] é now");
         for range in whole.masked() {
             assert_eq!(&whole.as_str()[range.start..range.end], "[EMAIL-1]");
             assert_eq!(range.source, 5..12);
         }
-        assert_eq!(
-            whole.count_by_kind(),
-            BTreeMap::from([(Kind::new("EMAIL"), 2)])
-        );
+        assert_eq!(whole.count_by_kind(), BTreeMap::from([(Kind::new("EMAIL"), 2)]));
     }
 
     #[test]
@@ -235,14 +204,8 @@ mod tests {
             let mut text = sample();
             text.truncate_at(len);
             assert!(text.len() <= len);
-            assert_eq!(
-                text.as_str().contains('['),
-                text.as_str().contains("[EMAIL-1]")
-            );
-            assert_eq!(
-                text.masked().len(),
-                usize::from(text.as_str().contains('['))
-            );
+            assert_eq!(text.as_str().contains('['), text.as_str().contains("[EMAIL-1]"));
+            assert_eq!(text.masked().len(), usize::from(text.as_str().contains('[')));
         }
     }
 }

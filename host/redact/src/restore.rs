@@ -30,22 +30,11 @@ pub fn restore<'a>(text: &'a str, book: &'a Pseudonyms) -> Vec<Segment<'a>> {
         if original.is_none() && !seen.bracketed {
             continue;
         }
-        segments.extend(
-            text.get(done..seen.range.start)
-                .filter(|text| !text.is_empty())
-                .map(Segment::Text),
-        );
-        segments.push(Segment::Pseudonym {
-            label: seen.label,
-            original,
-        });
+        segments.extend(text.get(done..seen.range.start).filter(|text| !text.is_empty()).map(Segment::Text));
+        segments.push(Segment::Pseudonym { label: seen.label, original });
         done = seen.range.end;
     }
-    segments.extend(
-        text.get(done..)
-            .filter(|text| !text.is_empty())
-            .map(Segment::Text),
-    );
+    segments.extend(text.get(done..).filter(|text| !text.is_empty()).map(Segment::Text));
     segments
 }
 
@@ -59,17 +48,8 @@ mod tests {
         let mut book = Pseudonyms::new();
         let label = book.label_for(&Kind::new("EMAIL"), "a@x.org");
         let text = "Ask EMAIL-1, [email\u{2011}1] or [EMAIL-9]; PHONE-7 is no one.";
-        let pseudonym = |original| Segment::Pseudonym {
-            label: label.clone(),
-            original,
-        };
-        let made_up = Segment::Pseudonym {
-            label: Label {
-                kind: Kind::new("EMAIL"),
-                number: 9,
-            },
-            original: None,
-        };
+        let pseudonym = |original| Segment::Pseudonym { label: label.clone(), original };
+        let made_up = Segment::Pseudonym { label: Label { kind: Kind::new("EMAIL"), number: 9 }, original: None };
         assert_eq!(
             restore(text, &book),
             [

@@ -28,11 +28,7 @@ impl Seams {
 
     /// Take the findings of the next window, whose offsets count from its start, and yield those that are complete,
     /// with offsets in the stream, in no particular order. Ranges outside the window are clipped to it.
-    pub fn push(
-        &mut self,
-        window: &Window,
-        findings: impl IntoIterator<Item = Finding>,
-    ) -> Vec<Finding> {
+    pub fn push(&mut self, window: &Window, findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
         let mut complete = self.extend_open(window);
         let covered = self.covered_before(window);
         self.straddling.retain(|(_, _, end)| *end > window.owns.end);
@@ -41,15 +37,12 @@ impl Seams {
             let Some(finding) = absolute(finding, window) else {
                 continue;
             };
-            let fragment = covered
-                .get(&finding.kind)
-                .is_some_and(|end| finding.end <= *end);
+            let fragment = covered.get(&finding.kind).is_some_and(|end| finding.end <= *end);
             if fragment || !window.owns.contains(&finding.start) {
                 continue;
             }
             if finding.end > window.owns.end {
-                self.straddling
-                    .push((finding.kind.clone(), finding.start, finding.end));
+                self.straddling.push((finding.kind.clone(), finding.start, finding.end));
             }
             if window.continues_after && finding.end == window.end() {
                 self.open.push(finding);
@@ -70,22 +63,14 @@ impl Seams {
         let Some(seam) = self.open.first().map(|finding| finding.end) else {
             return Vec::new();
         };
-        let fresh = window
-            .text
-            .get(seam.saturating_sub(window.offset)..)
-            .unwrap_or_default();
+        let fresh = window.text.get(seam.saturating_sub(window.offset)..).unwrap_or_default();
         let token = fresh.find(ends_token).unwrap_or(fresh.len());
         let end = seam + token;
         for finding in &mut self.open {
             finding.end = end;
-            self.straddling
-                .push((finding.kind.clone(), finding.start, end));
+            self.straddling.push((finding.kind.clone(), finding.start, end));
         }
-        if window.continues_after && end == window.end() {
-            Vec::new()
-        } else {
-            std::mem::take(&mut self.open)
-        }
+        if window.continues_after && end == window.end() { Vec::new() } else { std::mem::take(&mut self.open) }
     }
 
     /// For each kind, how far values reach that began before this window.
@@ -119,20 +104,7 @@ fn ends_token(character: char) -> bool {
         || character.is_control()
         || matches!(
             character,
-            '"' | '\''
-                | '`'
-                | ','
-                | ';'
-                | '<'
-                | '>'
-                | '('
-                | ')'
-                | '['
-                | ']'
-                | '{'
-                | '}'
-                | '|'
-                | '\\'
+            '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '\\'
         )
 }
 
@@ -155,13 +127,8 @@ mod tests {
                 findings.push(plain("OPENAI_KEY", at, end));
                 at = end;
             } else if bytes[at].is_ascii_digit() {
-                let end = bytes[at..]
-                    .iter()
-                    .position(|b| !b.is_ascii_digit())
-                    .map_or(bytes.len(), |n| at + n);
-                if end - at >= 3
-                    && (end == bytes.len() || ends_token(text[end..].chars().next().unwrap()))
-                {
+                let end = bytes[at..].iter().position(|b| !b.is_ascii_digit()).map_or(bytes.len(), |n| at + n);
+                if end - at >= 3 && (end == bytes.len() || ends_token(text[end..].chars().next().unwrap())) {
                     findings.push(plain("PHONE", at, end));
                 }
                 at = end;
@@ -198,10 +165,7 @@ mod tests {
         let size = WindowSize::new(64, 16);
         let text = format!("sk-{} after", "x".repeat(200));
         let found = windowed(size, &text, toy);
-        assert_eq!(
-            found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(),
-            [(0, 203)]
-        );
+        assert_eq!(found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(), [(0, 203)]);
     }
 
     #[test]
@@ -210,10 +174,7 @@ mod tests {
         for lead in 0..128 {
             let text = format!("{}{}{}", ".".repeat(lead), " 12345 ", ".".repeat(128));
             let found = windowed(size, &text, toy);
-            assert_eq!(
-                found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(),
-                [(lead + 1, lead + 6)]
-            );
+            assert_eq!(found.iter().map(|f| (f.start, f.end)).collect::<Vec<_>>(), [(lead + 1, lead + 6)]);
         }
     }
 
@@ -222,9 +183,7 @@ mod tests {
         let text = "y".repeat(200_000);
         let mut seams = Seams::new();
         for window in Windows::of(WindowSize::new(1024, 128), &text) {
-            let noise = (0..window.text.len())
-                .step_by(10)
-                .map(|at| plain("OTHER", at, window.text.len()));
+            let noise = (0..window.text.len()).step_by(10).map(|at| plain("OTHER", at, window.text.len()));
             let _ = seams.push(&window, noise);
             assert!(seams.open.len() <= 110, "{}", seams.open.len());
             assert!(seams.straddling.len() <= 220, "{}", seams.straddling.len());

@@ -19,10 +19,7 @@ pub struct WindowSize {
 impl WindowSize {
     /// 256 KiB windows that overlap by 32 KiB: a scanner call costs some 60 µs beside the scanning, which is nothing
     /// at this size; a value of up to 16 KiB (the largest private keys) is seen whole by the window that owns it.
-    pub const DEFAULT: Self = Self {
-        bytes: 256 << 10,
-        overlap: 32 << 10,
-    };
+    pub const DEFAULT: Self = Self { bytes: 256 << 10, overlap: 32 << 10 };
 
     /// The smallest overlap: below it, the border between two owners could fall on a window's edge.
     const MIN_OVERLAP: usize = 16;
@@ -32,10 +29,7 @@ impl WindowSize {
     #[must_use]
     pub fn new(bytes: usize, overlap: usize) -> Self {
         let overlap = overlap.clamp(Self::MIN_OVERLAP, usize::MAX / 8);
-        Self {
-            bytes: bytes.max(overlap * 4),
-            overlap,
-        }
+        Self { bytes: bytes.max(overlap * 4), overlap }
     }
 
     /// The largest window.
@@ -99,14 +93,7 @@ impl Windows {
     /// A new stream.
     #[must_use]
     pub fn new(size: WindowSize) -> Self {
-        Self {
-            size,
-            buffer: String::new(),
-            head: 0,
-            offset: 0,
-            owned: 0,
-            finished: false,
-        }
+        Self { size, buffer: String::new(), head: 0, offset: 0, owned: 0, finished: false }
     }
 
     /// All windows of a text at hand.
@@ -185,8 +172,7 @@ impl Windows {
     fn next_start(&self, rest: &str, end: usize) -> usize {
         let latest = end.saturating_sub(self.size.overlap);
         let earliest = latest.saturating_sub(self.size.overlap);
-        after_last_newline(rest, earliest..latest)
-            .unwrap_or_else(|| rest.floor_char_boundary(latest))
+        after_last_newline(rest, earliest..latest).unwrap_or_else(|| rest.floor_char_boundary(latest))
     }
 }
 

@@ -196,7 +196,9 @@ fn cancelled() -> Failure {
 /// What decides about the addresses of a name, for `egress`.
 fn vetting(grant: &PluginGrant, asked: fumehood_policy::Request, rule: &HttpRule) -> fumehood_egress::Vet {
     let (plugin, rule) = (grant.plugin.clone(), rule.clone());
-    Arc::new(move |addresses: &[IpAddr]| vet(&plugin, &asked, &rule, addresses).map(drop).map_err(|denial| denial.to_string()))
+    Arc::new(move |addresses: &[IpAddr]| {
+        vet(&plugin, &asked, &rule, addresses).map(drop).map_err(|denial| denial.to_string())
+    })
 }
 
 /// The headers as they go on the wire, and as they go on record.
@@ -229,7 +231,8 @@ async fn headers(
                 (value, "(credential)".to_owned())
             }
         };
-        let value = value.map_err(|_| Failure::new("invalid", format!("the value of header `{name}` cannot be sent")))?;
+        let value =
+            value.map_err(|_| Failure::new("invalid", format!("the value of header `{name}` cannot be sent")))?;
         let wire_name = http::HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| Failure::new("invalid", format!("`{name}` is no header name")))?;
         wire.append(wire_name, value);

@@ -171,10 +171,18 @@ mod tests {
         assert!(!config.get_concurrency_support());
         assert!(config.get_memory_init_cow());
         assert_eq!(config.get_max_wasm_stack(), 1 << 20);
-        assert!(config.get_memory_guard_size() == 0 || config.get_memory_guard_size() >= 32 << 20, "guard pages stay on");
+        assert!(
+            config.get_memory_guard_size() == 0 || config.get_memory_guard_size() >= 32 << 20,
+            "guard pages stay on"
+        );
         let features = config.get_wasm_features();
-        for off in [WasmFeatures::MEMORY64, WasmFeatures::THREADS, WasmFeatures::GC, WasmFeatures::RELAXED_SIMD, WasmFeatures::CM_ASYNC]
-        {
+        for off in [
+            WasmFeatures::MEMORY64,
+            WasmFeatures::THREADS,
+            WasmFeatures::GC,
+            WasmFeatures::RELAXED_SIMD,
+            WasmFeatures::CM_ASYNC,
+        ] {
             assert!(!features.contains(off), "{off:?} is off");
         }
         let pool = config.get_pooling_config().expect("the pooling allocator");
@@ -187,8 +195,7 @@ mod tests {
 
     #[test]
     fn the_bounds_of_a_store() {
-        let runtime =
-            Runtime::new(RuntimeConfig { cache: CompiledCache::none(), instances: 4, egress: None }).unwrap();
+        let runtime = Runtime::new(RuntimeConfig { cache: CompiledCache::none(), instances: 4, egress: None }).unwrap();
         let store = runtime.store(State::new(Default::default()), limits::HOSTCALL_BYTES);
         assert_eq!(store.hostcall_fuel(), 4 << 20);
         assert_eq!(store.max_component_handles(), 1_000);

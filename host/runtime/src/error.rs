@@ -8,7 +8,9 @@ use crate::effects::Failure;
 pub enum LoadError {
     #[error("{plugin}: {size} bytes is over the limit of {limit} bytes for a component")]
     TooLarge { plugin: String, size: usize, limit: usize },
-    #[error("{plugin} is a precompiled artefact, not a WebAssembly component; Fumehood compiles plugins itself and loads no foreign machine code")]
+    #[error(
+        "{plugin} is a precompiled artefact, not a WebAssembly component; Fumehood compiles plugins itself and loads no foreign machine code"
+    )]
     Precompiled { plugin: String },
     #[error("{plugin} is not a WebAssembly component: {reason}")]
     NotAComponent { plugin: String, reason: String },
@@ -80,9 +82,10 @@ pub(crate) fn classify(plugin: &str, error: &wasmtime::Error, cpu_ms: u64) -> Ca
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => CallError::OutOfTime { plugin, limit_ms: cpu_ms },
         Some(Trap::StackOverflow) => CallError::OverLimit { plugin, what: "stack" },
-        Some(Trap::UnreachableCodeReached) => {
-            CallError::Trapped { plugin, reason: "it gave up (unreachable code, usually a panic; see the plugin's log)" }
-        }
+        Some(Trap::UnreachableCodeReached) => CallError::Trapped {
+            plugin,
+            reason: "it gave up (unreachable code, usually a panic; see the plugin's log)",
+        },
         Some(Trap::MemoryOutOfBounds | Trap::HeapMisaligned) => {
             CallError::Trapped { plugin, reason: "it reached outside its memory" }
         }
@@ -96,7 +99,11 @@ pub(crate) fn classify(plugin: &str, error: &wasmtime::Error, cpu_ms: u64) -> Ca
                 CallError::OverLimit { plugin, what: "handles" }
             } else if text.contains("exit") {
                 CallError::Trapped { plugin, reason: "it ended itself by exit" }
-            } else if text.contains("utf-8") || text.contains("utf8") || text.contains("discriminant") || text.contains("pointer") {
+            } else if text.contains("utf-8")
+                || text.contains("utf8")
+                || text.contains("discriminant")
+                || text.contains("pointer")
+            {
                 CallError::Contract { plugin, what: "a result is not well formed".into() }
             } else {
                 CallError::Trapped { plugin, reason: "WebAssembly trap" }

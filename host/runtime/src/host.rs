@@ -68,7 +68,8 @@ impl kv::Host for State {
         self.charge(key.len() + value.len())?;
         let Some(host) = self.host.clone() else { return Ok(Err(no_host().into())) };
         if value.len() > limits::KV_VALUE_BYTES {
-            let message = format!("a value of {} bytes is over the limit of {} bytes", value.len(), limits::KV_VALUE_BYTES);
+            let message =
+                format!("a value of {} bytes is over the limit of {} bytes", value.len(), limits::KV_VALUE_BYTES);
             return Ok(Err(Failure::new("too-large", message).into()));
         }
         Ok(match check_key(&key) {

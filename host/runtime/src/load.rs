@@ -125,10 +125,9 @@ impl Runtime {
                 let prepared;
                 let mut bytes = source.component;
                 let compile = |bytes: &[u8]| {
-                    engine.precompile_component(bytes).map_err(|error| LoadError::Compile {
-                        plugin: name.into(),
-                        reason: format!("{error:#}"),
-                    })
+                    engine
+                        .precompile_component(bytes)
+                        .map_err(|error| LoadError::Compile { plugin: name.into(), reason: format!("{error:#}") })
                 };
                 if source.world == World::Scanner {
                     prepared = prepare::prepare(self, &source).await?;
@@ -210,12 +209,19 @@ fn check_is_component(engine: &Engine, plugin: &str, bytes: &[u8]) -> Result<(),
             plugin: plugin.into(),
             reason: "it is a core module; build for wasm32-wasip2, or wrap it with `wasm-tools component new`".into(),
         }),
-        _ => Err(LoadError::NotAComponent { plugin: plugin.into(), reason: "it does not begin with a component header".into() }),
+        _ => Err(LoadError::NotAComponent {
+            plugin: plugin.into(),
+            reason: "it does not begin with a component header".into(),
+        }),
     }
 }
 
 /// Refuse imports that the world may not have, with the way out where there is one.
-pub(crate) fn check_imports(engine: &Engine, source: &PluginSource<'_>, component: &Component) -> Result<(), LoadError> {
+pub(crate) fn check_imports(
+    engine: &Engine,
+    source: &PluginSource<'_>,
+    component: &Component,
+) -> Result<(), LoadError> {
     let ty = component.component_type();
     for (import, _) in ty.imports(engine) {
         let (allowed, hint) = import_allowed(source.world, import);
@@ -240,8 +246,14 @@ fn import_allowed(world: World, import: &str) -> (bool, &'static str) {
         "fumehood" => (package == "types" || package == world.name() || world.imports().contains(&package), ""),
         "wasi" => match package {
             "io" | "cli" | "clocks" | "filesystem" | "random" => (true, ""),
-            "http" => (false, "; build without it (ComponentizeJS: --disable http,fetch-event; componentize-py: --stub-wasi) and use fumehood:http"),
-            "sockets" => (false, "; build without it (Rust: do not use std::net; componentize-py: --stub-wasi) and use fumehood:http"),
+            "http" => (
+                false,
+                "; build without it (ComponentizeJS: --disable http,fetch-event; componentize-py: --stub-wasi) and use fumehood:http",
+            ),
+            "sockets" => (
+                false,
+                "; build without it (Rust: do not use std::net; componentize-py: --stub-wasi) and use fumehood:http",
+            ),
             _ => (false, ""),
         },
         _ => (false, ""),

@@ -92,7 +92,8 @@ impl LogBuffer {
         }
         log.bytes += cut;
         // Line breaks and control characters would let a plugin forge entries of others.
-        let clean = message.get(..cut).unwrap_or_default().chars().map(|c| if c.is_control() && c != '\t' { '␤' } else { c });
+        let clean =
+            message.get(..cut).unwrap_or_default().chars().map(|c| if c.is_control() && c != '\t' { '␤' } else { c });
         let line = clean.collect();
         log.lines.push((level, line));
     }

@@ -176,7 +176,8 @@ impl Store {
                 && found.arguments_sha256 == binding.arguments_sha256;
             if !same {
                 return Err(StoreError::Conflict(
-                    "The tool, its transport or the arguments are no longer what was approved. Nothing was called.".into(),
+                    "The tool, its transport or the arguments are no longer what was approved. Nothing was called."
+                        .into(),
                 ));
             }
             tx.connection.execute(

@@ -45,7 +45,8 @@ pub struct Message {
     pub created_us: i64,
 }
 
-const TURN: &str = "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor";
+const TURN: &str =
+    "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor";
 const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us";
 
 fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
@@ -81,7 +82,13 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where a turn of this incident is not over.
-    pub async fn begin_turn(&self, scope: &Scope, incident: IncidentId, model: ModelId, text: String) -> Result<Turn, StoreError> {
+    pub async fn begin_turn(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        model: ModelId,
+        text: String,
+    ) -> Result<Turn, StoreError> {
         let id = TurnId::new();
         let owner = scope.clone();
         let change = Change::new("turn.begin", format!("turn:{id}")).with("incident", incident).with("model", model);
@@ -117,7 +124,13 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_turn(&self, scope: &Scope, id: TurnId, state: &'static str, problem: String) -> Result<(), StoreError> {
+    pub async fn set_turn(
+        &self,
+        scope: &Scope,
+        id: TurnId,
+        state: &'static str,
+        problem: String,
+    ) -> Result<(), StoreError> {
         let owner = scope.clone();
         let change = Change::new("turn.state", format!("turn:{id}")).with("state", state);
         self.change(scope, change, move |tx| {
@@ -203,8 +216,9 @@ impl Store {
     pub async fn turns(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Turn>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let mut statement = connection
-                .prepare_cached(&format!("SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND incident_id = ?2 ORDER BY id"))?;
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND incident_id = ?2 ORDER BY id"
+            ))?;
             Ok(statement.query_map((tenant, incident), turn)?.collect::<Result<_, _>>()?)
         })
         .await

@@ -209,7 +209,8 @@ impl Store {
             let row = id.to_string();
             let place = fumehood_vault::Place { tenant: &tenant, table: "departures", row: &row, column: "body" };
             let packed = vault.open(&place, &sealed)?;
-            let body = zstd::stream::decode_all(packed.as_slice()).map_err(|error| StoreError::Decode(error.to_string()))?;
+            let body =
+                zstd::stream::decode_all(packed.as_slice()).map_err(|error| StoreError::Decode(error.to_string()))?;
             Ok((departure, body))
         })
         .await

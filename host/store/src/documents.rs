@@ -172,7 +172,12 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written; the next attempt finds the page by its marker.
-    pub async fn finish_publication(&self, scope: &Scope, incident: IncidentId, publication: Publication) -> Result<(), StoreError> {
+    pub async fn finish_publication(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        publication: Publication,
+    ) -> Result<(), StoreError> {
         let owner = scope.clone();
         let change = Change::new("document.published", format!("incident:{incident}"))
             .with("integration", publication.integration_id)

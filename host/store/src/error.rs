@@ -7,15 +7,23 @@ use std::path::PathBuf;
 pub enum StoreError {
     #[error("{path} belongs to a running Fumehood (process {pid}); stop it, or use a command that talks to it")]
     Locked { path: PathBuf, pid: String },
-    #[error("{path} is not a Fumehood database, or its first page is damaged. Nothing was changed. Restore it from a backup, or point --data elsewhere")]
+    #[error(
+        "{path} is not a Fumehood database, or its first page is damaged. Nothing was changed. Restore it from a backup, or point --data elsewhere"
+    )]
     NotOurs { path: PathBuf },
     #[error("{path} is damaged ({detail}). Nothing was changed. Restore it from a backup")]
     Corrupt { path: PathBuf, detail: String },
-    #[error("{path} was written by a newer Fumehood (schema {found}; this one knows up to {known}). Nothing was changed. Start the newer version")]
+    #[error(
+        "{path} was written by a newer Fumehood (schema {found}; this one knows up to {known}). Nothing was changed. Start the newer version"
+    )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("migration {number} in {path} is not the one that this version ships; the database was changed by something else. Nothing was done")]
+    #[error(
+        "migration {number} in {path} is not the one that this version ships; the database was changed by something else. Nothing was done"
+    )]
     MigrationChanged { path: PathBuf, number: i64 },
-    #[error("{path} cannot be written: {detail}. Nothing was changed. Check permissions and that the file system is not read-only")]
+    #[error(
+        "{path} cannot be written: {detail}. Nothing was changed. Check permissions and that the file system is not read-only"
+    )]
     ReadOnly { path: PathBuf, detail: String },
     #[error("the disk is full. What was acknowledged is safe; this change was not made. Free some space and try again")]
     Full,
@@ -58,7 +66,9 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Self::Io(error.to_string()),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+                Self::Io(error.to_string())
+            }
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Decode(error.to_string()),
             _ => Self::Sql(error),
         }

@@ -249,7 +249,9 @@ impl Tx<'_> {
     pub(crate) fn require_sash_open(&self, scope: &Scope, id: IncidentId) -> Result<(), StoreError> {
         match self.incident(scope, id)?.sash_lowered_us {
             None => Ok(()),
-            Some(_) => Err(StoreError::Conflict("The sash of this incident is lowered: nothing leaves until it is raised.".into())),
+            Some(_) => Err(StoreError::Conflict(
+                "The sash of this incident is lowered: nothing leaves until it is raised.".into(),
+            )),
         }
     }
 }

@@ -149,7 +149,13 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written; the upload has to stop then.
-    pub async fn append_chunk(&self, scope: &Scope, log: LogId, chunk: Chunk, received_bytes: i64) -> Result<(), StoreError> {
+    pub async fn append_chunk(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        chunk: Chunk,
+        received_bytes: i64,
+    ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         // Compressing on the writer's thread would hold up everyone's commits.
         let (body, findings, place) = tokio::task::spawn_blocking(move || {
@@ -180,7 +186,9 @@ impl Store {
                     findings,
                 ))?;
             tx.connection
-                .prepare_cached("UPDATE logs SET received_bytes = ?3, text_bytes = ?4 WHERE tenant_id = ?1 AND id = ?2")?
+                .prepare_cached(
+                    "UPDATE logs SET received_bytes = ?3, text_bytes = ?4 WHERE tenant_id = ?1 AND id = ?2",
+                )?
                 .execute((&tenant, log, received_bytes, place.first_byte + place.text_bytes))?;
             Ok(())
         })
@@ -192,7 +200,12 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn finish_log(&self, scope: &Scope, log: LogId, totals: LogTotals) -> Result<Option<LogFile>, StoreError> {
+    pub async fn finish_log(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        totals: LogTotals,
+    ) -> Result<Option<LogFile>, StoreError> {
         let owner = scope.clone();
         let change = Change::new("log.complete", format!("log:{log}"))
             .with("bytes", totals.text_bytes)
@@ -249,7 +262,13 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn abandon_log(&self, scope: &Scope, log: LogId, state: &'static str, reason: String) -> Result<(), StoreError> {
+    pub async fn abandon_log(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        state: &'static str,
+        reason: String,
+    ) -> Result<(), StoreError> {
         let owner = scope.clone();
         self.change(scope, Change::new("log.abandon", format!("log:{log}")).with("state", state), move |tx| {
             let this = find(tx.connection, &owner.tenant, log)?;
@@ -296,8 +315,8 @@ impl Store {
     pub async fn unfinished_logs(&self, scope: &Scope) -> Result<Vec<LogFile>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let mut statement =
-                connection.prepare(&format!("SELECT {COLUMNS} FROM logs WHERE tenant_id = ?1 AND state = 'receiving'"))?;
+            let mut statement = connection
+                .prepare(&format!("SELECT {COLUMNS} FROM logs WHERE tenant_id = ?1 AND state = 'receiving'"))?;
             Ok(statement.query_map([tenant], from_row)?.collect::<Result<_, _>>()?)
         })
         .await
@@ -372,9 +391,9 @@ impl Store {
     ) -> Result<Option<ChunkPlace>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let sql = format!("SELECT {PLACE} FROM log_chunks WHERE tenant_id = ?1 AND log_id = ?2 AND {condition} LIMIT 1");
-            let mut found =
-                connection.prepare_cached(&sql)?.query_row((&tenant, log, value), place).optional()?;
+            let sql =
+                format!("SELECT {PLACE} FROM log_chunks WHERE tenant_id = ?1 AND log_id = ?2 AND {condition} LIMIT 1");
+            let mut found = connection.prepare_cached(&sql)?.query_row((&tenant, log, value), place).optional()?;
             // A line longer than a chunk begins in an earlier one with the same first line.
             while earliest_of_line
                 && let Some(chunk) = &found
@@ -414,9 +433,11 @@ impl Store {
                 .optional()?;
             let (place, body, findings) = row.ok_or_else(|| StoreError::not_found("part of a log", seq))?;
             let capacity = usize::try_from(place.text_bytes).unwrap_or(0);
-            let text = zstd::bulk::decompress(&body, capacity).map_err(|error| StoreError::Decode(error.to_string()))?;
+            let text =
+                zstd::bulk::decompress(&body, capacity).map_err(|error| StoreError::Decode(error.to_string()))?;
             let text = String::from_utf8(text).map_err(|error| StoreError::Decode(error.to_string()))?;
-            let json = zstd::stream::decode_all(findings.as_slice()).map_err(|error| StoreError::Decode(error.to_string()))?;
+            let json =
+                zstd::stream::decode_all(findings.as_slice()).map_err(|error| StoreError::Decode(error.to_string()))?;
             Ok(Chunk { place, text, findings: serde_json::from_slice(&json)? })
         })
         .await

@@ -52,7 +52,10 @@ impl Store {
         match path.metadata() {
             // A database that was emptied must not be taken for a first start.
             Ok(file) if file.len() == 0 => {
-                return Err(StoreError::Corrupt { path, detail: "it is empty; if nothing was ever stored here, delete it".into() });
+                return Err(StoreError::Corrupt {
+                    path,
+                    detail: "it is empty; if nothing was ever stored here, delete it".into(),
+                });
             }
             Ok(_) => {}
             Err(_) => create_private(&path)?,
@@ -78,7 +81,6 @@ impl Store {
     pub fn folder(&self) -> &Path {
         &self.0.folder
     }
-
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where

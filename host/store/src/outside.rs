@@ -128,7 +128,11 @@ const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_k
                       created_us, state, reason, checked_us, tools";
 const INSTANCE: &str = "id, name, plugin, base_url, settings, credential_id, created_us, checked_us, problem";
 
-fn drop_credential(connection: &rusqlite::Connection, tenant: &str, id: Option<CredentialId>) -> Result<(), StoreError> {
+fn drop_credential(
+    connection: &rusqlite::Connection,
+    tenant: &str,
+    id: Option<CredentialId>,
+) -> Result<(), StoreError> {
     if let Some(id) = id {
         connection.execute("DELETE FROM credentials WHERE tenant_id = ?1 AND id = ?2", (tenant, id))?;
     }
@@ -157,7 +161,12 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn update_model(&self, scope: &Scope, new: Model, dropped: Option<CredentialId>) -> Result<(), StoreError> {
+    pub async fn update_model(
+        &self,
+        scope: &Scope,
+        new: Model,
+        dropped: Option<CredentialId>,
+    ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
@@ -232,7 +241,8 @@ impl Store {
     /// `Conflict` where another has the same name in tool names.
     pub async fn create_server(&self, scope: &Scope, new: McpServer) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
-        let change = Change::new("mcp-server.create", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
+        let change =
+            Change::new("mcp-server.create", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
         self.change(scope, change, move |tx| {
             let taken: Option<String> = tx
                 .connection
@@ -371,14 +381,20 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn integrations(&self, scope: &Scope) -> Result<Vec<IntegrationInstance>, StoreError> {
-        self.list(scope, format!("SELECT {INSTANCE} FROM integrations WHERE tenant_id = ?1 ORDER BY name"), instance).await
+        self.list(scope, format!("SELECT {INSTANCE} FROM integrations WHERE tenant_id = ?1 ORDER BY name"), instance)
+            .await
     }
 
     /// Keep what a test said.
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn integration_checked(&self, scope: &Scope, id: IntegrationId, problem: String) -> Result<(), StoreError> {
+    pub async fn integration_checked(
+        &self,
+        scope: &Scope,
+        id: IntegrationId,
+        problem: String,
+    ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
             tx.connection.execute(
@@ -438,7 +454,8 @@ impl Store {
                 })?;
             let credential = credential.ok_or_else(|| StoreError::not_found(what, &id))?;
             if let Some(credential) = credential {
-                tx.connection.execute("DELETE FROM credentials WHERE tenant_id = ?1 AND id = ?2", (&tenant, credential))?;
+                tx.connection
+                    .execute("DELETE FROM credentials WHERE tenant_id = ?1 AND id = ?2", (&tenant, credential))?;
             }
             Ok(())
         })
@@ -468,9 +485,16 @@ impl Store {
     ///
     /// # Errors
     /// `Invalid` over the quota.
-    pub async fn set_plugin_value(&self, scope: &Scope, instance: &str, key: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+    pub async fn set_plugin_value(
+        &self,
+        scope: &Scope,
+        instance: &str,
+        key: &str,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
         let (owner, instance, key) = (scope.clone(), instance.to_owned(), key.to_owned());
-        let change = Change::new("plugin.value", format!("plugin:{instance}")).with("bytes", value.as_ref().map_or(0, Vec::len));
+        let change =
+            Change::new("plugin.value", format!("plugin:{instance}")).with("bytes", value.as_ref().map_or(0, Vec::len));
         self.change(scope, change, move |tx| {
             let Some(value) = value else {
                 tx.connection.execute(
@@ -501,12 +525,19 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn add_plugin_log(&self, scope: &Scope, plugin: &str, lines: Vec<(u8, String)>) -> Result<(), StoreError> {
+    pub async fn add_plugin_log(
+        &self,
+        scope: &Scope,
+        plugin: &str,
+        lines: Vec<(u8, String)>,
+    ) -> Result<(), StoreError> {
         let (tenant, plugin) = (scope.tenant.clone(), plugin.to_owned());
         self.write(move |tx| {
             for (level, text) in &lines {
                 tx.connection
-                    .prepare_cached("INSERT INTO plugin_logs (tenant_id, plugin, time_us, level, text) VALUES (?1,?2,?3,?4,?5)")?
+                    .prepare_cached(
+                        "INSERT INTO plugin_logs (tenant_id, plugin, time_us, level, text) VALUES (?1,?2,?3,?4,?5)",
+                    )?
                     .execute((&tenant, &plugin, tx.now_us, level, text))?;
             }
             tx.connection.execute(
@@ -523,7 +554,12 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn plugin_log(&self, scope: &Scope, plugin: &str, limit: usize) -> Result<Vec<PluginLogLine>, StoreError> {
+    pub async fn plugin_log(
+        &self,
+        scope: &Scope,
+        plugin: &str,
+        limit: usize,
+    ) -> Result<Vec<PluginLogLine>, StoreError> {
         let (tenant, plugin) = (scope.tenant.clone(), plugin.to_owned());
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(

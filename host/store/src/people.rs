@@ -73,7 +73,8 @@ impl Store {
     pub async fn has_users(&self, scope: &Scope) -> Result<bool, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM users WHERE tenant_id = ?1)", [tenant], |row| row.get(0))?)
+            Ok(connection
+                .query_row("SELECT EXISTS (SELECT 1 FROM users WHERE tenant_id = ?1)", [tenant], |row| row.get(0))?)
         })
         .await
     }
@@ -85,8 +86,8 @@ impl Store {
     pub async fn users(&self, scope: &Scope) -> Result<Vec<User>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT {USER} FROM users WHERE tenant_id = ?1 ORDER BY name, id"))?;
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {USER} FROM users WHERE tenant_id = ?1 ORDER BY name, id"))?;
             Ok(statement.query_map([tenant], user)?.collect::<Result<_, _>>()?)
         })
         .await
@@ -147,7 +148,13 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` where the link was used or ran out, `Conflict` where the address has an account.
-    pub async fn use_link(&self, hash: TokenHash, email: String, name: String, password_hash: String) -> Result<User, StoreError> {
+    pub async fn use_link(
+        &self,
+        hash: TokenHash,
+        email: String,
+        name: String,
+        password_hash: String,
+    ) -> Result<User, StoreError> {
         let id = UserId::new();
         let scope = Scope { actor: crate::Actor::User(id), ..Scope::system() };
         let tenant = scope.tenant.clone();
@@ -271,7 +278,13 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn create_token(&self, scope: &Scope, name: String, role: Role, hash: TokenHash) -> Result<TokenId, StoreError> {
+    pub async fn create_token(
+        &self,
+        scope: &Scope,
+        name: String,
+        role: Role,
+        hash: TokenHash,
+    ) -> Result<TokenId, StoreError> {
         let id = TokenId::new();
         let (tenant, by) = (scope.tenant.clone(), scope.actor.to_string());
         self.change(scope, Change::new("token.create", format!("token:{id}")).with("role", role), move |tx| {
@@ -319,7 +332,9 @@ impl Store {
     pub async fn token(&self, hash: TokenHash) -> Result<Option<(String, TokenId, String)>, StoreError> {
         self.read(move |connection, _| {
             Ok(connection
-                .prepare_cached("SELECT tenant_id, id, role FROM api_tokens WHERE token_hash = ?1 AND revoked_us IS NULL")?
+                .prepare_cached(
+                    "SELECT tenant_id, id, role FROM api_tokens WHERE token_hash = ?1 AND revoked_us IS NULL",
+                )?
                 .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?)
         })

@@ -42,7 +42,12 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where another task numbered meanwhile: load the book again and repeat.
-    pub async fn add_pseudonyms(&self, scope: &Scope, incident: IncidentId, entries: Vec<Entry>) -> Result<(), StoreError> {
+    pub async fn add_pseudonyms(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        entries: Vec<Entry>,
+    ) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }

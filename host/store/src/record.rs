@@ -6,8 +6,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use fumehood_audit::{Checkpoint, Entry, Frontier, Hash, Phase, leaf_hash};
 use ed25519_dalek::SigningKey;
+use fumehood_audit::{Checkpoint, Entry, Frontier, Hash, Phase, leaf_hash};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{Scope, Store, StoreError, Tx};
@@ -93,7 +93,13 @@ impl Store {
     ///
     /// # Errors
     /// Why it could not be written; the intent then shows as an unknown outcome.
-    pub async fn outcome(&self, scope: &Scope, intent: IntentId, change: Change, result: &str) -> Result<(), StoreError> {
+    pub async fn outcome(
+        &self,
+        scope: &Scope,
+        intent: IntentId,
+        change: Change,
+        result: &str,
+    ) -> Result<(), StoreError> {
         let (scope, result) = (scope.clone(), result.to_owned());
         self.write(move |tx| tx.record(&scope, Phase::Outcome, Some(intent), change, &result).map(drop)).await
     }
@@ -121,13 +127,15 @@ impl Store {
                  ORDER BY idx DESC LIMIT ?5",
             )?;
             let before = filter.before.map_or(i64::MAX, |index| index as i64);
-            let mut rows = statement.query((tenant, before, filter.target, filter.action_prefix, filter.limit as i64))?;
+            let mut rows =
+                statement.query((tenant, before, filter.target, filter.action_prefix, filter.limit as i64))?;
             let mut entries = Vec::new();
             while let Some(row) = rows.next()? {
                 let body: Vec<u8> = row.get(1)?;
                 entries.push(ListedEntry {
                     entry: Entry::decode(&body).map_err(|error| StoreError::Decode(error.to_string()))?,
-                    leaf: Hash::from_slice(&row.get::<_, Vec<u8>>(0)?).ok_or_else(|| StoreError::Decode("a leaf".into()))?,
+                    leaf: Hash::from_slice(&row.get::<_, Vec<u8>>(0)?)
+                        .ok_or_else(|| StoreError::Decode("a leaf".into()))?,
                 });
             }
             Ok(entries)
@@ -142,7 +150,9 @@ impl Store {
     pub async fn checkpoint(&self, _scope: &Scope) -> Result<Option<(u64, String)>, StoreError> {
         self.read(|connection, _| {
             Ok(connection
-                .query_row("SELECT size, note FROM audit_head", [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))
+                .query_row("SELECT size, note FROM audit_head", [], |row| {
+                    Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+                })
                 .optional()?)
         })
         .await
@@ -224,7 +234,9 @@ impl Recorder {
         let mut frontier = Frontier::new();
         while let Some(row) = rows.next()? {
             let leaf: Vec<u8> = row.get(0)?;
-            frontier.append(Hash::from_slice(&leaf).ok_or_else(|| StoreError::Decode("an audit leaf has no 32 bytes".into()))?);
+            frontier.append(
+                Hash::from_slice(&leaf).ok_or_else(|| StoreError::Decode("an audit leaf has no 32 bytes".into()))?,
+            );
         }
         Ok(Self { frontier, key, outside, kept_us: 0, pending: None })
     }
@@ -282,7 +294,9 @@ impl Recorder {
             .execute((size as i64, &note))?;
         if force || now_us - self.kept_us >= CHECKPOINT_EVERY_US {
             connection
-                .prepare_cached("INSERT OR REPLACE INTO audit_checkpoints (size, tenant_id, note, time_us) VALUES (?1, '', ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO audit_checkpoints (size, tenant_id, note, time_us) VALUES (?1, '', ?2, ?3)",
+                )?
                 .execute((size as i64, &note, now_us))?;
             self.pending = Some((note, now_us));
         }

@@ -43,7 +43,12 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn timeline(&self, scope: &Scope, incident: IncidentId, limit: usize) -> Result<Vec<TimelineEvent>, StoreError> {
+    pub async fn timeline(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        limit: usize,
+    ) -> Result<Vec<TimelineEvent>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(

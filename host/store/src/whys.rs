@@ -92,7 +92,8 @@ impl Store {
         let owner = scope.clone();
         let new = id.is_none();
         let id = id.unwrap_or_else(WhyId::new);
-        let change = Change::new(if new { "why.add" } else { "why.edit" }, format!("why:{id}")).with("incident", incident);
+        let change =
+            Change::new(if new { "why.add" } else { "why.edit" }, format!("why:{id}")).with("incident", incident);
         self.change(scope, change, move |tx| {
             tx.incident(&owner, incident)?;
             if new {
@@ -154,7 +155,13 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn mark_root_cause(&self, scope: &Scope, incident: IncidentId, id: WhyId, is: bool) -> Result<(), StoreError> {
+    pub async fn mark_root_cause(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: WhyId,
+        is: bool,
+    ) -> Result<(), StoreError> {
         let owner = scope.clone();
         self.change(scope, Change::new("why.root-cause", format!("why:{id}")).with("is", is), move |tx| {
             tx.connection.execute(

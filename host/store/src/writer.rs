@@ -44,7 +44,14 @@ pub struct Tx<'a> {
 
 impl Tx<'_> {
     /// Encrypt a field for its place.
-    pub(crate) fn seal(&self, scope: &Scope, table: &str, row: &str, column: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(
+        &self,
+        scope: &Scope,
+        table: &str,
+        row: &str,
+        column: &str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         Ok(self.vault.seal(&fumehood_vault::Place { tenant: &scope.tenant, table, row, column }, plain)?)
     }
 }
@@ -57,7 +64,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Start the thread. `connection` is the only one that writes.
-    pub(crate) fn start(connection: Connection, mut recorder: Recorder, vault: Arc<Vault>) -> (Self, std::thread::JoinHandle<()>) {
+    pub(crate) fn start(
+        connection: Connection,
+        mut recorder: Recorder,
+        vault: Arc<Vault>,
+    ) -> (Self, std::thread::JoinHandle<()>) {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let body = move || {
             while let Some(first) = queue.blocking_recv() {
@@ -72,7 +83,8 @@ impl Writer {
             }
         };
         #[expect(clippy::expect_used, reason = "a process that cannot start one thread cannot run at all")]
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(body).expect("the writer thread starts");
+        let thread =
+            std::thread::Builder::new().name("store-writer".into()).spawn(body).expect("the writer thread starts");
         (Self { jobs }, thread)
     }
 

@@ -174,7 +174,10 @@ async fn the_database_file_holds_no_plain_text() {
 #[tokio::test]
 async fn tampering_is_found() {
     let edits: [(&str, &str); 8] = [
-        ("edited", "UPDATE audit_entries SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE idx = 3"),
+        (
+            "edited",
+            "UPDATE audit_entries SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE idx = 3",
+        ),
         ("deleted", "DELETE FROM audit_entries WHERE idx = 5"),
         ("truncated", "DELETE FROM audit_entries WHERE idx > 8"),
         (
@@ -183,16 +186,25 @@ async fn tampering_is_found() {
              UPDATE audit_entries SET idx = 3 WHERE idx = -1",
         ),
         ("renumbered", "UPDATE audit_entries SET idx = idx + 100 WHERE idx >= 6"),
-        ("duplicated", "INSERT INTO audit_entries SELECT 14, tenant_id, leaf, body, time_us, actor, action, target FROM audit_entries WHERE idx = 1"),
+        (
+            "duplicated",
+            "INSERT INTO audit_entries SELECT 14, tenant_id, leaf, body, time_us, actor, action, target FROM audit_entries WHERE idx = 1",
+        ),
         ("columns edited", "UPDATE audit_entries SET actor = 'user:someone-else' WHERE idx = 4"),
-        ("checkpoints dropped and cut", "DELETE FROM audit_checkpoints; DELETE FROM audit_head; DELETE FROM audit_entries WHERE idx > 8"),
+        (
+            "checkpoints dropped and cut",
+            "DELETE FROM audit_checkpoints; DELETE FROM audit_head; DELETE FROM audit_entries WHERE idx > 8",
+        ),
     ];
     for (what, sql) in edits {
         let folder = tempfile::tempdir().unwrap();
         let vault = vault();
         let outside = folder.path().join("outside.txt");
         let notes = filled(folder.path(), &vault, Some(&outside)).await;
-        assert!(matches!(verify(folder.path(), &vault, Some(&notes)).unwrap(), VerifyReport::Ok(_)), "{what}: in order before");
+        assert!(
+            matches!(verify(folder.path(), &vault, Some(&notes)).unwrap(), VerifyReport::Ok(_)),
+            "{what}: in order before"
+        );
         raw(folder.path(), &vault).execute_batch(sql).unwrap();
         match verify(folder.path(), &vault, Some(&notes)).unwrap() {
             VerifyReport::Bad { .. } => {}

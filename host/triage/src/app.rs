@@ -11,11 +11,11 @@ use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
 use fumehood_vault::Vault;
 use tokio_util::sync::CancellationToken;
 
+use crate::TriageError;
 use crate::conversation::Live;
 use crate::masking::Books;
 use crate::plugins::Plugins;
 use crate::tools::Tools;
-use crate::TriageError;
 
 /// Told of each plugin that was loaded: its name, how many are done, of how many, whether it came from the cache.
 pub type StartProgress = dyn Fn(&str, usize, usize, bool) + Send + Sync;
@@ -77,9 +77,8 @@ impl App {
         let options = OpenOptions { checkpoint_file: config.checkpoint_file.clone(), max_pages: None };
         let store = Store::open(&config.data, Arc::clone(&vault), &options)
             .map_err(|error| TriageError::Internal(error.to_string()))?;
-        let egress = Arc::new(
-            Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?,
-        );
+        let egress =
+            Arc::new(Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?);
         let runtime = Runtime::new(RuntimeConfig {
             cache: cache(&config.data, Arc::clone(&vault)),
             instances: fumehood_runtime::limits::INSTANCES,
@@ -130,7 +129,8 @@ impl App {
         self.0.store.mark_unknown_calls(&scope).await?;
         self.0.store.mark_unknown_publications(&scope).await?;
         for turn in self.0.store.interrupted_turns(&scope).await? {
-            let problem = "Fumehood was stopped while the model was answering. Ask again; what arrived is kept.".to_owned();
+            let problem =
+                "Fumehood was stopped while the model was answering. Ask again; what arrived is kept.".to_owned();
             self.0.store.set_turn(&scope, turn.id, "failed", problem).await?;
         }
         Ok(())

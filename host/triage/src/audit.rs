@@ -57,7 +57,8 @@ impl App {
             };
             fumehood_store::verify(app.0.store.folder(), &app.0.vault, outside.as_deref())
         };
-        let report = tokio::task::spawn_blocking(work).await.map_err(|error| TriageError::Internal(error.to_string()))?;
+        let report =
+            tokio::task::spawn_blocking(work).await.map_err(|error| TriageError::Internal(error.to_string()))?;
         let (good, text) = match report {
             Ok(fumehood_store::VerifyReport::Ok(report)) => (true, report.to_string()),
             Ok(fumehood_store::VerifyReport::Bad { sentence, .. }) => (false, sentence),

@@ -41,7 +41,13 @@ pub(crate) struct Call {
 
 impl App {
     /// The host's side of a call under `grant`, cancelled with `cancel` or by the incident's sash.
-    pub(crate) fn call(&self, scope: &Scope, purpose: Purpose, grant: PluginGrant, cancel: Option<CancellationToken>) -> Arc<Call> {
+    pub(crate) fn call(
+        &self,
+        scope: &Scope,
+        purpose: Purpose,
+        grant: PluginGrant,
+        cancel: Option<CancellationToken>,
+    ) -> Arc<Call> {
         let cancel = match (purpose.incident, cancel) {
             (Some(incident), Some(cancel)) => {
                 // Either may stop it: a child of the sash that follows the caller's token too.
@@ -181,7 +187,12 @@ impl CallHost for Call {
     }
 
     async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KvError> {
-        self.app.0.store.set_plugin_value(&self.scope, &self.purpose.instance, key, Some(value)).await.map_err(store_failure)
+        self.app
+            .0
+            .store
+            .set_plugin_value(&self.scope, &self.purpose.instance, key, Some(value))
+            .await
+            .map_err(store_failure)
     }
 
     async fn kv_delete(&self, key: &str) -> Result<(), KvError> {
@@ -204,7 +215,12 @@ impl CallHost for Call {
 
 impl App {
     /// How many pseudonyms of each kind are in bytes that leave.
-    async fn masked_in(&self, scope: &Scope, incident: IncidentId, body: &[u8]) -> Result<Vec<(String, u64)>, TriageError> {
+    async fn masked_in(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        body: &[u8],
+    ) -> Result<Vec<(String, u64)>, TriageError> {
         let text = String::from_utf8_lossy(body);
         let mut book = self.book(scope, incident).await?;
         let mut counts = std::collections::BTreeMap::<String, u64>::new();

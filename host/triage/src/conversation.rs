@@ -250,7 +250,9 @@ impl Runner<'_> {
     async fn run_decided_calls(&self) -> Result<(), TriageError> {
         let store = &self.app.0.store;
         let incident = self.turn.incident_id;
-        let mine = |all: Vec<Approval>| all.into_iter().filter(|approval| approval.turn_id == self.turn.id).collect::<Vec<_>>();
+        let mine = |all: Vec<Approval>| {
+            all.into_iter().filter(|approval| approval.turn_id == self.turn.id).collect::<Vec<_>>()
+        };
         for approval in mine(store.approvals(self.scope, incident).await?) {
             if approval.state == "approved" {
                 self.status(format!("{} on {} runs", approval.tool, approval.server));
@@ -343,7 +345,9 @@ impl Runner<'_> {
                 }
                 message.text.push_str(&event.text);
                 if message.text.len() > MAX_ANSWER {
-                    return Err(TriageError::TooLarge("The model's answer does not end; it was stopped at 512 KiB and kept.".into()));
+                    return Err(TriageError::TooLarge(
+                        "The model's answer does not end; it was stopped at 512 KiB and kept.".into(),
+                    ));
                 }
             }
             for call in event.tool_calls {
@@ -361,9 +365,12 @@ impl Runner<'_> {
         }
         match stop.as_deref() {
             Some("length") => Err(TriageError::TooLarge(
-                "The model stopped because its answer reached the longest that it may write. What arrived is kept.".into(),
+                "The model stopped because its answer reached the longest that it may write. What arrived is kept."
+                    .into(),
             )),
-            Some("filtered") => Err(TriageError::Conflict("The model's provider held the answer back by its content filter.".into())),
+            Some("filtered") => {
+                Err(TriageError::Conflict("The model's provider held the answer back by its content filter.".into()))
+            }
             _ if message.tool_calls.len() > MAX_CALLS => Err(TriageError::TooLarge(format!(
                 "The model asked for more than {MAX_CALLS} tool calls at once. Nothing was called."
             ))),
@@ -386,7 +393,8 @@ impl Runner<'_> {
         let incident_id = self.turn.incident_id;
         let incident = self.app.0.store.incident(self.scope, incident_id).await?;
         let system = self.app.system_prompt(self.scope, &incident, &catalogue.problems).await?;
-        let mut messages = vec![provider::Message { role: "system", text: system, tool_calls: Vec::new(), tool_call_id: None }];
+        let mut messages =
+            vec![provider::Message { role: "system", text: system, tool_calls: Vec::new(), tool_call_id: None }];
         let history = self.app.0.store.messages(self.scope, incident_id).await?;
         for message in answered(history) {
             messages.push(self.lower(&message).await?);
@@ -435,7 +443,8 @@ impl Runner<'_> {
         let mut asks = Vec::new();
         for call in &answer.tool_calls {
             let Some(tool) = catalogue.tools.iter().find(|tool| tool.name == call.name) else {
-                let mut text = Redacted::literal("There is no such tool. The tools that exist are those in this request.");
+                let mut text =
+                    Redacted::literal("There is no such tool. The tools that exist are those in this request.");
                 for (server, problem) in &catalogue.problems {
                     let known = format!(" {server}: {problem}.");
                     text.push(&self.app.mask_one(self.scope, self.turn.incident_id, Origin::Raw, &known).await?);
@@ -459,7 +468,12 @@ impl Runner<'_> {
         Ok(true)
     }
 
-    async fn approval(&self, call: &StoredCall, tool: &OfferedTool, arguments: &serde_json::Value) -> Result<Approval, TriageError> {
+    async fn approval(
+        &self,
+        call: &StoredCall,
+        tool: &OfferedTool,
+        arguments: &serde_json::Value,
+    ) -> Result<Approval, TriageError> {
         let incident = self.turn.incident_id;
         let masked = self.app.mask_json(self.scope, incident, Origin::Reply, arguments).await?;
         let text = masked.to_value().to_string();
@@ -494,7 +508,8 @@ impl Runner<'_> {
 /// The messages in which every call has its answer: a provider refuses a conversation with calls left open (a turn that
 /// was stopped while one waited).
 fn answered(history: Vec<Message>) -> Vec<Message> {
-    let told: std::collections::HashSet<String> = history.iter().filter_map(|message| message.tool_call_id.clone()).collect();
+    let told: std::collections::HashSet<String> =
+        history.iter().filter_map(|message| message.tool_call_id.clone()).collect();
     let mut kept = Vec::with_capacity(history.len());
     let mut open = std::collections::HashSet::new();
     for mut message in history {

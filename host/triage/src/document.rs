@@ -40,7 +40,10 @@ impl App {
             return Err(TriageError::invalid("title", "Give the document a title of at most 200 characters."));
         }
         if markdown.len() > DOCUMENT {
-            return Err(TriageError::invalid("markdown", "The document is over 512 KiB. Link to logs instead of pasting them."));
+            return Err(TriageError::invalid(
+                "markdown",
+                "The document is over 512 KiB. Link to logs instead of pasting them.",
+            ));
         }
         // Browsers send CRLF.
         let markdown = markdown.replace("\r\n", "\n");
@@ -65,7 +68,11 @@ impl App {
         }
         let mut events = Vec::new();
         for event in timeline.iter().filter(|event| matters(&event.kind)) {
-            events.push(format!("{} — {}", clock::rfc3339(event.time_us).replace('T', " ").chars().take(16).collect::<String>(), event.summary));
+            events.push(format!(
+                "{} — {}",
+                clock::rfc3339(event.time_us).replace('T', " ").chars().take(16).collect::<String>(),
+                event.summary
+            ));
         }
         let raw = render(&incident, &whys, &quotes, &events);
         let title = format!("Root-cause analysis: INC-{} {}", incident.number, incident.title);
@@ -105,10 +112,19 @@ fn matters(kind: &str) -> bool {
 }
 
 /// The first draft. A person finishes it.
-fn render(incident: &Incident, whys: &[Why], quotes: &[(fumehood_store::EvidenceId, String)], events: &[String]) -> String {
+fn render(
+    incident: &Incident,
+    whys: &[Why],
+    quotes: &[(fumehood_store::EvidenceId, String)],
+    events: &[String],
+) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
-    let _ = writeln!(text, "## Summary\n\n{}\n", if incident.description.is_empty() { "_What happened, in two sentences._" } else { &incident.description });
+    let _ = writeln!(
+        text,
+        "## Summary\n\n{}\n",
+        if incident.description.is_empty() { "_What happened, in two sentences._" } else { &incident.description }
+    );
     let _ = writeln!(
         text,
         "| | |\n|---|---|\n| Incident | INC-{} |\n| Severity | {} |\n| Status | {} |\n| Opened | {} UTC |\n",
@@ -129,7 +145,13 @@ fn render(incident: &Incident, whys: &[Why], quotes: &[(fumehood_store::Evidence
         text.push_str("_None written yet._\n\n");
     }
     for why in whys {
-        let _ = writeln!(text, "{}. **{}**{}\n", why.position, why.question, if why.root_cause { " (root cause)" } else { "" });
+        let _ = writeln!(
+            text,
+            "{}. **{}**{}\n",
+            why.position,
+            why.question,
+            if why.root_cause { " (root cause)" } else { "" }
+        );
         if !why.answer.is_empty() {
             let _ = writeln!(text, "   {}\n", why.answer.replace('\n', "\n   "));
         }

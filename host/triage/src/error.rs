@@ -33,7 +33,9 @@ pub enum TriageError {
     #[error("Stopped: {0}")]
     Cancelled(String),
     /// A value would have left. Names the pseudonym, never the value.
-    #[error("Nothing was sent: the value behind {label} was still in it ({encoding}). Mask it, or reword, and try again.")]
+    #[error(
+        "Nothing was sent: the value behind {label} was still in it ({encoding}). Mask it, or reword, and try again."
+    )]
     WouldLeak { label: String, encoding: String },
     #[error("This could not be done because of a fault inside Fumehood ({0}). Nothing else was affected.")]
     Internal(String),

@@ -101,7 +101,11 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`.
-    pub async fn incidents(&self, scope: &Scope, mut filter: IncidentFilter) -> Result<(Vec<Incident>, i64), TriageError> {
+    pub async fn incidents(
+        &self,
+        scope: &Scope,
+        mut filter: IncidentFilter,
+    ) -> Result<(Vec<Incident>, i64), TriageError> {
         self.require(scope, Permission::ReadIncidents)?;
         filter.limit = filter.limit.clamp(1, 200);
         let blank = |text: &Option<String>| text.as_deref().is_some_and(|text| text.trim().is_empty());

@@ -110,7 +110,13 @@ impl App {
     ///
     /// # Errors
     /// `Cancelled`, `Invalid` (binary), `TooLarge`, `DiskFull`, `Plugin` (a scanner failed: nothing is kept).
-    pub async fn receive(&self, scope: &Scope, id: LogId, encoding: &'static str, body: Body) -> Result<Received, TriageError> {
+    pub async fn receive(
+        &self,
+        scope: &Scope,
+        id: LogId,
+        encoding: &'static str,
+        body: Body,
+    ) -> Result<Received, TriageError> {
         let upload = self.0.uploads.lock().ok().and_then(|uploads| uploads.get(&id).cloned());
         let upload = upload.ok_or(TriageError::NotFound { what: "upload that has begun" })?;
         // Whoever drops this future (a browser that went away) must not leave half a log behind.
@@ -233,7 +239,9 @@ impl AsyncRead for Counting {
         let before = buffer.filled().len();
         let polled = self.inner.as_mut().poll_read(context, buffer);
         let read = buffer.filled().len() - before;
-        if read > 0 && let Ok(mut progress) = self.upload.progress.lock() {
+        if read > 0
+            && let Ok(mut progress) = self.upload.progress.lock()
+        {
             progress.received_bytes += read as u64;
         }
         polled
@@ -350,7 +358,8 @@ impl<'a> Intake<'a> {
 }
 
 fn refuse_binary(head: &[u8]) -> Result<(), TriageError> {
-    let control = head.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
+    let control =
+        head.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
     if head.contains(&0) && matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(TriageError::invalid("file", "The file is UTF-16. Convert it to UTF-8 and upload it again."));
     }
@@ -465,7 +474,8 @@ impl Cutter {
             starts_line: !self.mid_line,
         };
         self.findings.sort_by_key(|finding| (finding.start, finding.end));
-        let touching = self.findings.iter().filter(|finding| (finding.start as u64) < end && (finding.end as u64) > start);
+        let touching =
+            self.findings.iter().filter(|finding| (finding.start as u64) < end && (finding.end as u64) > start);
         let findings = touching.map(stored).collect();
         self.findings.retain(|finding| finding.end as u64 > end);
         self.mid_line = !text.ends_with('\n');

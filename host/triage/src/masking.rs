@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use aho_corasick::AhoCorasick;
 use fumehood_redact::{
-    Finding, Gate, Group, JsonPlan, Kind, MIN_ORIGINAL_BYTES, Origin, OutgoingCheck, Pseudonyms, Redacted, RedactedJson, Seams,
-    Span, Window, WindowSize, Windows, merge,
+    Finding, Gate, Group, JsonPlan, Kind, MIN_ORIGINAL_BYTES, Origin, OutgoingCheck, Pseudonyms, Redacted,
+    RedactedJson, Seams, Span, Window, WindowSize, Windows, merge,
 };
 use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
 use fumehood_store::{IncidentId, Scope};
@@ -155,7 +155,9 @@ impl Book {
             .filter(|(_, _, original)| !envelope.contains(&original.to_lowercase()))
             .map(|(label, _, original)| (label.clone(), original.clone()));
         let check = OutgoingCheck::new(outgoing).map_err(|_| {
-            TriageError::TooLarge("This incident holds too many different values to check what leaves. Split it.".into())
+            TriageError::TooLarge(
+                "This incident holds too many different values to check what leaves. Split it.".into(),
+            )
         })?;
         self.check = Some((at, check.clone()));
         Ok(check)
@@ -192,7 +194,8 @@ impl Book {
         if let Some(known) = &self.known {
             known.find(text, &mut found);
             if size > known.size {
-                let newer: Vec<_> = self.values().into_iter().filter(|(label, _, _)| !known.labels.contains(label)).collect();
+                let newer: Vec<_> =
+                    self.values().into_iter().filter(|(label, _, _)| !known.labels.contains(label)).collect();
                 Known::new(size, 0, newer)?.find(text, &mut found);
             }
         }
@@ -205,7 +208,11 @@ impl Known {
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .build(values.iter().map(|(_, _, original)| original))
-            .map_err(|_| TriageError::TooLarge("This incident holds too many different values to mask what leaves. Split it.".into()))?;
+            .map_err(|_| {
+                TriageError::TooLarge(
+                    "This incident holds too many different values to mask what leaves. Split it.".into(),
+                )
+            })?;
         let (labels, kinds) = values.into_iter().map(|(label, kind, _)| (label, kind)).unzip();
         Ok(Self { size, released, automaton, labels, kinds })
     }
@@ -236,7 +243,11 @@ impl App {
     }
 
     /// An incident's book, locked for as long as the caller masks.
-    pub(crate) async fn book(&self, scope: &Scope, incident: IncidentId) -> Result<tokio::sync::OwnedMutexGuard<Book>, TriageError> {
+    pub(crate) async fn book(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+    ) -> Result<tokio::sync::OwnedMutexGuard<Book>, TriageError> {
         let shared = {
             let Ok(mut open) = self.0.books.open.lock() else { return Err(TriageError::Internal("lock".into())) };
             if open.len() >= BOOKS && !open.contains_key(&incident) {
@@ -257,7 +268,12 @@ impl App {
 
     /// Store the pseudonyms that masking has made. Where that fails the book is forgotten, so that no number is used
     /// that the store does not know.
-    pub(crate) async fn keep_new(&self, scope: &Scope, incident: IncidentId, book: &mut Book) -> Result<(), TriageError> {
+    pub(crate) async fn keep_new(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        book: &mut Book,
+    ) -> Result<(), TriageError> {
         let new = book.pseudonyms().drain_new();
         if let Err(error) = self.0.store.add_pseudonyms(scope, incident, new).await {
             book.pseudonyms = None;
@@ -299,7 +315,13 @@ impl App {
     ///
     /// # Errors
     /// As [`App::mask`].
-    pub(crate) async fn mask_one(&self, scope: &Scope, incident: IncidentId, origin: Origin, text: &str) -> Result<Redacted, TriageError> {
+    pub(crate) async fn mask_one(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        origin: Origin,
+        text: &str,
+    ) -> Result<Redacted, TriageError> {
         let mut masked = self.mask(scope, incident, origin, &[text]).await?;
         masked.pop().ok_or_else(|| TriageError::Internal("masking".into()))
     }
@@ -327,9 +349,8 @@ impl App {
             findings.extend(book.known_in(&text)?);
             spans.push(merge(text.len(), &findings));
         }
-        let masked = plan
-            .redact(origin, book.pseudonyms(), spans)
-            .map_err(|error| TriageError::Internal(error.to_string()))?;
+        let masked =
+            plan.redact(origin, book.pseudonyms(), spans).map_err(|error| TriageError::Internal(error.to_string()))?;
         self.keep_new(scope, incident, &mut book).await?;
         Ok(masked)
     }
@@ -338,7 +359,12 @@ impl App {
     ///
     /// # Errors
     /// `WouldLeak`.
-    pub(crate) async fn check_outgoing(&self, scope: &Scope, incident: IncidentId, bytes: &[u8]) -> Result<(), TriageError> {
+    pub(crate) async fn check_outgoing(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        bytes: &[u8],
+    ) -> Result<(), TriageError> {
         let mut book = self.book(scope, incident).await?;
         let check = book.check()?;
         drop(book);

@@ -48,7 +48,8 @@ fn verify_password(password: &str, stored: &str) -> bool {
 
 fn check_email(email: &str) -> Result<String, TriageError> {
     let email = email.trim().to_lowercase();
-    let valid = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 1 && !host.contains('@'));
+    let valid =
+        email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 1 && !host.contains('@'));
     if valid && email.len() <= 254 && !email.contains(char::is_whitespace) {
         return Ok(email);
     }
@@ -152,7 +153,8 @@ impl App {
         let system = Scope::system();
         let user = self.0.store.user_by_email(&system, &email).await?.filter(|user| user.disabled_us.is_none());
         // An unknown address takes as long as a known one.
-        const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        const NOBODY: &str =
+            "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let stored = user.as_ref().map_or(NOBODY.to_owned(), |user| user.password_hash.clone());
         let tried: String = password.chars().take(PASSWORD.1).collect();
         let right = blocking(move || verify_password(&tried, &stored)).await?;

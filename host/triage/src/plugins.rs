@@ -76,10 +76,7 @@ pub fn shipped() -> &'static [Shipped] {
 
 impl Plugins {
     /// Load all of them at the same time.
-    pub(crate) async fn load(
-        runtime: &Runtime,
-        progress: &crate::app::StartProgress,
-    ) -> Result<Self, TriageError> {
+    pub(crate) async fn load(runtime: &Runtime, progress: &crate::app::StartProgress) -> Result<Self, TriageError> {
         let total = shipped().len();
         let mut tasks = tokio::task::JoinSet::new();
         for one in shipped() {
@@ -147,7 +144,8 @@ pub(crate) fn grant_below(
     for method in methods {
         set.insert(method.parse::<Method>().map_err(|error| invalid(error.to_string()))?);
     }
-    let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "::1/128", "fc00::/7"];
+    let private =
+        ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "::1/128", "fc00::/7"];
     let mut grant = PluginGrant::nothing(plugin.name(), Digest::new(plugin.digest()), 1);
     grant.http.push(HttpRule {
         scheme,

@@ -3,8 +3,8 @@
 //! Text of logs, tools and people is fenced and named as data; nothing in it is an instruction.
 
 use fumehood_redact::{Origin, Redacted};
-use fumehood_store::incidents::Incident;
 use fumehood_store::Scope;
+use fumehood_store::incidents::Incident;
 
 use crate::{App, TriageError};
 
@@ -27,22 +27,34 @@ const EDGE_LINES: usize = 25;
 
 /// Words by which a line matters in triage.
 const MARKS: [&str; 14] = [
-    "error", "fatal", "panic", "exception", "warn", "fail", "timeout", "timed out", "refused", "denied", "oom", "killed", "critical",
+    "error",
+    "fatal",
+    "panic",
+    "exception",
+    "warn",
+    "fail",
+    "timeout",
+    "timed out",
+    "refused",
+    "denied",
+    "oom",
+    "killed",
+    "critical",
     "traceback",
 ];
 
 impl App {
     /// The system message for an incident.
-    pub(crate) async fn system_prompt(&self, scope: &Scope, incident: &Incident, tools: &[(String, String)]) -> Result<Redacted, TriageError> {
+    pub(crate) async fn system_prompt(
+        &self,
+        scope: &Scope,
+        incident: &Incident,
+        tools: &[(String, String)],
+    ) -> Result<Redacted, TriageError> {
         let mut prompt = Redacted::literal(SYSTEM);
         let tags = incident.tags.join(", ");
         let about = self
-            .mask(
-                scope,
-                incident.id,
-                Origin::Raw,
-                &[&incident.title, &incident.description, &incident.category, &tags],
-            )
+            .mask(scope, incident.id, Origin::Raw, &[&incident.title, &incident.description, &incident.category, &tags])
             .await?;
         let names = ["\nIncident: ", "\nDescription: ", "\nCategory: ", "\nTags: "];
         prompt.push_literal("\n<<<DATA incident");
@@ -64,7 +76,9 @@ impl App {
             prompt.push(&name);
             prompt.push_literal(", ");
             prompt.push(&Redacted::count(usize::try_from(log.lines).unwrap_or(0)));
-            prompt.push_literal(" lines. Line numbers stand before each line; lines left out are marked by ….\n<<<DATA log\n");
+            prompt.push_literal(
+                " lines. Line numbers stand before each line; lines left out are marked by ….\n<<<DATA log\n",
+            );
             let part = self.excerpt(scope, &log, room.min(LOG_SHARE)).await?;
             room = room.saturating_sub(part.len());
             prompt.push(&part);
@@ -81,7 +95,12 @@ impl App {
     }
 
     /// The lines of a log that matter, masked, with their numbers.
-    async fn excerpt(&self, scope: &Scope, log: &fumehood_store::logs::LogFile, room: usize) -> Result<Redacted, TriageError> {
+    async fn excerpt(
+        &self,
+        scope: &Scope,
+        log: &fumehood_store::logs::LogFile,
+        room: usize,
+    ) -> Result<Redacted, TriageError> {
         let wanted = self.wanted_lines(scope, log, room).await?;
         let mut part = Redacted::default();
         let mut last = 0;
@@ -104,7 +123,12 @@ impl App {
     }
 
     /// Which lines: the edges, and those with a mark, newest marks first where there are too many.
-    async fn wanted_lines(&self, scope: &Scope, log: &fumehood_store::logs::LogFile, room: usize) -> Result<Vec<u64>, TriageError> {
+    async fn wanted_lines(
+        &self,
+        scope: &Scope,
+        log: &fumehood_store::logs::LogFile,
+        room: usize,
+    ) -> Result<Vec<u64>, TriageError> {
         let total = log.lines as u64;
         let mut wanted: std::collections::BTreeSet<u64> = (1..=total.min(EDGE_LINES as u64)).collect();
         wanted.extend(total.saturating_sub(EDGE_LINES as u64) + 1..=total);
@@ -114,7 +138,8 @@ impl App {
         for seq in 0..chunks.min(LOG_CHUNKS as i64) {
             let chunk = self.0.store.chunk(scope, log.id, seq).await?;
             for (at, line) in chunk.text.lines().enumerate() {
-                let lower = line.get(..line.floor_char_boundary(400.min(line.len()))).unwrap_or_default().to_ascii_lowercase();
+                let lower =
+                    line.get(..line.floor_char_boundary(400.min(line.len()))).unwrap_or_default().to_ascii_lowercase();
                 if MARKS.iter().any(|mark| lower.contains(mark)) {
                     marked.push_back(chunk.place.first_line as u64 + 1 + at as u64);
                     if marked.len() > most {

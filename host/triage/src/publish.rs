@@ -33,9 +33,17 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotSetUp`, `Conflict` (theirs changed; nothing was overwritten), `Plugin`, `WouldLeak`.
-    pub async fn publish(&self, scope: &Scope, incident: IncidentId, overwrite: bool) -> Result<Publication, TriageError> {
+    pub async fn publish(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        overwrite: bool,
+    ) -> Result<Publication, TriageError> {
         self.require(scope, Permission::Publish)?;
-        let document = self.document(scope, incident).await?.ok_or(TriageError::NotFound { what: "document: write or generate it first" })?;
+        let document = self
+            .document(scope, incident)
+            .await?
+            .ok_or(TriageError::NotFound { what: "document: write or generate it first" })?;
         let instance = self.confluence(scope).await?.ok_or_else(no_confluence)?;
         let project = instance.settings.get("space").cloned().unwrap_or_default();
         // A person may have typed anything into the document: it passes the gate like all that leaves.
@@ -44,7 +52,8 @@ impl App {
         let (Some(title), Some(markdown)) = (masked.next(), masked.next()) else {
             return Err(TriageError::Internal("masking".into()));
         };
-        let mut row = self.0.store.begin_publication(scope, incident, instance.id, project.clone(), document.version).await?;
+        let mut row =
+            self.0.store.begin_publication(scope, incident, instance.id, project.clone(), document.version).await?;
         let parent = instance.settings.get("parent").filter(|parent| !parent.is_empty()).cloned();
         let known = (!row.remote_id.is_empty()).then(|| Remote {
             id: row.remote_id.clone(),

@@ -38,7 +38,12 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn departure(&self, scope: &Scope, incident: IncidentId, id: DepartureId) -> Result<(Departure, Vec<u8>), TriageError> {
+    pub async fn departure(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: DepartureId,
+    ) -> Result<(Departure, Vec<u8>), TriageError> {
         self.incident(scope, incident).await?;
         Ok(self.0.store.departure(scope, incident, id).await?)
     }

@@ -68,7 +68,9 @@ pub struct ConfluenceFields {
 /// `Invalid` for the field.
 pub fn check_url(field: &'static str, text: &str) -> Result<Url, TriageError> {
     let invalid = |message: &str| TriageError::invalid(field, message);
-    let url = Url::parse(text.trim()).map_err(|_| invalid("That is not a URL. It begins with https:// (or http:// for a server on this machine)."))?;
+    let url = Url::parse(text.trim()).map_err(|_| {
+        invalid("That is not a URL. It begins with https:// (or http:// for a server on this machine).")
+    })?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(invalid("The URL begins with https:// (or http:// for a server on this machine)."));
     }
@@ -122,7 +124,9 @@ impl App {
         }
         let old = self.0.store.models(scope).await?.into_iter().next();
         let kept = old.as_ref().and_then(|old| old.credential_id);
-        let moved = old.as_ref().is_some_and(|old| Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url)));
+        let moved = old
+            .as_ref()
+            .is_some_and(|old| Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url)));
         let credential = self.credential_for(scope, "api_key", "Model", "bearer", "", &url, key, kept, moved).await?;
         let new = Model {
             id: old.as_ref().map_or_else(ModelId::new, |old| old.id),
@@ -166,7 +170,10 @@ impl App {
             Secret::Set(secret) => {
                 check_secret_target(field, url)?;
                 if secret.expose_secret().chars().any(|c| c.is_control() || !c.is_ascii()) {
-                    return Err(TriageError::invalid(field, "The secret holds characters that cannot be sent; was it copied whole?"));
+                    return Err(TriageError::invalid(
+                        field,
+                        "The secret holds characters that cannot be sent; was it copied whole?",
+                    ));
                 }
                 let id = self
                     .0
@@ -210,7 +217,8 @@ impl App {
         };
         let call = self.call(scope, purpose, self.model_grant(&model)?, None);
         let answer = self.provider(&model)?.models(call).await;
-        let names: Result<Vec<String>, CallError> = answer.map(|models| models.into_iter().map(|model| model.id).collect());
+        let names: Result<Vec<String>, CallError> =
+            answer.map(|models| models.into_iter().map(|model| model.id).collect());
         let problem = match &names {
             Ok(names) if !names.is_empty() && !names.contains(&model.model) => {
                 format!("The server answered, but does not list a model named {}.", model.model)
@@ -264,11 +272,19 @@ impl App {
             "stdio" => {
                 let command = new.command.trim();
                 if !command.starts_with('/') {
-                    return Err(TriageError::invalid("command", "Name the program by its absolute path, for example /usr/bin/python3."));
+                    return Err(TriageError::invalid(
+                        "command",
+                        "Name the program by its absolute path, for example /usr/bin/python3.",
+                    ));
                 }
                 match std::fs::metadata(command) {
                     Ok(file) if file.is_file() => {}
-                    _ => return Err(TriageError::invalid("command", format!("There is no program {command} on this machine."))),
+                    _ => {
+                        return Err(TriageError::invalid(
+                            "command",
+                            format!("There is no program {command} on this machine."),
+                        ));
+                    }
                 }
                 server.command = command.into();
                 server.arguments = new.arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
@@ -293,8 +309,9 @@ impl App {
                         server.auth_header = "authorization".into();
                     }
                     server.auth_kind.clone_from(&new.auth);
-                    server.credential_id =
-                        self.credential_for(scope, "secret", &server.name, kind, "", &url, Secret::Set(secret), None, false).await?;
+                    server.credential_id = self
+                        .credential_for(scope, "secret", &server.name, kind, "", &url, Secret::Set(secret), None, false)
+                        .await?;
                 }
             }
             _ => return Err(TriageError::invalid("transport", "The transport is stdio or http.")),
@@ -336,7 +353,10 @@ impl App {
             "cloud" | "" => {
                 let email = fields.email.trim();
                 if !email.contains('@') {
-                    return Err(TriageError::invalid("email", "Confluence Cloud asks for the e-mail address that the token belongs to."));
+                    return Err(TriageError::invalid(
+                        "email",
+                        "Confluence Cloud asks for the e-mail address that the token belongs to.",
+                    ));
                 }
                 ("basic", email.to_owned())
             }
@@ -353,7 +373,8 @@ impl App {
             Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url))
                 || old.settings.get("email").map(String::as_str) != Some(username.as_str())
         });
-        let credential = self.credential_for(scope, "token", "Confluence", kind, &username, &url, fields.token, kept, moved).await?;
+        let credential =
+            self.credential_for(scope, "token", "Confluence", kind, &username, &url, fields.token, kept, moved).await?;
         if credential.is_none() {
             return Err(TriageError::invalid("token", "Type the API token or personal access token."));
         }
@@ -374,7 +395,9 @@ impl App {
             problem: String::new(),
         };
         match old {
-            Some(_) => self.0.store.update_integration(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?,
+            Some(_) => {
+                self.0.store.update_integration(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?
+            }
             None => self.0.store.create_integration(scope, new).await?,
         }
         Ok(())
@@ -440,7 +463,10 @@ impl App {
 }
 
 pub(crate) fn no_model() -> TriageError {
-    TriageError::NotSetUp { message: "No model is set up yet. Add one under Settings → Models.".into(), at: "/settings/models" }
+    TriageError::NotSetUp {
+        message: "No model is set up yet. Add one under Settings → Models.".into(),
+        at: "/settings/models",
+    }
 }
 
 pub(crate) fn no_confluence() -> TriageError {

@@ -89,7 +89,8 @@ impl App {
     /// `Forbidden`.
     pub async fn catalogue(&self, scope: &Scope) -> Result<Catalogue, TriageError> {
         self.require(scope, Permission::ReadIncidents)?;
-        let servers: Vec<McpServer> = self.0.store.servers(scope).await?.into_iter().filter(|server| server.enabled).collect();
+        let servers: Vec<McpServer> =
+            self.0.store.servers(scope).await?.into_iter().filter(|server| server.enabled).collect();
         let mut catalogue = Catalogue::default();
         for server in &servers {
             match server.state.as_str() {
@@ -100,8 +101,10 @@ impl App {
         }
         for server in servers.iter().filter(|server| server.state == "connected") {
             let raw = server.tools.as_array().cloned().unwrap_or_default();
-            let names: Vec<String> =
-                raw.iter().filter_map(|tool| tool.get("name").and_then(|name| name.as_str()).map(str::to_owned)).collect();
+            let names: Vec<String> = raw
+                .iter()
+                .filter_map(|tool| tool.get("name").and_then(|name| name.as_str()).map(str::to_owned))
+                .collect();
             if let Err(collision) = assign(&[(server.slug.clone(), names)]) {
                 catalogue.problems.push((server.name.clone(), collision.to_string()));
             }
@@ -110,7 +113,10 @@ impl App {
                 let name = tool_name(&server.slug, own);
                 // Of tools whose names collide none is offered: which one was meant cannot be told.
                 let same = raw.iter().filter(|other| {
-                    other.get("name").and_then(|name| name.as_str()).is_some_and(|other| tool_name(&server.slug, other) == name)
+                    other
+                        .get("name")
+                        .and_then(|name| name.as_str())
+                        .is_some_and(|other| tool_name(&server.slug, other) == name)
                 });
                 if same.count() == 1 {
                     catalogue.tools.extend(offered(server, name, tool));
@@ -196,7 +202,10 @@ impl App {
                 url: server.url.clone(),
                 headers: match server.credential_id {
                     Some(id) => {
-                        vec![Header { name: server.auth_header.clone(), value: HeaderValue::Credential(id.to_string()) }]
+                        vec![Header {
+                            name: server.auth_header.clone(),
+                            value: HeaderValue::Credential(id.to_string()),
+                        }]
                     }
                     None => Vec::new(),
                 },
@@ -262,7 +271,12 @@ impl App {
     }
 
     /// What a call is bound to: the tool as it is now, the transport, the exact arguments.
-    pub(crate) fn binding(&self, server: &McpServer, tool_sha256: Vec<u8>, arguments: &str) -> Result<Binding, TriageError> {
+    pub(crate) fn binding(
+        &self,
+        server: &McpServer,
+        tool_sha256: Vec<u8>,
+        arguments: &str,
+    ) -> Result<Binding, TriageError> {
         Ok(Binding {
             tool_sha256,
             plugin_sha256: self.transport(server)?.digest().to_vec(),
@@ -274,7 +288,13 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict`.
-    pub async fn decide_call(&self, scope: &Scope, incident: IncidentId, id: ApprovalId, approve: bool) -> Result<(), TriageError> {
+    pub async fn decide_call(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: ApprovalId,
+        approve: bool,
+    ) -> Result<(), TriageError> {
         self.require(scope, Permission::ApproveTools)?;
         let approval = self.0.store.approval(scope, id).await?;
         if approval.incident_id != incident {
@@ -285,7 +305,12 @@ impl App {
     }
 
     /// Carry out an approved call. What it brings back is raw text and is kept as it came.
-    pub(crate) async fn run_call(&self, scope: &Scope, approval: &Approval, cancel: CancellationToken) -> Result<(), TriageError> {
+    pub(crate) async fn run_call(
+        &self,
+        scope: &Scope,
+        approval: &Approval,
+        cancel: CancellationToken,
+    ) -> Result<(), TriageError> {
         let store = &self.0.store;
         let outcome = self.try_call(scope, approval, cancel).await;
         let (state, result, problem) = match outcome {
@@ -296,11 +321,23 @@ impl App {
         Ok(store.finish_call(scope, approval.id, state, result, problem).await?)
     }
 
-    async fn try_call(&self, scope: &Scope, approval: &Approval, cancel: CancellationToken) -> Result<(String, bool), TriageError> {
+    async fn try_call(
+        &self,
+        scope: &Scope,
+        approval: &Approval,
+        cancel: CancellationToken,
+    ) -> Result<(String, bool), TriageError> {
         let server = self.0.store.server(scope, approval.server_id).await?;
         // The pin as it is now, not as it was when the person looked.
-        let now = self.catalogue(scope).await?.tools.into_iter().find(|tool| tool.server_id == server.id && tool.tool == approval.tool);
-        let now = now.ok_or_else(|| TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool)))?;
+        let now = self
+            .catalogue(scope)
+            .await?
+            .tools
+            .into_iter()
+            .find(|tool| tool.server_id == server.id && tool.tool == approval.tool);
+        let now = now.ok_or_else(|| {
+            TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool))
+        })?;
         let arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&approval.arguments)
             .map_err(|_| TriageError::invalid("arguments", "The model's arguments are no JSON object."))?;
         let purpose = Purpose {
@@ -335,7 +372,12 @@ impl App {
 
     /// Over HTTP each request is a departure of its own. To a process the arguments leave through a pipe: checked and
     /// recorded here, before it is written to.
-    async fn record_stdio_departure(&self, scope: &Scope, server: &McpServer, approval: &Approval) -> Result<(), TriageError> {
+    async fn record_stdio_departure(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        approval: &Approval,
+    ) -> Result<(), TriageError> {
         if server.transport != "stdio" {
             return Ok(());
         }
@@ -359,7 +401,11 @@ impl App {
     /// A tool's answer as the model may see it.
     pub(crate) async fn mask_result(&self, scope: &Scope, approval: &Approval) -> Result<Redacted, TriageError> {
         let text = match approval.state.as_str() {
-            "denied" => return Ok(Redacted::literal("The responder denied this call. Do not ask for it again; go on without it.")),
+            "denied" => {
+                return Ok(Redacted::literal(
+                    "The responder denied this call. Do not ask for it again; go on without it.",
+                ));
+            }
             "expired" => return Ok(Redacted::literal("Nobody approved this call in time.")),
             _ if approval.result.is_empty() && approval.problem.is_empty() => {
                 return Ok(Redacted::literal("(the tool answered with nothing)"));
@@ -380,4 +426,3 @@ impl App {
 fn mcp(error: &McpError) -> TriageError {
     TriageError::Conflict(error.to_string())
 }
-

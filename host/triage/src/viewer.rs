@@ -119,12 +119,26 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn lines(&self, scope: &Scope, log: LogId, from: u64, count: u64, clip: usize) -> Result<Vec<Line>, TriageError> {
+    pub async fn lines(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        from: u64,
+        count: u64,
+        clip: usize,
+    ) -> Result<Vec<Line>, TriageError> {
         self.require(scope, Permission::RevealOriginals)?;
         self.read_lines(scope, log, from, count, clip).await
     }
 
-    async fn read_lines(&self, scope: &Scope, log: LogId, from: u64, count: u64, clip: usize) -> Result<Vec<Line>, TriageError> {
+    async fn read_lines(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        from: u64,
+        count: u64,
+        clip: usize,
+    ) -> Result<Vec<Line>, TriageError> {
         self.log(scope, log).await?;
         let decisions = self.0.store.decisions(scope, log).await?;
         let from = from.max(1);
@@ -160,7 +174,14 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn masked_lines(&self, scope: &Scope, log: LogId, from: u64, count: u64, clip: usize) -> Result<Vec<(u64, String, u64)>, TriageError> {
+    pub async fn masked_lines(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        from: u64,
+        count: u64,
+        clip: usize,
+    ) -> Result<Vec<(u64, String, u64)>, TriageError> {
         let file = self.log(scope, log).await?;
         let from = from.max(1);
         let lines = self.read_lines(scope, log, from, count, clip.saturating_mul(4)).await?;
@@ -170,13 +191,24 @@ impl App {
     }
 
     /// One line as it may leave, at most 1 KiB of it.
-    pub(crate) async fn masked_line(&self, scope: &Scope, file: &LogFile, number: u64) -> Result<Redacted, TriageError> {
+    pub(crate) async fn masked_line(
+        &self,
+        scope: &Scope,
+        file: &LogFile,
+        number: u64,
+    ) -> Result<Redacted, TriageError> {
         let lines = self.read_lines(scope, file.id, number, 1, CLIP_BYTES).await?;
         let mut masked = self.mask_lines(scope, file, &lines, CLIP_BYTES / 2).await?;
         Ok(masked.pop().unwrap_or_default())
     }
 
-    async fn mask_lines(&self, scope: &Scope, file: &LogFile, lines: &[Line], clip: usize) -> Result<Vec<Redacted>, TriageError> {
+    async fn mask_lines(
+        &self,
+        scope: &Scope,
+        file: &LogFile,
+        lines: &[Line],
+        clip: usize,
+    ) -> Result<Vec<Redacted>, TriageError> {
         let mut book = self.book(scope, file.incident_id).await?;
         let mut masked = Vec::with_capacity(lines.len());
         for line in lines {
@@ -205,13 +237,21 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn finding(&self, scope: &Scope, log: LogId, key: &FindingKey) -> Result<(Judged, u64, String), TriageError> {
+    pub async fn finding(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        key: &FindingKey,
+    ) -> Result<(Judged, u64, String), TriageError> {
         let file = self.log(scope, log).await?;
         let missing = TriageError::NotFound { what: "finding" };
         let decisions = self.0.store.decisions(scope, log).await?;
         let Some(place) = self.0.store.chunk_of_byte(scope, log, key.start as i64).await? else { return Err(missing) };
         let chunk = self.0.store.chunk(scope, log, place.seq).await?;
-        let stored = chunk.findings.iter().find(|finding| finding.2 == key.kind && (finding.0, finding.1) == (key.start, key.end));
+        let stored = chunk
+            .findings
+            .iter()
+            .find(|finding| finding.2 == key.kind && (finding.0, finding.1) == (key.start, key.end));
         let Some(stored) = stored else { return Err(missing) };
         let local = (key.start.saturating_sub(place.first_byte as u64)) as usize;
         let before = chunk.text.get(..local).unwrap_or_default();
@@ -234,7 +274,13 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn findings(&self, scope: &Scope, log: LogId, from: i64, limit: usize) -> Result<(Vec<Judged>, Option<i64>), TriageError> {
+    pub async fn findings(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        from: i64,
+        limit: usize,
+    ) -> Result<(Vec<Judged>, Option<i64>), TriageError> {
         self.log(scope, log).await?;
         let decisions = self.0.store.decisions(scope, log).await?;
         let chunks = self.0.store.chunk_count(scope, log).await?;
@@ -244,7 +290,9 @@ impl App {
             let chunk = self.0.store.chunk(scope, log, seq).await?;
             let begin = chunk.place.first_byte as u64;
             // A finding that began in the part before was listed there.
-            found.extend(chunk.findings.iter().filter(|finding| finding.0 >= begin).map(|finding| judged(finding, &decisions)));
+            found.extend(
+                chunk.findings.iter().filter(|finding| finding.0 >= begin).map(|finding| judged(finding, &decisions)),
+            );
             seq += 1;
         }
         Ok((found, (seq < chunks).then_some(seq)))
@@ -267,7 +315,10 @@ impl App {
         let chunks = self.0.store.chunk_count(scope, log).await?;
         let wanted = |finding: &&StoredFinding| kinds.is_empty() || kinds.contains(&finding.2);
         let (first, from) = match after {
-            Some(key) => (self.0.store.chunk_of_byte(scope, log, key.start as i64).await?, Some((key.start, key.end, key.kind.clone()))),
+            Some(key) => (
+                self.0.store.chunk_of_byte(scope, log, key.start as i64).await?,
+                Some((key.start, key.end, key.kind.clone())),
+            ),
             None => (self.0.store.chunk_of_line(scope, log, line.saturating_sub(1) as i64).await?, None),
         };
         let Some(first) = first else { return Ok(None) };
@@ -282,7 +333,8 @@ impl App {
                 let before = chunk.text.get(..(start.saturating_sub(begin)) as usize).unwrap_or_default();
                 chunk.place.first_line as u64 + 1 + before.bytes().filter(|byte| *byte == b'\n').count() as u64
             };
-            let mut here: Vec<&StoredFinding> = chunk.findings.iter().filter(|finding| finding.0 >= begin).filter(wanted).collect();
+            let mut here: Vec<&StoredFinding> =
+                chunk.findings.iter().filter(|finding| finding.0 >= begin).filter(wanted).collect();
             here.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
             let beyond = |finding: &&&StoredFinding| match &from {
                 Some(from) => {
@@ -316,7 +368,10 @@ impl App {
     ) -> Result<u64, TriageError> {
         self.require(scope, Permission::ReviewFindings)?;
         let kinds = self.0.store.kinds(scope, log).await?;
-        let of_kind = kinds.iter().find(|known| known.kind == kind).ok_or(TriageError::NotFound { what: "type of finding in this log" })?;
+        let of_kind = kinds
+            .iter()
+            .find(|known| known.kind == kind)
+            .ok_or(TriageError::NotFound { what: "type of finding in this log" })?;
         if let Some(key) = key {
             self.finding(scope, log, key).await?;
         }
@@ -329,7 +384,12 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn redacted(&self, scope: &Scope, file: &LogFile, cursor: &mut RedactedCursor) -> Result<Option<Redacted>, TriageError> {
+    pub async fn redacted(
+        &self,
+        scope: &Scope,
+        file: &LogFile,
+        cursor: &mut RedactedCursor,
+    ) -> Result<Option<Redacted>, TriageError> {
         self.require(scope, Permission::ReadIncidents)?;
         if cursor.decisions.is_none() {
             cursor.decisions = Some(self.0.store.decisions(scope, file.id).await?);

@@ -55,7 +55,13 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn mark_root_cause(&self, scope: &Scope, incident: IncidentId, id: WhyId, is: bool) -> Result<(), TriageError> {
+    pub async fn mark_root_cause(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: WhyId,
+        is: bool,
+    ) -> Result<(), TriageError> {
         self.require(scope, Permission::WriteIncidents)?;
         Ok(self.0.store.mark_root_cause(scope, incident, id, is).await?)
     }
@@ -82,7 +88,12 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn remove_evidence(&self, scope: &Scope, incident: IncidentId, id: EvidenceId) -> Result<(), TriageError> {
+    pub async fn remove_evidence(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: EvidenceId,
+    ) -> Result<(), TriageError> {
         self.require(scope, Permission::WriteIncidents)?;
         Ok(self.0.store.remove_evidence(scope, incident, id).await?)
     }

@@ -64,9 +64,7 @@ pub enum VaultError {
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
     /// The sealed bytes were not made for this place by this vault, or were changed.
-    #[error(
-        "the sealed value does not open: it was changed, moved from another place, or sealed under another key"
-    )]
+    #[error("the sealed value does not open: it was changed, moved from another place, or sealed under another key")]
     Sealed,
     /// The sealed bytes name a key that the keyring does not have.
     #[error("the sealed value needs key {0}, which the keyring does not have")]

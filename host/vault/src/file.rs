@@ -27,28 +27,18 @@ impl MasterKey {
     pub fn load_file(path: &Path) -> Result<Self, VaultError> {
         let failed = |what| move |source| io_error(what, path, source);
         // Asked before opening, because opening a named pipe would wait for its writer.
-        if !fs::metadata(path)
-            .map_err(failed("read the master key file"))?
-            .is_file()
-        {
+        if !fs::metadata(path).map_err(failed("read the master key file"))?.is_file() {
             return Err(key_file(path, "it is not a regular file"));
         }
         let file = File::open(path).map_err(failed("read the master key file"))?;
-        let metadata = file
-            .metadata()
-            .map_err(failed("read the master key file"))?;
+        let metadata = file.metadata().map_err(failed("read the master key file"))?;
         let mode = metadata.mode() & 0o7777;
         if mode & FORBIDDEN != 0 {
-            return Err(VaultError::Permissions {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(VaultError::Permissions { path: path.to_owned(), mode });
         }
         // Full size from the start: a buffer that grows would leave copies behind.
         let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES + 1));
-        file.take(MAX_FILE_BYTES as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(failed("read the master key file"))?;
+        file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content).map_err(failed("read the master key file"))?;
         if content.len() > MAX_FILE_BYTES {
             return Err(key_file(path, "it is too long"));
         }
@@ -59,8 +49,7 @@ impl MasterKey {
     /// Make a new key and write it to a file that does not exist yet.
     pub fn create_file(path: &Path) -> Result<Self, VaultError> {
         let key = Self::generate()?;
-        write_new(path, &key)
-            .map_err(|source| io_error("create the master key file", path, source))?;
+        write_new(path, &key).map_err(|source| io_error("create the master key file", path, source))?;
         Ok(key)
     }
 
@@ -90,12 +79,7 @@ fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
     let written = write_durably(&draft, key).and_then(|()| match fs::hard_link(&draft, path) {
         // A file system without links: the name is then taken first, and a kill before the end leaves a short file,
         // which is refused at the next start.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
             write_durably(path, key)
         }
         linked => linked,
@@ -109,11 +93,7 @@ fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
 }
 
 fn write_durably(path: &Path, key: &MasterKey) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
     file.write_all(key.to_hex().as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -127,18 +107,11 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> VaultError {
-    VaultError::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    VaultError::Io { what, path: path.to_owned(), source }
 }
 
 fn key_file(path: &Path, reason: &str) -> VaultError {
-    VaultError::KeyFile {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
+    VaultError::KeyFile { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 /// A path as one word of a shell command, for messages that say what to run.

@@ -64,11 +64,7 @@ impl Keyring {
     pub fn create(master: &MasterKey) -> Result<Self, VaultError> {
         let mut keys = Vec::with_capacity(Purpose::ALL.len());
         for (id, purpose) in (1..).map(KeyId).zip(Purpose::ALL) {
-            keys.push(DataKey {
-                purpose,
-                id,
-                bytes: random_key()?,
-            });
+            keys.push(DataKey { purpose, id, bytes: random_key()? });
         }
         Self::wrap(master, &keys)
     }
@@ -103,9 +99,10 @@ impl Keyring {
 
     /// The master key that a passphrase gives for this keyring. Whether it is the right one, [`Keyring::open`] says.
     pub fn master_from_passphrase(&self, passphrase: &str) -> Result<MasterKey, VaultError> {
-        let params = self.kdf.as_ref().ok_or(VaultError::OtherSource(
-            "this keyring was made with a master key, not with a passphrase",
-        ))?;
+        let params = self
+            .kdf
+            .as_ref()
+            .ok_or(VaultError::OtherSource("this keyring was made with a master key, not with a passphrase"))?;
         MasterKey::from_passphrase(passphrase, params)
     }
 
@@ -128,11 +125,7 @@ impl Keyring {
         let last = keys.iter().map(|key| key.id.0).max().unwrap_or_default();
         let id = last.checked_add(1).filter(|_| keys.len() < MAX_KEYS);
         let id = KeyId(id.ok_or(VaultError::Corrupt("it has as many keys as it can hold"))?);
-        keys.push(DataKey {
-            purpose,
-            id,
-            bytes: random_key()?,
-        });
+        keys.push(DataKey { purpose, id, bytes: random_key()? });
         Self::wrap(master, &keys)
     }
 
@@ -142,19 +135,11 @@ impl Keyring {
         for key in keys {
             let nonce = random::<NONCE_BYTES>()?;
             let aad = associated_data(key.purpose, key.id);
-            let payload = Payload {
-                msg: key.bytes.as_slice(),
-                aad: &aad,
-            };
-            let sealed = cipher
-                .encrypt((&nonce).into(), payload)
-                .map_err(|_| VaultError::Corrupt("a key cannot be wrapped"))?;
+            let payload = Payload { msg: key.bytes.as_slice(), aad: &aad };
+            let sealed =
+                cipher.encrypt((&nonce).into(), payload).map_err(|_| VaultError::Corrupt("a key cannot be wrapped"))?;
             let bytes = [nonce.as_slice(), &sealed].concat();
-            wrapped.push(WrappedKey {
-                purpose: key.purpose,
-                id: key.id,
-                wrapped: HEXLOWER.encode(&bytes),
-            });
+            wrapped.push(WrappedKey { purpose: key.purpose, id: key.id, wrapped: HEXLOWER.encode(&bytes) });
         }
         let mut keyring = Self {
             version: KEYRING_VERSION,
@@ -178,17 +163,11 @@ impl Keyring {
         let check = HEXLOWER.decode(self.check.as_bytes()).unwrap_or_default();
         if !bool::from(check.ct_eq(check_value(master).as_slice())) {
             // The check value itself may be what was damaged: then a key still unwraps.
-            return Err(
-                if self
-                    .keys
-                    .iter()
-                    .any(|key| key.unwrap_with(&cipher).is_some())
-                {
-                    VaultError::Corrupt("its check value was changed")
-                } else {
-                    VaultError::WrongKey
-                },
-            );
+            return Err(if self.keys.iter().any(|key| key.unwrap_with(&cipher).is_some()) {
+                VaultError::Corrupt("its check value was changed")
+            } else {
+                VaultError::WrongKey
+            });
         }
         let mac = HEXLOWER.decode(self.mac.as_bytes()).unwrap_or_default();
         if self.code(master).verify_slice(&mac).is_err() {
@@ -197,38 +176,24 @@ impl Keyring {
         let mut last = KeyId(0);
         let mut keys = Vec::with_capacity(self.keys.len());
         for wrapped in &self.keys {
-            let bytes = wrapped
-                .unwrap_with(&cipher)
-                .ok_or(VaultError::Corrupt("a key does not unwrap"))?;
+            let bytes = wrapped.unwrap_with(&cipher).ok_or(VaultError::Corrupt("a key does not unwrap"))?;
             if wrapped.id <= last {
                 return Err(VaultError::Corrupt("its key ids are out of order"));
             }
             last = wrapped.id;
-            keys.push(DataKey {
-                purpose: wrapped.purpose,
-                id: wrapped.id,
-                bytes,
-            });
+            keys.push(DataKey { purpose: wrapped.purpose, id: wrapped.id, bytes });
         }
         Ok(keys)
     }
 
     fn code(&self, master: &MasterKey) -> impl Mac + use<> {
-        let kdf = self
-            .kdf
-            .as_ref()
-            .map(KdfParams::authenticated)
-            .unwrap_or_default();
+        let kdf = self.kdf.as_ref().map(KdfParams::authenticated).unwrap_or_default();
         let version = self.version.to_be_bytes();
         let mut mac = hmac(&master.derive("document"));
         mac.update(&framed(&[&version, &kdf, self.check.as_bytes()]));
         for key in &self.keys {
             let id = key.id.0.to_be_bytes();
-            mac.update(&framed(&[
-                key.purpose.name().as_bytes(),
-                &id,
-                key.wrapped.as_bytes(),
-            ]));
+            mac.update(&framed(&[key.purpose.name().as_bytes(), &id, key.wrapped.as_bytes()]));
         }
         mac
     }
@@ -242,16 +207,7 @@ impl WrappedKey {
         }
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
         let aad = associated_data(self.purpose, self.id);
-        let opened = cipher
-            .decrypt(
-                nonce.into(),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
-            .ok()
-            .map(Zeroizing::new)?;
+        let opened = cipher.decrypt(nonce.into(), Payload { msg: sealed, aad: &aad }).ok().map(Zeroizing::new)?;
         let mut key = KeyBytes::default();
         for (byte, opened) in key.iter_mut().zip(opened.iter()) {
             *byte = *opened;
@@ -269,11 +225,7 @@ fn check_value(master: &MasterKey) -> KeyBytes {
 }
 
 fn associated_data(purpose: Purpose, id: KeyId) -> Vec<u8> {
-    framed(&[
-        b"fumehood wrapped key 1",
-        purpose.name().as_bytes(),
-        &id.0.to_be_bytes(),
-    ])
+    framed(&[b"fumehood wrapped key 1", purpose.name().as_bytes(), &id.0.to_be_bytes()])
 }
 
 #[cfg(test)]

@@ -38,14 +38,8 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose; a keyring has at least one key for each.
-    pub const ALL: [Self; 6] = [
-        Self::Database,
-        Self::Field,
-        Self::AuditSign,
-        Self::CacheMac,
-        Self::Session,
-        Self::Search,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Database, Self::Field, Self::AuditSign, Self::CacheMac, Self::Session, Self::Search];
 
     /// The name in the keyring and in what is authenticated. Never changed.
     pub fn name(self) -> &'static str {

@@ -63,11 +63,7 @@ impl KdfParams {
     /// The least that is accepted, so that debug builds of the tests are not slow.
     #[cfg(test)]
     pub(crate) fn least() -> Self {
-        Self {
-            memory_kib: MIN_MEMORY_KIB,
-            passes: 2,
-            ..Self::generate().unwrap()
-        }
+        Self { memory_kib: MIN_MEMORY_KIB, passes: 2, ..Self::generate().unwrap() }
     }
 
     /// What of these parameters has to be authenticated.
@@ -78,16 +74,12 @@ impl KdfParams {
     }
 
     fn key(&self, passphrase: &str) -> Result<KeyBytes, VaultError> {
-        let salt = HEXLOWER
-            .decode(self.salt.as_bytes())
-            .map_err(|_| VaultError::Kdf("the salt is no hexadecimal"))?;
+        let salt = HEXLOWER.decode(self.salt.as_bytes()).map_err(|_| VaultError::Kdf("the salt is no hexadecimal"))?;
         if salt.len() != SALT_BYTES {
             return Err(VaultError::Kdf("the salt has not 16 bytes"));
         }
         if !(MIN_MEMORY_KIB..=MAX_MEMORY_KIB).contains(&self.memory_kib) {
-            return Err(VaultError::Kdf(
-                "the memory is out of bounds (19 MiB to 1 GiB)",
-            ));
+            return Err(VaultError::Kdf("the memory is out of bounds (19 MiB to 1 GiB)"));
         }
         if !PASSES.contains(&self.passes) || !LANES.contains(&self.lanes) {
             return Err(VaultError::Kdf("passes or lanes are out of bounds"));
@@ -112,10 +104,7 @@ pub struct MasterKey {
 impl MasterKey {
     /// A new random key.
     pub fn generate() -> Result<Self, VaultError> {
-        Ok(Self {
-            bytes: random_key()?,
-            kdf: None,
-        })
+        Ok(Self { bytes: random_key()?, kdf: None })
     }
 
     /// The key in 64 hexadecimal digits, as a file or an environment variable holds them; white space around them is
@@ -140,10 +129,7 @@ impl MasterKey {
         if passphrase.chars().count() < MIN_PASSPHRASE_CHARS {
             return Err(VaultError::ShortPassphrase);
         }
-        Ok(Self {
-            bytes: params.key(passphrase)?,
-            kdf: Some(params.clone()),
-        })
+        Ok(Self { bytes: params.key(passphrase)?, kdf: Some(params.clone()) })
     }
 
     /// The 64 hexadecimal digits, for the file.
@@ -182,81 +168,31 @@ mod tests {
     fn what_is_no_key_is_refused() {
         let needs = "a master key is 64 hexadecimal digits (32 bytes), and ";
         assert_eq!(refusal(""), format!("{needs}this has another length"));
-        assert_eq!(
-            refusal(&"a1".repeat(31)),
-            format!("{needs}this has another length")
-        );
-        assert_eq!(
-            refusal(&"xy".repeat(32)),
-            format!("{needs}this has other characters")
-        );
-        assert_eq!(
-            refusal(&"00".repeat(32)),
-            format!("{needs}this is a placeholder of equal bytes")
-        );
+        assert_eq!(refusal(&"a1".repeat(31)), format!("{needs}this has another length"));
+        assert_eq!(refusal(&"xy".repeat(32)), format!("{needs}this has other characters"));
+        assert_eq!(refusal(&"00".repeat(32)), format!("{needs}this is a placeholder of equal bytes"));
     }
 
     #[test]
     fn a_passphrase_gives_one_key_for_each_salt() {
         let params = KdfParams::least();
         let key = MasterKey::from_passphrase("correct horse battery", &params).unwrap();
-        assert!(
-            MasterKey::from_passphrase("correct horse battery", &params)
-                .unwrap()
-                .bytes
-                == key.bytes
-        );
-        assert!(
-            MasterKey::from_passphrase("correct horse batterz", &params)
-                .unwrap()
-                .bytes
-                != key.bytes
-        );
-        let salted = KdfParams {
-            salt: "00".repeat(SALT_BYTES),
-            ..params
-        };
-        assert!(
-            MasterKey::from_passphrase("correct horse battery", &salted)
-                .unwrap()
-                .bytes
-                != key.bytes
-        );
+        assert!(MasterKey::from_passphrase("correct horse battery", &params).unwrap().bytes == key.bytes);
+        assert!(MasterKey::from_passphrase("correct horse batterz", &params).unwrap().bytes != key.bytes);
+        let salted = KdfParams { salt: "00".repeat(SALT_BYTES), ..params };
+        assert!(MasterKey::from_passphrase("correct horse battery", &salted).unwrap().bytes != key.bytes);
     }
 
     #[test]
     fn weak_and_absurd_parameters_are_refused() {
-        let refused = |params: KdfParams| {
-            MasterKey::from_passphrase("correct horse battery", &params).is_err()
-        };
+        let refused = |params: KdfParams| MasterKey::from_passphrase("correct horse battery", &params).is_err();
         let good = KdfParams::generate().unwrap();
-        assert!(refused(KdfParams {
-            memory_kib: MIN_MEMORY_KIB - 1,
-            ..good.clone()
-        }));
-        assert!(refused(KdfParams {
-            memory_kib: MAX_MEMORY_KIB + 1,
-            ..good.clone()
-        }));
-        assert!(refused(KdfParams {
-            passes: 1,
-            ..good.clone()
-        }));
-        assert!(refused(KdfParams {
-            passes: 17,
-            ..good.clone()
-        }));
-        assert!(refused(KdfParams {
-            lanes: 0,
-            ..good.clone()
-        }));
-        assert!(refused(KdfParams {
-            salt: "00".into(),
-            ..good.clone()
-        }));
-        assert!(matches!(
-            MasterKey::from_passphrase("short", &good).err(),
-            Some(VaultError::ShortPassphrase)
-        ));
+        assert!(refused(KdfParams { memory_kib: MIN_MEMORY_KIB - 1, ..good.clone() }));
+        assert!(refused(KdfParams { memory_kib: MAX_MEMORY_KIB + 1, ..good.clone() }));
+        assert!(refused(KdfParams { passes: 1, ..good.clone() }));
+        assert!(refused(KdfParams { passes: 17, ..good.clone() }));
+        assert!(refused(KdfParams { lanes: 0, ..good.clone() }));
+        assert!(refused(KdfParams { salt: "00".into(), ..good.clone() }));
+        assert!(matches!(MasterKey::from_passphrase("short", &good).err(), Some(VaultError::ShortPassphrase)));
     }
 }

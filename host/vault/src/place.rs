@@ -24,23 +24,11 @@ pub struct Place<'a> {
 impl Place<'_> {
     /// The associated data: what the value is, its header (version, key id and salt), and the place.
     pub(crate) fn associated_data(&self, header: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let parts = [
-            ("tenant", self.tenant),
-            ("table", self.table),
-            ("row", self.row),
-            ("column", self.column),
-        ];
+        let parts = [("tenant", self.tenant), ("table", self.table), ("row", self.row), ("column", self.column)];
         if let Some((name, _)) = parts.iter().find(|(_, part)| part.len() > MAX_PART_BYTES) {
             return Err(VaultError::Place(name));
         }
         let [tenant, table, row, column] = parts.map(|(_, part)| part.as_bytes());
-        Ok(framed(&[
-            b"fumehood field 1",
-            header,
-            tenant,
-            table,
-            row,
-            column,
-        ]))
+        Ok(framed(&[b"fumehood field 1", header, tenant, table, row, column]))
     }
 }

@@ -59,14 +59,9 @@ impl KeySet {
     /// Take the keys of `purpose`, which are in the order of their ids, out of all.
     fn take(all: &mut Vec<DataKey>, purpose: Purpose) -> Result<Self, VaultError> {
         let mut keys: Vec<_> = all.extract_if(.., |key| key.purpose == purpose).collect();
-        let current = keys
-            .pop()
-            .ok_or(VaultError::Corrupt("a purpose has no key"))?;
+        let current = keys.pop().ok_or(VaultError::Corrupt("a purpose has no key"))?;
         keys.reverse();
-        Ok(Self {
-            current,
-            older: keys,
-        })
+        Ok(Self { current, older: keys })
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &DataKey> {
@@ -99,10 +94,7 @@ impl Vault {
         let mut header = [0; HEADER_BYTES];
         let id = field.current.id.0.to_be_bytes();
         let salt = random::<SALT_BYTES>()?;
-        for (to, from) in header
-            .iter_mut()
-            .zip([SEAL_VERSION].iter().chain(&id).chain(&salt))
-        {
+        for (to, from) in header.iter_mut().zip([SEAL_VERSION].iter().chain(&id).chain(&salt)) {
             *to = *from;
         }
         let cipher = field_cipher(&field.current, &salt);
@@ -113,11 +105,7 @@ impl Vault {
             session: take(Purpose::Session)?,
             search: take(Purpose::Search)?,
             field,
-            sealer: Sealer {
-                cipher,
-                header,
-                seals: AtomicU64::new(0),
-            },
+            sealer: Sealer { cipher, header, seals: AtomicU64::new(0) },
         })
     }
 
@@ -141,11 +129,7 @@ impl Vault {
 
     /// The database keys that were in use before, newest first: for a database that was not yet written anew.
     pub fn older_database_keys_hex(&self) -> Vec<(KeyId, SecretString)> {
-        self.database
-            .older
-            .iter()
-            .map(|key| (key.id, hex(key)))
-            .collect()
+        self.database.older.iter().map(|key| (key.id, hex(key))).collect()
     }
 
     /// Seal a value for its place; the result is [`SEAL_OVERHEAD_BYTES`] longer.
@@ -153,43 +137,23 @@ impl Vault {
         if plaintext.len() > MAX_SEALED_BYTES {
             return Err(VaultError::TooLong);
         }
-        let Sealer {
-            cipher,
-            header,
-            seals,
-        } = &self.sealer;
+        let Sealer { cipher, header, seals } = &self.sealer;
         let aad = place.associated_data(header)?;
         let nonce = random::<NONCE_BYTES>()?;
         seals
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < MAX_SEALS).then_some(count + 1)
-            })
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < MAX_SEALS).then_some(count + 1))
             .map_err(|_| VaultError::Exhausted(self.field.current.id))?;
-        let sealed = cipher
-            .encrypt(
-                (&nonce).into(),
-                Payload {
-                    msg: plaintext,
-                    aad: &aad,
-                },
-            )
-            .map_err(|_| VaultError::TooLong)?;
+        let sealed =
+            cipher.encrypt((&nonce).into(), Payload { msg: plaintext, aad: &aad }).map_err(|_| VaultError::TooLong)?;
         Ok([header.as_slice(), &nonce, &sealed].concat())
     }
 
     /// Open a value at its place. Fails with [`VaultError::Sealed`] for any change and any other place.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let (header, rest) = sealed
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(VaultError::Sealed)?;
-        let (nonce, sealed) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(VaultError::Sealed)?;
+        let (header, rest) = sealed.split_first_chunk::<HEADER_BYTES>().ok_or(VaultError::Sealed)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Sealed)?;
         let aad = place.associated_data(header)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: &aad,
-        };
+        let payload = Payload { msg: sealed, aad: &aad };
         let opened = if *header == self.sealer.header {
             self.sealer.cipher.decrypt(nonce.into(), payload)
         } else {
@@ -199,11 +163,7 @@ impl Vault {
                 return Err(VaultError::Sealed);
             }
             let id = KeyId(u32::from_be_bytes(*id));
-            let key = self
-                .field
-                .newest_first()
-                .find(|key| key.id == id)
-                .ok_or(VaultError::UnknownKey(id))?;
+            let key = self.field.newest_first().find(|key| key.id == id).ok_or(VaultError::UnknownKey(id))?;
             field_cipher(key, salt).decrypt(nonce.into(), payload)
         };
         opened.map(Zeroizing::new).map_err(|_| VaultError::Sealed)
@@ -221,10 +181,7 @@ impl Vault {
 
     /// The public keys of all signing keys there have been, newest first.
     pub fn verifying_keys(&self) -> Vec<VerifyingKey> {
-        self.audit_sign
-            .newest_first()
-            .map(|key| signing_key(key).verifying_key())
-            .collect()
+        self.audit_sign.newest_first().map(|key| signing_key(key).verifying_key()).collect()
     }
 
     /// The code (HMAC-SHA-256) of a list of byte strings, under the cache key. See [`Vault::mac_with`].
@@ -246,11 +203,7 @@ impl Vault {
             MacKey::Search => &self.search,
         };
         let derived = derive(&set.current.bytes, &[b"fumehood mac 1", domain.as_bytes()]);
-        hmac(&derived)
-            .chain_update(framed(parts))
-            .finalize()
-            .into_bytes()
-            .into()
+        hmac(&derived).chain_update(framed(parts)).finalize().into_bytes().into()
     }
 
     /// Whether `tag` is what [`Vault::mac_with`] gives, in constant time.

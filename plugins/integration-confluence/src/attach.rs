@@ -18,18 +18,11 @@ const MAX_NAME_BYTES: usize = 200;
 ///
 /// # Errors
 /// `too-large`, `invalid` for a name that is none, or those of the contract.
-pub fn attach(
-    confluence: &Confluence<'_>,
-    id: &str,
-    attachment: &Attachment,
-) -> Result<String, Failure> {
+pub fn attach(confluence: &Confluence<'_>, id: &str, attachment: &Attachment) -> Result<String, Failure> {
     if attachment.body.len() > MAX_FILE_BYTES {
         return Err(Failure::new(
             code::TOO_LARGE,
-            format!(
-                "The file has {} bytes; at most {MAX_FILE_BYTES} can be attached.",
-                attachment.body.len()
-            ),
+            format!("The file has {} bytes; at most {MAX_FILE_BYTES} can be attached.", attachment.body.len()),
         ));
     }
     let name = file_name(&attachment.name);
@@ -49,10 +42,7 @@ pub fn attach(
         Ok(attached) => Ok(attached.id),
         Err(WriteError::Unknown(failure)) => match confluence.attached(id, &name) {
             Ok(Some(found)) if same(&found) => Ok(found.id),
-            _ => Err(Failure {
-                code: code::OUTCOME_UNKNOWN.into(),
-                ..failure
-            }),
+            _ => Err(Failure { code: code::OUTCOME_UNKNOWN.into(), ..failure }),
         },
         Err(error) => Err(error.into_failure()),
     }
@@ -63,44 +53,27 @@ fn file_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut clean: String = last
         .chars()
-        .filter(|c| {
-            is_printable(*c) && !matches!(c, '\n' | '\t' | '"' | '<' | '>' | '|' | '*' | '?' | ':')
-        })
+        .filter(|c| is_printable(*c) && !matches!(c, '\n' | '\t' | '"' | '<' | '>' | '|' | '*' | '?' | ':'))
         .collect();
     clean.truncate(clean.floor_char_boundary(MAX_NAME_BYTES));
     let clean = clean.trim();
-    if clean.trim_matches('.').is_empty() {
-        String::new()
-    } else {
-        clean.to_owned()
-    }
+    if clean.trim_matches('.').is_empty() { String::new() } else { clean.to_owned() }
 }
 
 /// RFC 7578. The boundary is a digest of the content, lengthened until the content does not hold it.
 fn multipart(name: &str, media_type: &str, comment: &str, file: &[u8]) -> (String, Vec<u8>) {
     let mut boundary = format!("fumehood-{}", sha256_hex(&[name.as_bytes(), file]));
     boundary.truncate(60);
-    while file
-        .windows(boundary.len())
-        .any(|window| window == boundary.as_bytes())
-        && boundary.len() < 70
-    {
+    while file.windows(boundary.len()).any(|window| window == boundary.as_bytes()) && boundary.len() < 70 {
         boundary.push('x');
     }
     let plausible = media_type.split_once('/').is_some_and(|(kind, rest)| {
         let token = |text: &str| {
-            !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
         };
         token(kind) && token(rest)
     });
-    let media_type = if plausible {
-        media_type
-    } else {
-        "application/octet-stream"
-    };
+    let media_type = if plausible { media_type } else { "application/octet-stream" };
     let mut body = Vec::with_capacity(file.len() + 1024);
     let head = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
@@ -108,9 +81,7 @@ fn multipart(name: &str, media_type: &str, comment: &str, file: &[u8]) -> (Strin
     body.extend_from_slice(head.as_bytes());
     body.extend_from_slice(file);
     for (field, value) in [("comment", comment), ("minorEdit", "true")] {
-        let part = format!(
-            "\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}"
-        );
+        let part = format!("\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}");
         body.extend_from_slice(part.as_bytes());
     }
     body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());

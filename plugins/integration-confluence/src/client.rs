@@ -32,10 +32,9 @@ impl WriteError {
     /// The failure, where none of the kinds is handled.
     pub fn into_failure(self) -> Failure {
         match self {
-            Self::Refused(failure)
-            | Self::TitleTaken(failure)
-            | Self::Stale(failure)
-            | Self::Unknown(failure) => failure,
+            Self::Refused(failure) | Self::TitleTaken(failure) | Self::Stale(failure) | Self::Unknown(failure) => {
+                failure
+            }
         }
     }
 }
@@ -68,12 +67,7 @@ pub struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn send(
-        &self,
-        method: &'static str,
-        path: &str,
-        body: Option<Body>,
-    ) -> Result<Box<dyn Response>, Failure> {
+    fn send(&self, method: &'static str, path: &str, body: Option<Body>) -> Result<Box<dyn Response>, Failure> {
         let text = |value: &str| HeaderValue::Text(value.to_owned());
         let mut headers = vec![("accept", text("application/json"))];
         if let Some(handle) = &self.credential {
@@ -85,10 +79,7 @@ impl Client<'_> {
                 // Without it Confluence takes an upload for a forged form.
                 headers.push(("x-atlassian-token", text("nocheck")));
                 let (media_type, bytes) = match body {
-                    Body::Json(value) => (
-                        "application/json".to_owned(),
-                        value.to_string().into_bytes(),
-                    ),
+                    Body::Json(value) => ("application/json".to_owned(), value.to_string().into_bytes()),
                     Body::Raw(media_type, bytes) => (media_type, bytes),
                 };
                 headers.push(("content-type", HeaderValue::Text(media_type)));
@@ -96,13 +87,7 @@ impl Client<'_> {
             }
         };
         let http: &dyn Http = self.host.http;
-        http.send(Request {
-            method,
-            url: format!("{}{path}", self.root),
-            headers,
-            body,
-            timeout_ms: TIMEOUT_MS,
-        })
+        http.send(Request { method, url: format!("{}{path}", self.root), headers, body, timeout_ms: TIMEOUT_MS })
     }
 
     /// Read something.
@@ -146,18 +131,11 @@ impl Client<'_> {
     /// # Errors
     /// See [`WriteError`]. A success whose body cannot be read is [`WriteError::Unknown`]: something was done, but we
     /// do not know what.
-    pub fn write(
-        &self,
-        method: &'static str,
-        path: &str,
-        body: Body,
-    ) -> Result<Answer, WriteError> {
-        let mut answer =
-            self.send(method, path, Some(body))
-                .map_err(|failure| match failure.code.as_ref() {
-                    code::OUTCOME_UNKNOWN | code::TIMEOUT => WriteError::Unknown(failure),
-                    _ => WriteError::Refused(failure),
-                })?;
+    pub fn write(&self, method: &'static str, path: &str, body: Body) -> Result<Answer, WriteError> {
+        let mut answer = self.send(method, path, Some(body)).map_err(|failure| match failure.code.as_ref() {
+            code::OUTCOME_UNKNOWN | code::TIMEOUT => WriteError::Unknown(failure),
+            _ => WriteError::Refused(failure),
+        })?;
         let headers = answer.headers();
         let status = answer.status();
         if (200..300).contains(&status) {

@@ -24,8 +24,8 @@ fn words(text: &str) -> String {
     let spaced: String = text
         .chars()
         .map(|c| match c {
-            '+' | '-' | '&' | '|' | '!' | '(' | ')' | '{' | '}' | '[' | ']' | '^' | '~' | '*'
-            | '?' | ':' | '\\' | '/' | '"' => ' ',
+            '+' | '-' | '&' | '|' | '!' | '(' | ')' | '{' | '}' | '[' | ']' | '^' | '~' | '*' | '?' | ':' | '\\'
+            | '/' | '"' => ' ',
             c if c.is_control() => ' ',
             c => c,
         })
@@ -91,10 +91,7 @@ mod tests {
             search("db \"timeout\" (prod) AND", Some("OPS")),
             "type = page and space = \"OPS\" and (title ~ \"db timeout prod and\" or text ~ \"db timeout prod and\") order by lastmodified desc"
         );
-        assert_eq!(
-            search(" \" ", None),
-            "type = page order by lastmodified desc"
-        );
+        assert_eq!(search(" \" ", None), "type = page order by lastmodified desc");
         assert_eq!(
             search("x", Some("A\" or space = \"SECRET")),
             "type = page and space = \"A\\\" or space = \\\"SECRET\" and (title ~ \"x\" or text ~ \"x\") order by lastmodified desc"

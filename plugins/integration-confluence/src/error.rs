@@ -19,36 +19,16 @@ const MAX_QUOTE_BYTES: usize = 400;
 pub fn said(body: &[u8]) -> String {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         let text = String::from_utf8_lossy(body);
-        return if is_html(&text) {
-            String::new()
-        } else {
-            clip(&text, MAX_QUOTE_BYTES)
-        };
+        return if is_html(&text) { String::new() } else { clip(&text, MAX_QUOTE_BYTES) };
     };
     let mut words: Vec<&str> = Vec::new();
-    let text = |value: &'_ Value, name: &str| -> Option<String> {
-        value.get(name)?.as_str().map(str::to_owned)
-    };
+    let text = |value: &'_ Value, name: &str| -> Option<String> { value.get(name)?.as_str().map(str::to_owned) };
     let mut owned = Vec::new();
-    for error in value
-        .get("errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        owned.extend(
-            ["title", "detail", "message"]
-                .iter()
-                .filter_map(|name| text(error, name)),
-        );
+    for error in value.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        owned.extend(["title", "detail", "message"].iter().filter_map(|name| text(error, name)));
     }
     owned.extend(text(&value, "message"));
-    for error in value
-        .pointer("/data/errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for error in value.pointer("/data/errors").and_then(Value::as_array).into_iter().flatten() {
         owned.extend(
             ["/message/translation", "/message/key"]
                 .iter()
@@ -79,51 +59,24 @@ pub fn from_answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Fa
             code::FORBIDDEN,
             "The token lacks a scope. It needs to read and write pages, spaces and attachments, and to search.",
         ),
-        401 => (
-            code::AUTH,
-            "Confluence refused the credential (401). Renew it in the settings.",
-        ),
+        401 => (code::AUTH, "Confluence refused the credential (401). Renew it in the settings."),
         // Data Center asks for a CAPTCHA in the browser after failed sign-ins.
-        403 if header(headers, "x-seraph-loginreason")
-            .is_some_and(|r| r.contains("AUTHENTICATION_DENIED")) =>
-        {
-            (
-                code::AUTH,
-                "Confluence asks this user for a CAPTCHA. Sign in once in a browser, then try again.",
-            )
+        403 if header(headers, "x-seraph-loginreason").is_some_and(|r| r.contains("AUTHENTICATION_DENIED")) => {
+            (code::AUTH, "Confluence asks this user for a CAPTCHA. Sign in once in a browser, then try again.")
         }
-        403 => (
-            code::FORBIDDEN,
-            "The credential may not do this in Confluence (403).",
-        ),
-        404 => (
-            code::NOT_FOUND,
-            "Confluence does not have this, or hides it from this credential (404).",
-        ),
+        403 => (code::FORBIDDEN, "The credential may not do this in Confluence (403)."),
+        404 => (code::NOT_FOUND, "Confluence does not have this, or hides it from this credential (404)."),
         409 => (code::CONFLICT, "Someone else changed this meanwhile (409)."),
-        413 => (
-            code::TOO_LARGE,
-            "This is larger than Confluence accepts (413). Shorten it.",
-        ),
+        413 => (code::TOO_LARGE, "This is larger than Confluence accepts (413). Shorten it."),
         429 => (code::RATE_LIMITED, "Confluence asks to wait (429)."),
         408 => (code::TIMEOUT, "Confluence gave up waiting (408)."),
         500..=599 => (code::UNAVAILABLE, "Confluence failed."),
         400..=499 => (code::INVALID, "Confluence refused the request."),
-        _ => (
-            code::PROTOCOL,
-            "Confluence answered with an unexpected status.",
-        ),
+        _ => (code::PROTOCOL, "Confluence answered with an unexpected status."),
     };
-    let status = if text.contains('(') || text.contains("scope") {
-        String::new()
-    } else {
-        format!(" Status {status}.")
-    };
-    let quote = if said.is_empty() {
-        String::new()
-    } else {
-        format!(" It says: {said}")
-    };
+    let status =
+        if text.contains('(') || text.contains("scope") { String::new() } else { format!(" Status {status}.") };
+    let quote = if said.is_empty() { String::new() } else { format!(" It says: {said}") };
     let mut failure = Failure::new(code, format!("{text}{status}{quote}"));
     failure.retry_after_ms = retry_after_ms(headers);
     for name in ["x-request-id", "atl-traceid", "x-arequestid"] {
@@ -148,28 +101,15 @@ pub fn unexpected(what: &str, body: &[u8]) -> Failure {
     if is_html(&text) {
         return web_page();
     }
-    Failure::new(
-        code::PROTOCOL,
-        format!("Confluence's answer is not what it documents: {what}."),
-    )
-    .with("excerpt", clip(&text, 500))
+    Failure::new(code::PROTOCOL, format!("Confluence's answer is not what it documents: {what}."))
+        .with("excerpt", clip(&text, 500))
 }
 
 fn redirect(headers: &[(String, String)]) -> Failure {
     let target = header(headers, "location").unwrap_or_default();
     let shown = clip(target.split(['?', '#']).next().unwrap_or_default(), 200);
     let lower = shown.to_lowercase();
-    if [
-        "login",
-        "signin",
-        "saml",
-        "oauth",
-        "sso",
-        "id.atlassian.com",
-    ]
-    .iter()
-    .any(|word| lower.contains(word))
-    {
+    if ["login", "signin", "saml", "oauth", "sso", "id.atlassian.com"].iter().any(|word| lower.contains(word)) {
         return Failure::new(
             code::AUTH,
             "Confluence redirects to its sign-in page. Renew the credential in the settings.",
@@ -177,9 +117,7 @@ fn redirect(headers: &[(String, String)]) -> Failure {
     }
     Failure::new(
         code::INVALID,
-        format!(
-            "Confluence redirects to {shown}. Redirects are not followed; set base-url to the final address."
-        ),
+        format!("Confluence redirects to {shown}. Redirects are not followed; set base-url to the final address."),
     )
 }
 
@@ -197,17 +135,9 @@ mod tests {
                 "invalid",
             ),
             (401, "", "auth"),
-            (
-                401,
-                r#"{"code":401,"message":"Unauthorized; scope does not match"}"#,
-                "forbidden",
-            ),
+            (401, r#"{"code":401,"message":"Unauthorized; scope does not match"}"#, "forbidden"),
             (403, "XSRF check failed", "forbidden"),
-            (
-                404,
-                r#"{"statusCode":404,"message":"No content found"}"#,
-                "not-found",
-            ),
+            (404, r#"{"statusCode":404,"message":"No content found"}"#, "not-found"),
             (
                 409,
                 r#"{"statusCode":409,"message":"Version must be incremented on update. Current version is: 5"}"#,
@@ -220,32 +150,17 @@ mod tests {
             (418, "", "invalid"),
             (199, "", "protocol"),
         ] {
-            assert_eq!(
-                from_answer(status, &[], body.as_bytes()).code,
-                code,
-                "{status} {body}"
-            );
+            assert_eq!(from_answer(status, &[], body.as_bytes()).code, code, "{status} {body}");
         }
         let location = |to: &str| vec![("location".to_owned(), to.to_owned())];
-        assert_eq!(
-            from_answer(302, &location("https://id.atlassian.com/x?token=1"), b"").code,
-            "auth"
-        );
+        assert_eq!(from_answer(302, &location("https://id.atlassian.com/x?token=1"), b"").code, "auth");
         let failure = from_answer(301, &location("https://evil.example/wiki?token=1"), b"");
         assert_eq!(
             failure.message,
             "Confluence redirects to https://evil.example/wiki. Redirects are not followed; set base-url to the final address."
         );
         assert_eq!(
-            from_answer(
-                403,
-                &[(
-                    "x-seraph-loginreason".into(),
-                    "AUTHENTICATION_DENIED".into()
-                )],
-                b""
-            )
-            .code,
+            from_answer(403, &[("x-seraph-loginreason".into(), "AUTHENTICATION_DENIED".into())], b"").code,
             "auth"
         );
         let failure = from_answer(429, &[("retry-after".into(), "9".into())], b"");

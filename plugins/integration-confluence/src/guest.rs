@@ -2,12 +2,7 @@
 //!
 //! Invariant: conversions only; no rule of its own.
 
-#![allow(
-    missing_docs,
-    unsafe_code,
-    clippy::allow_attributes_without_reason,
-    reason = "generated bindings"
-)]
+#![allow(missing_docs, unsafe_code, clippy::allow_attributes_without_reason, reason = "generated bindings")]
 
 use crate::host::{self, Config, HeaderValue, Host, Http, Kv, Log, Request, Response};
 use crate::model as plain;
@@ -119,21 +114,12 @@ impl Log for Imports {
 }
 
 /// One call on the Confluence that the settings name. Every failure is in the plugin's own log, too.
-fn call<T>(
-    run: impl FnOnce(&Confluence<'_>) -> Result<T, host::Failure>,
-) -> Result<T, wit_types::Failure> {
-    let host = Host {
-        http: &Imports,
-        config: &Imports,
-        kv: &Imports,
-        log: &Imports,
-    };
-    Confluence::open(host)
-        .and_then(|confluence| run(&confluence))
-        .map_err(|failure| {
-            Imports.warn(&failure.to_string());
-            failure.into()
-        })
+fn call<T>(run: impl FnOnce(&Confluence<'_>) -> Result<T, host::Failure>) -> Result<T, wit_types::Failure> {
+    let host = Host { http: &Imports, config: &Imports, kv: &Imports, log: &Imports };
+    Confluence::open(host).and_then(|confluence| run(&confluence)).map_err(|failure| {
+        Imports.warn(&failure.to_string());
+        failure.into()
+    })
 }
 
 fn item(item: plain::Item) -> wit::Item {
@@ -156,10 +142,7 @@ fn item(item: plain::Item) -> wit::Item {
 }
 
 fn items(listed: plain::Listed<plain::Item>) -> wit::PageOfItems {
-    wit::PageOfItems {
-        items: listed.items.into_iter().map(item).collect(),
-        next: listed.next,
-    }
+    wit::PageOfItems { items: listed.items.into_iter().map(item).collect(), next: listed.next }
 }
 
 fn draft(draft: wit::Draft) -> plain::Draft {
@@ -176,10 +159,7 @@ fn draft(draft: wit::Draft) -> plain::Draft {
 
 impl wit::Guest for Plugin {
     fn capabilities() -> Vec<String> {
-        items::CAPABILITIES
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect()
+        items::CAPABILITIES.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn test_connection() -> Result<wit::Account, wit_types::Failure> {
@@ -196,24 +176,14 @@ impl wit::Guest for Plugin {
             projects: listed
                 .items
                 .into_iter()
-                .map(|space| wit::Project {
-                    id: space.id,
-                    key: space.key,
-                    name: space.name,
-                    url: space.url,
-                })
+                .map(|space| wit::Project { id: space.id, key: space.key, name: space.name, url: space.url })
                 .collect(),
             next: listed.next,
         })
     }
 
     fn search(query: wit::Query) -> Result<wit::PageOfItems, wit_types::Failure> {
-        let query = plain::Query {
-            text: query.text,
-            project: query.project,
-            limit: query.limit,
-            cursor: query.cursor,
-        };
+        let query = plain::Query { text: query.text, project: query.project, limit: query.limit, cursor: query.cursor };
         call(|confluence| items::search(confluence, &query)).map(items)
     }
 
@@ -226,19 +196,12 @@ impl wit::Guest for Plugin {
         call(|confluence| items::create(confluence, &new)).map(item)
     }
 
-    fn update(
-        id: String,
-        version: String,
-        change: wit::Draft,
-    ) -> Result<wit::Item, wit_types::Failure> {
+    fn update(id: String, version: String, change: wit::Draft) -> Result<wit::Item, wit_types::Failure> {
         let change = draft(change);
         call(|confluence| items::update(confluence, &id, &version, &change)).map(item)
     }
 
-    fn sync_since(
-        since: String,
-        cursor: Option<String>,
-    ) -> Result<wit::PageOfItems, wit_types::Failure> {
+    fn sync_since(since: String, cursor: Option<String>) -> Result<wit::PageOfItems, wit_types::Failure> {
         call(|confluence| items::sync_since(confluence, &since, cursor.as_deref())).map(items)
     }
 
@@ -270,11 +233,8 @@ impl wit::Guest for Plugin {
     }
 
     fn attach(id: String, attachment: wit::Attachment) -> Result<String, wit_types::Failure> {
-        let attachment = plain::Attachment {
-            name: attachment.name,
-            media_type: attachment.media_type,
-            body: attachment.body,
-        };
+        let attachment =
+            plain::Attachment { name: attachment.name, media_type: attachment.media_type, body: attachment.body };
         call(|confluence| attach::attach(confluence, &id, &attachment))
     }
 }

@@ -22,12 +22,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a wish and without extensions.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code: Cow::Borrowed(code),
-            message: message.into(),
-            retry_after_ms: None,
-            extensions: Vec::new(),
-        }
+        Self { code: Cow::Borrowed(code), message: message.into(), retry_after_ms: None, extensions: Vec::new() }
     }
 
     /// The same failure with one more extension; an empty value adds nothing.
@@ -145,8 +140,5 @@ pub struct Host<'a> {
 
 /// The first value of a header, by its lower-case name.
 pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }

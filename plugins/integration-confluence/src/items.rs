@@ -52,20 +52,14 @@ pub fn test_connection(confluence: &Confluence<'_>) -> Result<Account, Failure> 
         }
         Err(failure) => return Err(failure),
     };
-    Ok(Account {
-        name,
-        product: confluence.product().to_owned(),
-    })
+    Ok(Account { name, product: confluence.product().to_owned() })
 }
 
 /// A page of the list of spaces.
 ///
 /// # Errors
 /// Those of the contract.
-pub fn list_projects(
-    confluence: &Confluence<'_>,
-    cursor: Option<&str>,
-) -> Result<Listed<Space>, Failure> {
+pub fn list_projects(confluence: &Confluence<'_>, cursor: Option<&str>) -> Result<Listed<Space>, Failure> {
     let (items, next) = confluence.spaces(cursor)?;
     Ok(Listed { items, next })
 }
@@ -75,16 +69,10 @@ pub fn list_projects(
 /// # Errors
 /// Those of the contract.
 pub fn search(confluence: &Confluence<'_>, query: &Query) -> Result<Listed<Item>, Failure> {
-    let cql = cql::search(
-        &query.text,
-        space_of(confluence, query.project.as_deref()).as_deref(),
-    );
+    let cql = cql::search(&query.text, space_of(confluence, query.project.as_deref()).as_deref());
     let limit = query.limit.clamp(1, 100);
     let (pages, next) = confluence.search(&cql, limit, query.cursor.as_deref())?;
-    Ok(Listed {
-        items: pages.into_iter().map(item).collect(),
-        next,
-    })
+    Ok(Listed { items: pages.into_iter().map(item).collect(), next })
 }
 
 /// One page.
@@ -114,28 +102,13 @@ pub fn create(confluence: &Confluence<'_>, draft: &Draft) -> Result<Item, Failur
 ///
 /// # Errors
 /// `conflict` with `theirs` (JSON with `version`, `title`, `url`, `excerpt`), or those of the contract.
-pub fn update(
-    confluence: &Confluence<'_>,
-    id: &str,
-    version: &str,
-    draft: &Draft,
-) -> Result<Item, Failure> {
+pub fn update(confluence: &Confluence<'_>, id: &str, version: &str, draft: &Draft) -> Result<Item, Failure> {
     if check(draft)?.is_some() {
-        return Err(Failure::new(
-            code::UNSUPPORTED,
-            "Moving a page below another one is not supported.",
-        ));
+        return Err(Failure::new(code::UNSUPPORTED, "Moving a page below another one is not supported."));
     }
     let page = confluence.page(id)?.ok_or_else(|| not_found(id))?;
-    if draft
-        .project
-        .as_deref()
-        .is_some_and(|space| space != page.space)
-    {
-        return Err(Failure::new(
-            code::UNSUPPORTED,
-            "Moving a page to another space is not supported.",
-        ));
+    if draft.project.as_deref().is_some_and(|space| space != page.space) {
+        return Err(Failure::new(code::UNSUPPORTED, "Moving a page to another space is not supported."));
     }
     let title = draft.title.as_deref().unwrap_or(&page.title);
     let content = match &draft.body {
@@ -145,25 +118,16 @@ pub fn update(
     };
     let done = |page: &Page| {
         // A rename alone keeps the body that it found, whose digest the message then carries.
-        content.marker.digest_in(&page.message).as_deref()
-            == Some(crate::marker::short(&content.sha256))
+        content.marker.digest_in(&page.message).as_deref() == Some(crate::marker::short(&content.sha256))
     };
     if page.version.to_string() != version {
-        return if done(&page) {
-            Ok(item(page))
-        } else {
-            Err(conflict(&page))
-        };
+        return if done(&page) { Ok(item(page)) } else { Err(conflict(&page)) };
     }
     let message = content.marker.message(&content.sha256);
     let write = Write {
         title: &content.titles[0],
         // The body as it is already has its anchor, or never had one.
-        body: if draft.body.is_some() {
-            &content.body
-        } else {
-            &page.body
-        },
+        body: if draft.body.is_some() { &content.body } else { &page.body },
         message: &message,
     };
     match confluence.update_page(id, page.version.saturating_add(1), &write) {
@@ -176,10 +140,7 @@ pub fn update(
             Ok(Some(now)) if done(&now) => Ok(item(now)),
             Ok(Some(now)) if now.version != page.version => Err(conflict(&now)),
             Ok(_) => Err(failure),
-            Err(_) => Err(Failure {
-                code: code::OUTCOME_UNKNOWN.into(),
-                ..failure
-            }),
+            Err(_) => Err(Failure { code: code::OUTCOME_UNKNOWN.into(), ..failure }),
         },
         Err(WriteError::TitleTaken(failure) | WriteError::Refused(failure)) => Err(failure),
     }
@@ -189,28 +150,15 @@ pub fn update(
 ///
 /// # Errors
 /// `invalid` for a time that is none, or those of the contract.
-pub fn sync_since(
-    confluence: &Confluence<'_>,
-    since: &str,
-    cursor: Option<&str>,
-) -> Result<Listed<Item>, Failure> {
-    let from: Timestamp = since.parse().map_err(|_| {
-        Failure::new(
-            code::INVALID,
-            "The time to synchronise from is not RFC 3339.",
-        )
-    })?;
+pub fn sync_since(confluence: &Confluence<'_>, since: &str, cursor: Option<&str>) -> Result<Listed<Item>, Failure> {
+    let from: Timestamp =
+        since.parse().map_err(|_| Failure::new(code::INVALID, "The time to synchronise from is not RFC 3339."))?;
     let asked = from
         .checked_sub(SignedDuration::from_hours(SYNC_OVERLAP_HOURS))
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .max(Timestamp::UNIX_EPOCH);
     // `2026-01-02T03:04:05Z` to `2026-01-02 03:04`.
-    let minute: String = asked
-        .to_string()
-        .replace('T', " ")
-        .chars()
-        .take(16)
-        .collect();
+    let minute: String = asked.to_string().replace('T', " ").chars().take(16).collect();
     let cql = cql::changed_since(&minute, space_of(confluence, None).as_deref());
     let (pages, next) = confluence.search(&cql, 50, cursor)?;
     let items = pages
@@ -223,48 +171,27 @@ pub fn sync_since(
 
 /// The space that a search is limited to: the one that is named, or the settings'.
 fn space_of(confluence: &Confluence<'_>, project: Option<&str>) -> Option<String> {
-    project
-        .filter(|space| !space.trim().is_empty())
-        .map(str::to_owned)
-        .or_else(|| confluence.settings.space.clone())
+    project.filter(|space| !space.trim().is_empty()).map(str::to_owned).or_else(|| confluence.settings.space.clone())
 }
 
 /// Whether the draft asks for what a page has; the parent, if it names one.
 fn check(draft: &Draft) -> Result<Option<String>, Failure> {
     if draft.kind.as_deref().is_some_and(|kind| kind != "page") {
-        return Err(Failure::new(
-            code::UNSUPPORTED,
-            "Confluence is used for pages only.",
-        ));
+        return Err(Failure::new(code::UNSUPPORTED, "Confluence is used for pages only."));
     }
-    if draft
-        .status
-        .as_deref()
-        .is_some_and(|status| status != "current")
-    {
-        return Err(Failure::new(
-            code::UNSUPPORTED,
-            "A page has no status but current.",
-        ));
+    if draft.status.as_deref().is_some_and(|status| status != "current") {
+        return Err(Failure::new(code::UNSUPPORTED, "A page has no status but current."));
     }
     let mut parent = None;
     for (name, value) in &draft.fields {
-        let id = serde_json::from_str::<String>(value)
-            .ok()
-            .filter(|id| is_id(id));
+        let id = serde_json::from_str::<String>(value).ok().filter(|id| is_id(id));
         match (name.as_str(), id) {
             ("parent", Some(id)) => parent = Some(id),
             ("parent", None) => {
-                return Err(Failure::new(
-                    code::INVALID,
-                    "The field parent is not the id of a page, as a JSON string.",
-                ));
+                return Err(Failure::new(code::INVALID, "The field parent is not the id of a page, as a JSON string."));
             }
             _ => {
-                return Err(Failure::new(
-                    code::INVALID,
-                    format!("A page has no field {:?}.", clip(name, 100)),
-                ));
+                return Err(Failure::new(code::INVALID, format!("A page has no field {:?}.", clip(name, 100))));
             }
         }
     }
@@ -279,19 +206,11 @@ fn item(page: Page) -> Item {
         project: page.space,
         title: page.title,
         kind: page.kind,
-        status: if page.status.is_empty() {
-            "current".to_owned()
-        } else {
-            page.status
-        },
+        status: if page.status.is_empty() { "current".to_owned() } else { page.status },
         reporter: page.author,
         created: page.created,
         updated: page.updated,
-        version: if page.version == 0 {
-            String::new()
-        } else {
-            page.version.to_string()
-        },
+        version: if page.version == 0 { String::new() } else { page.version.to_string() },
         url: Some(page.url),
     }
 }
@@ -303,16 +222,9 @@ fn conflict(page: &Page) -> Failure {
         "url": page.url,
         "excerpt": clip(&plain(&page.body), 1000),
     });
-    Failure::new(code::CONFLICT, "Someone else changed this page meanwhile.")
-        .with("theirs", theirs.to_string())
+    Failure::new(code::CONFLICT, "Someone else changed this page meanwhile.").with("theirs", theirs.to_string())
 }
 
 fn not_found(id: &str) -> Failure {
-    Failure::new(
-        code::NOT_FOUND,
-        format!(
-            "Confluence has no page {}, or hides it from this credential.",
-            clip(id, 40)
-        ),
-    )
+    Failure::new(code::NOT_FOUND, format!("Confluence has no page {}, or hides it from this credential.", clip(id, 40)))
 }

@@ -65,10 +65,7 @@ impl Marker {
     pub fn digest_in(&self, text: &str) -> Option<String> {
         text.split(&self.id).skip(1).find_map(|after| {
             let digest = after.strip_prefix('-')?.get(..16)?;
-            digest
-                .bytes()
-                .all(|b| b.is_ascii_hexdigit())
-                .then(|| digest.to_owned())
+            digest.bytes().all(|b| b.is_ascii_hexdigit()).then(|| digest.to_owned())
         })
     }
 

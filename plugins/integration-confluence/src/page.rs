@@ -43,24 +43,16 @@ impl Page {
             return None;
         }
         let string = |path: &str| value.pointer(path).and_then(text).unwrap_or_default();
-        let first = |paths: &[&str]| {
-            paths
-                .iter()
-                .map(|path| string(path))
-                .find(|text| !text.is_empty())
-                .unwrap_or_default()
-        };
+        let first =
+            |paths: &[&str]| paths.iter().map(|path| string(path)).find(|text| !text.is_empty()).unwrap_or_default();
         let webui = string("/_links/webui");
-        let base = [
-            value.pointer("/_links/base"),
-            links.and_then(|links| links.get("base")),
-        ]
-        .into_iter()
-        .flatten()
-        .find_map(Value::as_str)
-        .filter(|base| base.starts_with("https://") || base.starts_with("http://"))
-        .unwrap_or(root)
-        .trim_end_matches('/');
+        let base = [value.pointer("/_links/base"), links.and_then(|links| links.get("base"))]
+            .into_iter()
+            .flatten()
+            .find_map(Value::as_str)
+            .filter(|base| base.starts_with("https://") || base.starts_with("http://"))
+            .unwrap_or(root)
+            .trim_end_matches('/');
         let url = if webui.starts_with('/') {
             format!("{base}{webui}")
         } else {
@@ -77,23 +69,12 @@ impl Page {
             },
             status: string("/status"),
             title: string("/title"),
-            version: value
-                .pointer("/version/number")
-                .and_then(Value::as_u64)
-                .unwrap_or(0),
+            version: value.pointer("/version/number").and_then(Value::as_u64).unwrap_or(0),
             message: string("/version/message"),
             body: string("/body/storage/value"),
             created: instant(&first(&["/createdAt", "/history/createdDate"])),
-            updated: instant(&first(&[
-                "/version/createdAt",
-                "/version/when",
-                "/history/lastUpdated/when",
-            ])),
-            author: first(&[
-                "/history/createdBy/displayName",
-                "/version/by/displayName",
-                "/authorId",
-            ]),
+            updated: instant(&first(&["/version/createdAt", "/version/when", "/history/lastUpdated/when"])),
+            author: first(&["/history/createdBy/displayName", "/version/by/displayName", "/authorId"]),
             space,
             url,
             id,
@@ -114,9 +95,7 @@ pub fn is_id(id: &str) -> bool {
 
 /// A time as RFC 3339 in UTC; empty where it is none.
 pub fn instant(text: &str) -> String {
-    text.parse::<jiff::Timestamp>()
-        .map(|time| time.to_string())
-        .unwrap_or_default()
+    text.parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -145,37 +124,16 @@ mod tests {
             "_links":{"webui":"/spaces/OPS/pages/123/T","base":"https://x.atlassian.net/wiki"},"new":{"a":1}});
         let page = Page::read(&v2, None, "https://api/wiki").unwrap();
         assert_eq!(
-            (
-                page.id.as_str(),
-                page.version,
-                page.space.as_str(),
-                page.url.as_str(),
-                page.message.as_str()
-            ),
-            (
-                "123",
-                2,
-                "OPS",
-                "https://x.atlassian.net/wiki/spaces/OPS/pages/123/T",
-                "m"
-            )
+            (page.id.as_str(), page.version, page.space.as_str(), page.url.as_str(), page.message.as_str()),
+            ("123", 2, "OPS", "https://x.atlassian.net/wiki/spaces/OPS/pages/123/T", "m")
         );
-        assert_eq!(
-            (page.created.as_str(), page.updated.as_str()),
-            ("2026-01-22T14:28:24.5Z", "2026-01-22T23:00:00Z")
-        );
+        assert_eq!((page.created.as_str(), page.updated.as_str()), ("2026-01-22T14:28:24.5Z", "2026-01-22T23:00:00Z"));
         let v1 = json!({"id":7,"type":"page","status":"trashed","title":"T","space":{"key":"OPS"},
             "version":{"number":1,"when":"2026-01-22T14:28:24.000+01:00","by":{"displayName":"Ann"}},
             "_links":{"webui":"/display/OPS/T"}});
-        let page =
-            Page::read(&v1, Some(&json!({"base":"https://c.example"})), "https://r").unwrap();
+        let page = Page::read(&v1, Some(&json!({"base":"https://c.example"})), "https://r").unwrap();
         assert_eq!(
-            (
-                page.id.as_str(),
-                page.space.as_str(),
-                page.url.as_str(),
-                page.author.as_str()
-            ),
+            (page.id.as_str(), page.space.as_str(), page.url.as_str(), page.author.as_str()),
             ("7", "OPS", "https://c.example/display/OPS/T", "Ann")
         );
         assert!(!page.is_current());
@@ -191,10 +149,7 @@ mod tests {
         );
         let odd = json!({"id":"1","_links":{"webui":"javascript:x","base":"javascript:y"},"version":7,"title":null,"createdAt":"soon"});
         let page = Page::read(&odd, None, "https://r").unwrap();
-        assert_eq!(
-            (page.url.as_str(), page.created.as_str()),
-            ("https://r/pages/viewpage.action?pageId=1", "")
-        );
+        assert_eq!((page.url.as_str(), page.created.as_str()), ("https://r/pages/viewpage.action?pageId=1", ""));
         for id in [json!("../1"), json!(""), json!(null), json!("1?x")] {
             assert_eq!(Page::read(&json!({"id":id}), None, "https://r"), None);
         }

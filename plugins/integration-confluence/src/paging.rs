@@ -27,17 +27,8 @@ pub fn next(json: &Value, headers: &[(String, String)]) -> Option<String> {
 /// `invalid` for anything that [`next`] did not give for the same list.
 pub fn checked<'a>(cursor: &'a str, prefix: &str) -> Result<&'a str, Failure> {
     let ok = reroot(cursor).is_some_and(|path| path == cursor)
-        && cursor
-            .strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('?'));
-    if ok {
-        Ok(cursor)
-    } else {
-        Err(Failure::new(
-            code::INVALID,
-            "The cursor is not one that this list gave.",
-        ))
-    }
+        && cursor.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('?'));
+    if ok { Ok(cursor) } else { Err(Failure::new(code::INVALID, "The cursor is not one that this list gave.")) }
 }
 
 /// `<…>; rel="next"` among the values of a `Link` header (RFC 8288).
@@ -58,17 +49,11 @@ fn link_header(value: &str) -> Option<String> {
 fn reroot(link: &str) -> Option<String> {
     let path_end = link.find('?').unwrap_or(link.len());
     let (path, _) = link.split_at(path_end);
-    let at = ["/api/v2/", "/rest/api/"]
-        .iter()
-        .filter_map(|prefix| path.find(prefix))
-        .min()?;
+    let at = ["/api/v2/", "/rest/api/"].iter().filter_map(|prefix| path.find(prefix)).min()?;
     let tail = link.get(at..)?;
-    let clean =
-        !tail.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#' || c == '\\');
+    let clean = !tail.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#' || c == '\\');
     let path = path.get(at..)?.to_lowercase();
-    let climbs = path
-        .split('/')
-        .any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
+    let climbs = path.split('/').any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
     (clean && !climbs && tail.len() <= MAX_CURSOR_BYTES).then(|| tail.to_owned())
 }
 
@@ -81,64 +66,31 @@ mod tests {
     #[test]
     fn links_of_all_kinds() {
         for (link, want) in [
-            (
-                "/wiki/api/v2/spaces?cursor=a%3D&limit=2",
-                Some("/api/v2/spaces?cursor=a%3D&limit=2"),
-            ),
-            (
-                "/rest/api/space?limit=2&start=2",
-                Some("/rest/api/space?limit=2&start=2"),
-            ),
-            (
-                "/confluence/rest/api/space?next=/api/v2/x",
-                Some("/rest/api/space?next=/api/v2/x"),
-            ),
-            (
-                "https://evil.example/wiki/api/v2/spaces?cursor=a",
-                Some("/api/v2/spaces?cursor=a"),
-            ),
+            ("/wiki/api/v2/spaces?cursor=a%3D&limit=2", Some("/api/v2/spaces?cursor=a%3D&limit=2")),
+            ("/rest/api/space?limit=2&start=2", Some("/rest/api/space?limit=2&start=2")),
+            ("/confluence/rest/api/space?next=/api/v2/x", Some("/rest/api/space?next=/api/v2/x")),
+            ("https://evil.example/wiki/api/v2/spaces?cursor=a", Some("/api/v2/spaces?cursor=a")),
             ("https://evil.example/x", None),
             ("/api/v2/../../admin", None),
             ("/api/v2/%2E%2e/admin", None),
             ("/api/v2/a b", None),
             ("?x=/api/v2/", None),
         ] {
-            assert_eq!(
-                next(&json!({"_links":{"next":link}}), &[]).as_deref(),
-                want,
-                "{link}"
-            );
+            assert_eq!(next(&json!({"_links":{"next":link}}), &[]).as_deref(), want, "{link}");
         }
-        let header = [(
-            "link".to_owned(),
-            "</wiki/api/v2/pages?cursor=c>; rel=\"next\", <https://s>; rel=\"base\"".to_owned(),
-        )];
-        assert_eq!(
-            next(&json!({"_links":{}}), &header).as_deref(),
-            Some("/api/v2/pages?cursor=c")
-        );
-        let base = [(
-            "link".to_owned(),
-            "<https://s/api/v2/x>; rel=\"base\"".to_owned(),
-        )];
+        let header =
+            [("link".to_owned(), "</wiki/api/v2/pages?cursor=c>; rel=\"next\", <https://s>; rel=\"base\"".to_owned())];
+        assert_eq!(next(&json!({"_links":{}}), &header).as_deref(), Some("/api/v2/pages?cursor=c"));
+        let base = [("link".to_owned(), "<https://s/api/v2/x>; rel=\"base\"".to_owned())];
         assert_eq!(next(&json!({}), &base), None);
     }
 
     #[test]
     fn cursors_that_come_back() {
         assert!(checked("/api/v2/spaces?cursor=a", "/api/v2/spaces").is_ok());
-        for bad in [
-            "/api/v2/pages?cursor=a",
-            "/api/v2/spacesx",
-            "https://e/api/v2/spaces?c",
-            "",
-            "/api/v2/spaces/../x",
-        ] {
-            assert_eq!(
-                checked(bad, "/api/v2/spaces").unwrap_err().code,
-                "invalid",
-                "{bad}"
-            );
+        for bad in ["/api/v2/pages?cursor=a", "/api/v2/spacesx", "https://e/api/v2/spaces?c", "", "/api/v2/spaces/../x"]
+        {
+            assert_eq!(checked(bad, "/api/v2/spaces").unwrap_err().code, "invalid", "{bad}");
         }
     }
 

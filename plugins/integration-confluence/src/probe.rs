@@ -20,17 +20,9 @@ impl<'a> Confluence<'a> {
     /// `invalid` for a setting, or what the probes met.
     pub fn open(host: Host<'a>) -> Result<Self, Failure> {
         let settings = Settings::read(host.config)?;
-        let client = |root: &str| Client {
-            host,
-            root: root.to_owned(),
-            credential: settings.credential.clone(),
-        };
+        let client = |root: &str| Client { host, root: root.to_owned(), credential: settings.credential.clone() };
         if let Some(flavour) = settings.flavour {
-            return Ok(Self {
-                client: client(&settings.base),
-                flavour,
-                settings,
-            });
+            return Ok(Self { client: client(&settings.base), flavour, settings });
         }
         let known = host.kv.get(FLAVOUR_KEY).unwrap_or_default();
         let known = known.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
@@ -43,11 +35,7 @@ impl<'a> Confluence<'a> {
             let cloud = known.get("flavour").and_then(Value::as_str) == Some("cloud");
             return Ok(Self {
                 client: client(root),
-                flavour: if cloud {
-                    Flavour::Cloud
-                } else {
-                    Flavour::DataCenter
-                },
+                flavour: if cloud { Flavour::Cloud } else { Flavour::DataCenter },
                 settings,
             });
         }
@@ -63,21 +51,12 @@ impl<'a> Confluence<'a> {
             let client = client(root);
             match client.get(path) {
                 Ok(answer) if answer.json.get("results").is_some_and(Value::is_array) => {
-                    let word = if flavour == Flavour::Cloud {
-                        "cloud"
-                    } else {
-                        "datacenter"
-                    };
+                    let word = if flavour == Flavour::Cloud { "cloud" } else { "datacenter" };
                     let note = json!({ "base": base, "root": root, "flavour": word });
                     if let Err(failure) = host.kv.set(FLAVOUR_KEY, note.to_string().as_bytes()) {
-                        host.log
-                            .warn(&format!("the flavour is not remembered: {failure}"));
+                        host.log.warn(&format!("the flavour is not remembered: {failure}"));
                     }
-                    return Ok(Self {
-                        client,
-                        flavour,
-                        settings,
-                    });
+                    return Ok(Self { client, flavour, settings });
                 }
                 Ok(_) => {}
                 Err(failure) => match failure.code.as_ref() {

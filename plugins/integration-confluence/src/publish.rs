@@ -81,11 +81,7 @@ impl Content {
     }
 
     fn write<'w>(&'w self, title: &'w str) -> Write<'w> {
-        Write {
-            title,
-            body: &self.body,
-            message: &self.message,
-        }
+        Write { title, body: &self.body, message: &self.message }
     }
 
     /// The digest of what we wrote, if the current version is one that we wrote.
@@ -93,9 +89,7 @@ impl Content {
         if let Some(digest) = self.marker.digest_in(&page.message) {
             return Some(digest);
         }
-        (page.version == 1)
-            .then(|| self.marker.digest_in(&page.body))
-            .flatten()
+        (page.version == 1).then(|| self.marker.digest_in(&page.body)).flatten()
     }
 
     fn is_in(&self, page: &Page) -> bool {
@@ -116,22 +110,13 @@ struct Base {
 /// `conflict` with `theirs-version`, `theirs-url` and `theirs-excerpt`, or those of the contract.
 pub fn publish(confluence: &Confluence<'_>, document: &Document) -> Result<Published, Failure> {
     let content = Content::new(&document.marker, &document.title, &document.markdown)?;
-    let job = Job {
-        confluence,
-        content: &content,
-        overwrite: document.overwrite,
-    };
+    let job = Job { confluence, content: &content, overwrite: document.overwrite };
     if let Some(known) = &document.known {
-        let version = known.version.parse().map_err(|_| {
-            Failure::new(
-                code::INVALID,
-                "The version that is remembered of the page is no number.",
-            )
-        })?;
-        let base = Base {
-            version,
-            sha256: known.content_sha256.clone(),
-        };
+        let version = known
+            .version
+            .parse()
+            .map_err(|_| Failure::new(code::INVALID, "The version that is remembered of the page is no number."))?;
+        let base = Base { version, sha256: known.content_sha256.clone() };
         match confluence.page(&known.id)? {
             Some(page) => return job.update(page, Some(base)),
             None if document.overwrite => {}
@@ -159,11 +144,7 @@ pub fn create_once(
     space: &str,
     parent: Option<&str>,
 ) -> Result<Page, Failure> {
-    let job = Job {
-        confluence,
-        content,
-        overwrite: false,
-    };
+    let job = Job { confluence, content, overwrite: false };
     let space = confluence.space(&confluence.settings.space_or_default(space)?)?;
     let id = match job.locate(&space)? {
         Found::Ours(page) => page.id,
@@ -223,12 +204,7 @@ impl Job<'_, '_> {
         Ok(property.is_some_and(|value| marker.is_property(&value, &page.id)))
     }
 
-    fn create(
-        &self,
-        space: &Space,
-        parent: Option<&str>,
-        taken: [bool; 2],
-    ) -> Result<Published, Failure> {
+    fn create(&self, space: &Space, parent: Option<&str>, taken: [bool; 2]) -> Result<Published, Failure> {
         let parent = parent.map(str::trim).filter(|parent| !parent.is_empty());
         for (title, taken) in self.content.titles.iter().zip(taken) {
             if taken {
@@ -253,10 +229,7 @@ impl Job<'_, '_> {
                     // The request may still be on its way: only the next call may send it again, after it has looked.
                     Ok(Found::Taken(_)) => return Err(failure),
                     Err(_) => {
-                        return Err(Failure {
-                            code: code::OUTCOME_UNKNOWN.into(),
-                            ..failure
-                        });
+                        return Err(Failure { code: code::OUTCOME_UNKNOWN.into(), ..failure });
                     }
                 },
                 Err(WriteError::Refused(failure) | WriteError::Stale(failure)) => {
@@ -286,15 +259,13 @@ impl Job<'_, '_> {
         }
         let written = match self.confluence.property(id) {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => self
-                .confluence
-                .create_property(id, &self.content.marker.property(id))
-                .map_err(WriteError::into_failure),
+            Ok(None) => {
+                self.confluence.create_property(id, &self.content.marker.property(id)).map_err(WriteError::into_failure)
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = written {
-            host.log
-                .warn(&format!("page {id} has no property: {failure}"));
+            host.log.warn(&format!("page {id} has no property: {failure}"));
         }
     }
 
@@ -310,11 +281,7 @@ impl Job<'_, '_> {
             };
             let titled = self.content.titles.contains(&page.title);
             if titled && last.as_deref() == Some(short(&self.content.sha256)) {
-                let outcome = if tried {
-                    Outcome::Updated
-                } else {
-                    Outcome::Unchanged
-                };
+                let outcome = if tried { Outcome::Updated } else { Outcome::Unchanged };
                 return Ok(self.published(&page, outcome));
             }
             // A page that got a suffix keeps it.
@@ -328,23 +295,15 @@ impl Job<'_, '_> {
             };
             tried = true;
             let number = page.version.saturating_add(1);
-            match self
-                .confluence
-                .update_page(&page.id, number, &self.content.write(title))
-            {
+            match self.confluence.update_page(&page.id, number, &self.content.write(title)) {
                 Ok(written) => return Ok(self.published(&written, Outcome::Updated)),
                 Err(WriteError::TitleTaken(failure)) if suffix => return Err(failure),
                 Err(WriteError::TitleTaken(_)) => suffix = true,
                 Err(WriteError::Refused(failure)) => return Err(failure),
-                Err(WriteError::Stale(_)) => {
-                    page = self.confluence.page(&page.id)?.ok_or_else(gone)?
-                }
+                Err(WriteError::Stale(_)) => page = self.confluence.page(&page.id)?.ok_or_else(gone)?,
                 Err(WriteError::Unknown(failure)) => {
                     let Ok(Some(now)) = self.confluence.page(&page.id) else {
-                        return Err(Failure {
-                            code: code::OUTCOME_UNKNOWN.into(),
-                            ..failure
-                        });
+                        return Err(Failure { code: code::OUTCOME_UNKNOWN.into(), ..failure });
                     };
                     if !self.content.is_in(&now) && now.version == page.version {
                         return Err(failure);
@@ -370,8 +329,7 @@ impl Job<'_, '_> {
         let Some(ours) = self.confluence.page_version(&page.id, base.version)? else {
             return Ok(None);
         };
-        let same = ours.title == page.title
-            && without_volatile(&ours.body) == without_volatile(&page.body);
+        let same = ours.title == page.title && without_volatile(&ours.body) == without_volatile(&page.body);
         Ok(same.then_some(digest))
     }
 
@@ -406,11 +364,7 @@ impl Job<'_, '_> {
 
 /// Their text from a little before the first difference on.
 fn excerpt(theirs: &str, ours: &str) -> String {
-    let same = theirs
-        .bytes()
-        .zip(ours.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = theirs.bytes().zip(ours.bytes()).take_while(|(a, b)| a == b).count();
     let from = theirs.floor_char_boundary(same.saturating_sub(80));
     let tail = theirs.get(from..).unwrap_or_default();
     let lead = if from > 0 { "… " } else { "" };

@@ -33,10 +33,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn wait(pairs: &[(&str, &str)]) -> Option<u64> {
-        let headers: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
+        let headers: Vec<_> = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         retry_after_ms(&headers)
     }
 
@@ -44,25 +41,16 @@ mod tests {
     fn every_form() {
         assert_eq!(wait(&[]), None);
         assert_eq!(wait(&[("retry-after", "7")]), Some(7000));
-        assert_eq!(
-            wait(&[("retry-after", "18446744073709551615")]),
-            Some(MAX_RETRY_AFTER_MS)
-        );
+        assert_eq!(wait(&[("retry-after", "18446744073709551615")]), Some(MAX_RETRY_AFTER_MS));
         let date = ("date", "Tue, 15 Nov 1994 08:12:31 GMT");
         let at = ("retry-after", "Tue, 15 Nov 1994 08:12:41 GMT");
         assert_eq!(wait(&[at, date]), Some(10_000));
-        assert_eq!(
-            wait(&[date, ("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")]),
-            Some(0)
-        );
+        assert_eq!(wait(&[date, ("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")]), Some(0));
         assert_eq!(wait(&[at]), None);
         let interval = ("x-ratelimit-interval-seconds", "60");
         assert_eq!(wait(&[interval]), None);
         assert_eq!(wait(&[interval, ("x-ratelimit-remaining", "4")]), None);
-        assert_eq!(
-            wait(&[interval, ("x-ratelimit-remaining", "0")]),
-            Some(60_000)
-        );
+        assert_eq!(wait(&[interval, ("x-ratelimit-remaining", "0")]), Some(60_000));
     }
 
     proptest! {

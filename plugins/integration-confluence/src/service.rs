@@ -67,11 +67,7 @@ impl Confluence<'_> {
 
     /// `Confluence Cloud` or `Confluence Data Center`.
     pub fn product(&self) -> &'static str {
-        if self.cloud() {
-            "Confluence Cloud"
-        } else {
-            "Confluence Data Center"
-        }
+        if self.cloud() { "Confluence Cloud" } else { "Confluence Data Center" }
     }
 
     /// The signed-in user's name; nothing for nobody, as Data Center answers where it ignored a credential.
@@ -80,24 +76,14 @@ impl Confluence<'_> {
     /// Those of the contract.
     pub fn user(&self) -> Result<Option<String>, Failure> {
         let user = self.client.get("/rest/api/user/current")?.json;
-        let text = |name: &str| {
-            user.get(name)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
+        let text = |name: &str| user.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if text("type") == Some("anonymous") {
             return Ok(None);
         }
-        Ok([
-            "displayName",
-            "publicName",
-            "username",
-            "email",
-            "accountId",
-        ]
-        .iter()
-        .find_map(|name| text(name))
-        .map(str::to_owned))
+        Ok(["displayName", "publicName", "username", "email", "accountId"]
+            .iter()
+            .find_map(|name| text(name))
+            .map(str::to_owned))
     }
 
     /// A page of the list of spaces.
@@ -105,20 +91,13 @@ impl Confluence<'_> {
     /// # Errors
     /// `invalid` for a foreign cursor, or those of the contract.
     pub fn spaces(&self, cursor: Option<&str>) -> Result<(Vec<Space>, Option<String>), Failure> {
-        let list = if self.cloud() {
-            "/api/v2/spaces"
-        } else {
-            "/rest/api/space"
-        };
+        let list = if self.cloud() { "/api/v2/spaces" } else { "/rest/api/space" };
         let path = match cursor {
             Some(cursor) => paging::checked(cursor, list)?.to_owned(),
             None => format!("{list}?limit=100"),
         };
         let answer = self.client.get(&path)?;
-        let spaces = results(&answer)?
-            .iter()
-            .filter_map(|value| self.read_space(value, &answer.json))
-            .collect();
+        let spaces = results(&answer)?.iter().filter_map(|value| self.read_space(value, &answer.json)).collect();
         Ok((spaces, paging::next(&answer.json, &answer.headers)))
     }
 
@@ -136,9 +115,7 @@ impl Confluence<'_> {
             id: text("/id")?,
             key: text("/key")?,
             name: text("/name").unwrap_or_default(),
-            url: text("/_links/webui")
-                .filter(|webui| webui.starts_with('/'))
-                .map(|webui| format!("{base}{webui}")),
+            url: text("/_links/webui").filter(|webui| webui.starts_with('/')).map(|webui| format!("{base}{webui}")),
         })
     }
 
@@ -151,15 +128,11 @@ impl Confluence<'_> {
         let missing = || {
             Failure::new(
                 code::NOT_FOUND,
-                format!(
-                    "There is no space {key:?} in Confluence, or the credential may not see it."
-                ),
+                format!("There is no space {key:?} in Confluence, or the credential may not see it."),
             )
         };
         let found = if self.cloud() {
-            let answer = self
-                .client
-                .get(&format!("/api/v2/spaces?keys={encoded}&limit=5"))?;
+            let answer = self.client.get(&format!("/api/v2/spaces?keys={encoded}&limit=5"))?;
             results(&answer)?
                 .iter()
                 .filter_map(|value| self.read_space(value, &answer.json))
@@ -195,9 +168,7 @@ impl Confluence<'_> {
         let path = if self.cloud() {
             format!("/api/v2/pages/{id}?version={version}&body-format=storage")
         } else {
-            format!(
-                "/rest/api/content/{id}?status=historical&version={version}&expand=version,space,body.storage"
-            )
+            format!("/rest/api/content/{id}?status=historical&version={version}&expand=version,space,body.storage")
         };
         Ok(self.page_at(&path)?.filter(|page| page.version == version))
     }
@@ -208,10 +179,7 @@ impl Confluence<'_> {
         };
         match self.read_page(&answer.json) {
             Some(page) => Ok(Some(page)),
-            None => Err(unexpected(
-                "a page without an id",
-                answer.json.to_string().as_bytes(),
-            )),
+            None => Err(unexpected("a page without an id", answer.json.to_string().as_bytes())),
         }
     }
 
@@ -236,27 +204,17 @@ impl Confluence<'_> {
                 percent_encode(&space.key)
             )
         };
-        self.list(path, |value, links| {
-            Page::read(value, links, &self.client.root).filter(Page::is_current)
-        })
+        self.list(path, |value, links| Page::read(value, links, &self.client.root).filter(Page::is_current))
     }
 
-    fn list<T>(
-        &self,
-        path: String,
-        read: impl Fn(&Value, Option<&Value>) -> Option<T>,
-    ) -> Result<Vec<T>, Failure> {
+    fn list<T>(&self, path: String, read: impl Fn(&Value, Option<&Value>) -> Option<T>) -> Result<Vec<T>, Failure> {
         let mut items = Vec::new();
         let mut next = Some(path);
         for _ in 0..MAX_LIST_PAGES {
             let Some(path) = next else { break };
             let answer = self.client.get(&path)?;
             let links = answer.json.get("_links");
-            items.extend(
-                results(&answer)?
-                    .iter()
-                    .filter_map(|value| read(value, links)),
-            );
+            items.extend(results(&answer)?.iter().filter_map(|value| read(value, links)));
             next = paging::next(&answer.json, &answer.headers);
         }
         Ok(items)
@@ -266,12 +224,7 @@ impl Confluence<'_> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn create_page(
-        &self,
-        space: &Space,
-        parent: Option<&str>,
-        write: &Write<'_>,
-    ) -> Result<Page, WriteError> {
+    pub fn create_page(&self, space: &Space, parent: Option<&str>, write: &Write<'_>) -> Result<Page, WriteError> {
         if let Some(parent) = parent {
             checked_id(parent).map_err(WriteError::Refused)?;
         }
@@ -282,11 +235,7 @@ impl Confluence<'_> {
             ("/api/v2/pages", body)
         } else {
             let mut body = json!({ "type": "page", "title": write.title, "space": { "key": space.key }, "body": { "storage": storage } });
-            insert(
-                &mut body,
-                "ancestors",
-                parent.map(|id| json!([{ "id": id }])),
-            );
+            insert(&mut body, "ancestors", parent.map(|id| json!([{ "id": id }])));
             ("/rest/api/content", body)
         };
         self.written(self.client.write("POST", path, Body::Json(body))?)
@@ -296,12 +245,7 @@ impl Confluence<'_> {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn update_page(
-        &self,
-        id: &str,
-        number: u64,
-        write: &Write<'_>,
-    ) -> Result<Page, WriteError> {
+    pub fn update_page(&self, id: &str, number: u64, write: &Write<'_>) -> Result<Page, WriteError> {
         let id = checked_id(id).map_err(WriteError::Refused)?;
         let storage = json!({ "value": write.body, "representation": "storage" });
         let version = json!({ "number": number, "message": write.message });
@@ -320,12 +264,8 @@ impl Confluence<'_> {
     }
 
     fn written(&self, answer: Answer) -> Result<Page, WriteError> {
-        self.read_page(&answer.json).ok_or_else(|| {
-            WriteError::Unknown(unexpected(
-                "a page without an id",
-                answer.json.to_string().as_bytes(),
-            ))
-        })
+        self.read_page(&answer.json)
+            .ok_or_else(|| WriteError::Unknown(unexpected("a page without an id", answer.json.to_string().as_bytes())))
     }
 
     /// The value of our content property.
@@ -343,9 +283,7 @@ impl Confluence<'_> {
             })?;
             return Ok(values.into_iter().next());
         }
-        let answer = self
-            .client
-            .find(&format!("/rest/api/content/{id}/property/{PROPERTY_KEY}"))?;
+        let answer = self.client.find(&format!("/rest/api/content/{id}/property/{PROPERTY_KEY}"))?;
         Ok(answer.and_then(|answer| answer.json.get("value").cloned()))
     }
 
@@ -361,43 +299,29 @@ impl Confluence<'_> {
             format!("/rest/api/content/{id}/property")
         };
         let body = json!({ "key": PROPERTY_KEY, "value": value });
-        self.client
-            .write("POST", &path, Body::Json(body))
-            .map(|_| ())
+        self.client.write("POST", &path, Body::Json(body)).map(|_| ())
     }
 
     /// A page of the hits of a query, and where the next one is.
     ///
     /// # Errors
     /// `invalid` for a foreign cursor, or those of the contract.
-    pub fn search(
-        &self,
-        cql: &str,
-        limit: u32,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<Page>, Option<String>), Failure> {
+    pub fn search(&self, cql: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<Page>, Option<String>), Failure> {
         let (list, expand) = if self.cloud() {
-            (
-                "/rest/api/search",
-                "content.version,content.space,content.history",
-            )
+            ("/rest/api/search", "content.version,content.space,content.history")
         } else {
             ("/rest/api/content/search", "version,space,history")
         };
         let path = match cursor {
             Some(cursor) => paging::checked(cursor, list)?.to_owned(),
-            None => format!(
-                "{list}?cql={}&limit={limit}&expand={expand}",
-                percent_encode(cql)
-            ),
+            None => format!("{list}?cql={}&limit={limit}&expand={expand}", percent_encode(cql)),
         };
         let answer = self.client.get(&path)?;
         let links = answer.json.get("_links");
         let pages = results(&answer)?
             .iter()
             .filter_map(|hit| {
-                let mut page =
-                    Page::read(hit.get("content").unwrap_or(hit), links, &self.client.root)?;
+                let mut page = Page::read(hit.get("content").unwrap_or(hit), links, &self.client.root)?;
                 if page.updated.is_empty() {
                     let changed = hit.get("lastModified").and_then(Value::as_str);
                     page.updated = crate::page::instant(changed.unwrap_or_default());
@@ -420,9 +344,7 @@ impl Confluence<'_> {
             format!("/rest/api/content/{id}/child/attachment?filename={encoded}&limit=25")
         };
         let found = self.list(path, |value, _| {
-            (value.get("title").and_then(Value::as_str) == Some(name))
-                .then(|| read_attached(value))
-                .flatten()
+            (value.get("title").and_then(Value::as_str) == Some(name)).then(|| read_attached(value)).flatten()
         })?;
         Ok(found.into_iter().next())
     }
@@ -449,16 +371,10 @@ impl Confluence<'_> {
             None if self.cloud() => ("PUT", list),
             None => ("POST", list),
         };
-        let answer = self
-            .client
-            .write(method, &path, Body::Raw(media_type, body))?;
+        let answer = self.client.write(method, &path, Body::Raw(media_type, body))?;
         let value = answer.json.pointer("/results/0").unwrap_or(&answer.json);
-        read_attached(value).ok_or_else(|| {
-            WriteError::Unknown(unexpected(
-                "a file without an id",
-                answer.json.to_string().as_bytes(),
-            ))
-        })
+        read_attached(value)
+            .ok_or_else(|| WriteError::Unknown(unexpected("a file without an id", answer.json.to_string().as_bytes())))
     }
 }
 
@@ -481,14 +397,7 @@ fn results(answer: &Answer) -> Result<&Vec<Value>, Failure> {
 }
 
 fn checked_id(id: &str) -> Result<&str, Failure> {
-    if is_id(id) {
-        Ok(id)
-    } else {
-        Err(Failure::new(
-            code::INVALID,
-            "This is not the id of a Confluence page.",
-        ))
-    }
+    if is_id(id) { Ok(id) } else { Err(Failure::new(code::INVALID, "This is not the id of a Confluence page.")) }
 }
 
 fn insert(body: &mut Value, name: &str, value: Option<Value>) {

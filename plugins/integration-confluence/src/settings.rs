@@ -37,17 +37,10 @@ impl Settings {
     /// # Errors
     /// `invalid`, naming the setting.
     pub fn read(config: &dyn Config) -> Result<Self, Failure> {
-        let get = |key: &str| {
-            config
-                .get(key)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-        };
+        let get = |key: &str| config.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let invalid = |message: &str| Failure::new(code::INVALID, message);
         let url = get("base-url").ok_or_else(|| {
-            invalid(
-                "The setting base-url is missing. An example: https://example.atlassian.net/wiki",
-            )
+            invalid("The setting base-url is missing. An example: https://example.atlassian.net/wiki")
         })?;
         let (rest, plain) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
             (Some(rest), _) => (rest, false),
@@ -85,17 +78,10 @@ impl Settings {
             Some("datacenter") => Some(Flavour::DataCenter),
             None | Some("auto") => atlassian.then_some(Flavour::Cloud),
             Some(_) => {
-                return Err(invalid(
-                    "The setting flavour must be cloud, datacenter or auto.",
-                ));
+                return Err(invalid("The setting flavour must be cloud, datacenter or auto."));
             }
         };
-        Ok(Self {
-            base,
-            credential: get("credential"),
-            space: get("space"),
-            flavour,
-        })
+        Ok(Self { base, credential: get("credential"), space: get("space"), flavour })
     }
 
     /// The space that a call means.
@@ -107,12 +93,9 @@ impl Settings {
         if !space.is_empty() {
             return Ok(space.to_owned());
         }
-        self.space.clone().ok_or_else(|| {
-            Failure::new(
-                code::INVALID,
-                "No space is named. Name one, or set the setting space.",
-            )
-        })
+        self.space
+            .clone()
+            .ok_or_else(|| Failure::new(code::INVALID, "No space is named. Name one, or set the setting space."))
     }
 }
 
@@ -123,10 +106,7 @@ mod tests {
     struct Pairs<'a>(&'a [(&'a str, &'a str)]);
     impl Config for Pairs<'_> {
         fn get(&self, key: &str) -> Option<String> {
-            self.0
-                .iter()
-                .find(|(k, _)| *k == key)
-                .map(|(_, value)| (*value).to_owned())
+            self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| (*value).to_owned())
         }
     }
 
@@ -134,42 +114,18 @@ mod tests {
     fn bases_and_flavours() {
         let cloud = Some(Flavour::Cloud);
         for (url, base, flavour) in [
-            (
-                "https://x.atlassian.net",
-                "https://x.atlassian.net/wiki",
-                cloud,
-            ),
-            (
-                "https://x.atlassian.net/wiki/",
-                "https://x.atlassian.net/wiki",
-                cloud,
-            ),
-            (
-                "https://api.atlassian.com/ex/confluence/1-2",
-                "https://api.atlassian.com/ex/confluence/1-2/wiki",
-                cloud,
-            ),
+            ("https://x.atlassian.net", "https://x.atlassian.net/wiki", cloud),
+            ("https://x.atlassian.net/wiki/", "https://x.atlassian.net/wiki", cloud),
+            ("https://api.atlassian.com/ex/confluence/1-2", "https://api.atlassian.com/ex/confluence/1-2/wiki", cloud),
             ("https://host/confluence//", "https://host/confluence", None),
             ("http://127.0.0.1:8090/x", "http://127.0.0.1:8090/x", None),
             ("http://[::1]:8090", "http://[::1]:8090", None),
-            (
-                "https://x.atlassian.net.evil.example",
-                "https://x.atlassian.net.evil.example",
-                None,
-            ),
+            ("https://x.atlassian.net.evil.example", "https://x.atlassian.net.evil.example", None),
         ] {
             let settings = Settings::read(&Pairs(&[("base-url", url)])).unwrap();
-            assert_eq!(
-                (settings.base.as_str(), settings.flavour),
-                (base, flavour),
-                "{url}"
-            );
+            assert_eq!((settings.base.as_str(), settings.flavour), (base, flavour), "{url}");
         }
-        let pairs = [
-            ("base-url", "https://h"),
-            ("flavour", "datacenter"),
-            ("space", " OPS "),
-        ];
+        let pairs = [("base-url", "https://h"), ("flavour", "datacenter"), ("space", " OPS ")];
         let settings = Settings::read(&Pairs(&pairs)).unwrap();
         assert_eq!(settings.flavour, Some(Flavour::DataCenter));
         assert_eq!(settings.space_or_default(" ").unwrap(), "OPS");
@@ -194,11 +150,6 @@ mod tests {
             assert!(failure.message.contains(word), "{url}: {}", failure.message);
         }
         let pairs = [("base-url", "https://h"), ("flavour", "x")];
-        assert!(
-            Settings::read(&Pairs(&pairs))
-                .unwrap_err()
-                .message
-                .contains("flavour")
-        );
+        assert!(Settings::read(&Pairs(&pairs)).unwrap_err().message.contains("flavour"));
     }
 }

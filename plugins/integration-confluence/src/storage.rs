@@ -14,8 +14,7 @@ pub const MAX_DEPTH: usize = 48;
 
 /// Write a Markdown text (CommonMark with tables, task lists, strikethrough and fenced code) as storage format.
 pub fn from_markdown(markdown: &str) -> String {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
+    let options = Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
     // Characters that XML does not know go before the parser sees them: it copies them even into addresses.
     let clean: String = markdown
         .replace("\r\n", "\n")
@@ -25,10 +24,7 @@ pub fn from_markdown(markdown: &str) -> String {
         .collect();
     let events: Vec<_> = Parser::new_ext(&clean, options).collect();
     let task_lists = find_task_lists(&events);
-    let mut writer = Writer {
-        task_lists,
-        ..Writer::default()
-    };
+    let mut writer = Writer { task_lists, ..Writer::default() };
     for (at, event) in events.into_iter().enumerate() {
         writer.event(at, event);
     }
@@ -69,9 +65,7 @@ pub fn cdata(text: &str) -> String {
 /// The address, if it is one that a page may link to.
 fn link_target(address: &str) -> Option<&str> {
     let (scheme, rest) = address.split_once(':')?;
-    let known = ["http", "https", "mailto"]
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known));
+    let known = ["http", "https", "mailto"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     let clean = !address.contains(|c: char| c.is_whitespace() || c.is_control());
     (known && clean && !rest.is_empty()).then_some(address)
 }
@@ -79,11 +73,8 @@ fn link_target(address: &str) -> Option<&str> {
 /// The name under which Confluence's code macro knows a language; nothing for one that it does not know, for which the
 /// macro would show an error.
 fn code_language(info: &str) -> Option<&'static str> {
-    let word: String = info
-        .split(|c: char| c.is_whitespace() || c == ',' || c == '{')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let word: String =
+        info.split(|c: char| c.is_whitespace() || c == ',' || c == '{').next().unwrap_or_default().to_ascii_lowercase();
     Some(match word.as_str() {
         "bash" | "sh" | "shell" | "zsh" | "console" => "bash",
         "c" | "cpp" | "c++" | "h" => "cpp",
@@ -120,11 +111,7 @@ fn find_task_lists(events: &[Event<'_>]) -> Vec<usize> {
     let mut found = Vec::new();
     for (at, event) in events.iter().enumerate() {
         match event {
-            Event::Start(Tag::List(_)) => open.push(List {
-                start: at,
-                items: 0,
-                tasks: 0,
-            }),
+            Event::Start(Tag::List(_)) => open.push(List { start: at, items: 0, tasks: 0 }),
             Event::Start(Tag::Item) => {
                 if let Some(list) = open.last_mut() {
                     list.items += 1;
@@ -222,9 +209,7 @@ impl Writer {
                 self.out.push_str("</code>");
             }
             // Shown, not passed on.
-            Event::Html(text) | Event::InlineHtml(text) | Event::FootnoteReference(text) => {
-                self.text(&text)
-            }
+            Event::Html(text) | Event::InlineHtml(text) | Event::FootnoteReference(text) => self.text(&text),
             Event::SoftBreak => self.out.push('\n'),
             Event::HardBreak => self.out.push_str("<br/>"),
             Event::Rule => self.out.push_str("<hr/>"),
@@ -235,8 +220,7 @@ impl Writer {
                 } else if let Some(at) = self.out.rfind(STATUS_OPEN)
                     && done
                 {
-                    self.out
-                        .replace_range(at..at + STATUS_OPEN.len(), STATUS_DONE);
+                    self.out.replace_range(at..at + STATUS_OPEN.len(), STATUS_DONE);
                 }
             }
         }
@@ -320,11 +304,7 @@ impl Writer {
                     _ => "<p>",
                 };
                 self.column += 1;
-                let (cell, close) = if self.header {
-                    ("<th>", "</p></th>")
-                } else {
-                    ("<td>", "</p></td>")
-                };
+                let (cell, close) = if self.header { ("<th>", "</p></th>") } else { ("<td>", "</p></td>") };
                 self.start(&format!("{cell}{aligned}"), close);
             }
             Tag::Emphasis => self.start("<em>", "</em>"),
@@ -364,10 +344,8 @@ impl Writer {
                     self.out.push_str("</ac:parameter>");
                 }
                 self.out.push_str("<ac:plain-text-body>");
-                self.out
-                    .push_str(&cdata(code.strip_suffix('\n').unwrap_or(&code)));
-                self.out
-                    .push_str("</ac:plain-text-body></ac:structured-macro>");
+                self.out.push_str(&cdata(code.strip_suffix('\n').unwrap_or(&code)));
+                self.out.push_str("</ac:plain-text-body></ac:structured-macro>");
             }
             TagEnd::List(_) => {
                 self.lists.pop();

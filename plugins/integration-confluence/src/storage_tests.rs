@@ -5,13 +5,8 @@ use proptest::prelude::*;
 
 fn text_of(storage: &str) -> String {
     let wrapped = format!("<page xmlns:ac=\"urn:ac\" xmlns:ri=\"urn:ri\">{storage}</page>");
-    let document =
-        roxmltree::Document::parse(&wrapped).unwrap_or_else(|error| panic!("{error}: {storage}"));
-    document
-        .descendants()
-        .filter(roxmltree::Node::is_text)
-        .filter_map(|node| node.text())
-        .collect()
+    let document = roxmltree::Document::parse(&wrapped).unwrap_or_else(|error| panic!("{error}: {storage}"));
+    document.descendants().filter(roxmltree::Node::is_text).filter_map(|node| node.text()).collect()
 }
 
 #[test]
@@ -20,18 +15,9 @@ fn each_element() {
         ("# A *b*", "<h1>A <em>b</em></h1>"),
         ("###### f", "<h6>f</h6>"),
         ("a\nb  \nc", "<p>a\nb<br/>c</p>"),
-        (
-            "**a** ~~b~~ `c<d`",
-            "<p><strong>a</strong> <del>b</del> <code>c&lt;d</code></p>",
-        ),
-        (
-            "> q\n> > r",
-            "<blockquote><p>q</p><blockquote><p>r</p></blockquote></blockquote>",
-        ),
-        (
-            "- a\n- b\n  1. c\n",
-            "<ul><li>a</li><li>b<ol><li>c</li></ol></li></ul>",
-        ),
+        ("**a** ~~b~~ `c<d`", "<p><strong>a</strong> <del>b</del> <code>c&lt;d</code></p>"),
+        ("> q\n> > r", "<blockquote><p>q</p><blockquote><p>r</p></blockquote></blockquote>"),
+        ("- a\n- b\n  1. c\n", "<ul><li>a</li><li>b<ol><li>c</li></ol></li></ul>"),
         ("7. a\n8. b", "<ol start=\"7\"><li>a</li><li>b</li></ol>"),
         ("---", "<hr/>"),
         (
@@ -59,42 +45,15 @@ fn each_element() {
             "[a & b](https://x.example/?q=1&r=\"2\")",
             "<p><a href=\"https://x.example/?q=1&amp;r=&quot;2&quot;\">a &amp; b</a></p>",
         ),
-        (
-            "[a](https://x.example/?q=1&r=2 \"t\")",
-            "<p><a href=\"https://x.example/?q=1&amp;r=2\">a</a></p>",
-        ),
-        (
-            "<mailto:a@b.example>",
-            "<p><a href=\"mailto:a@b.example\">mailto:a@b.example</a></p>",
-        ),
-        (
-            "[a](JavaScript:alert(1)) [b](/x) [c](data:text/html,x)",
-            "<p>a b c</p>",
-        ),
-        (
-            "![alt](https://x.example/i.png)",
-            "<p><a href=\"https://x.example/i.png\">alt</a></p>",
-        ),
-        (
-            "![](https://x.example/i.png)",
-            "<p><a href=\"https://x.example/i.png\">image</a></p>",
-        ),
-        (
-            "[![alt](http://i.example/)](http://l.example/)",
-            "<p><a href=\"http://l.example/\">alt</a></p>",
-        ),
-        (
-            "a <b onclick='x'>c</b> &nbsp;&lt;",
-            "<p>a &lt;b onclick=&#39;x&#39;&gt;c&lt;/b&gt; \u{a0}&lt;</p>",
-        ),
-        (
-            "<script>\nalert(1)\n</script>",
-            "<p>&lt;script&gt;\nalert(1)\n&lt;/script&gt;</p>",
-        ),
-        (
-            "<ac:structured-macro ac:name=\"html\"/>",
-            "<p>&lt;ac:structured-macro ac:name=&quot;html&quot;/&gt;</p>",
-        ),
+        ("[a](https://x.example/?q=1&r=2 \"t\")", "<p><a href=\"https://x.example/?q=1&amp;r=2\">a</a></p>"),
+        ("<mailto:a@b.example>", "<p><a href=\"mailto:a@b.example\">mailto:a@b.example</a></p>"),
+        ("[a](JavaScript:alert(1)) [b](/x) [c](data:text/html,x)", "<p>a b c</p>"),
+        ("![alt](https://x.example/i.png)", "<p><a href=\"https://x.example/i.png\">alt</a></p>"),
+        ("![](https://x.example/i.png)", "<p><a href=\"https://x.example/i.png\">image</a></p>"),
+        ("[![alt](http://i.example/)](http://l.example/)", "<p><a href=\"http://l.example/\">alt</a></p>"),
+        ("a <b onclick='x'>c</b> &nbsp;&lt;", "<p>a &lt;b onclick=&#39;x&#39;&gt;c&lt;/b&gt; \u{a0}&lt;</p>"),
+        ("<script>\nalert(1)\n</script>", "<p>&lt;script&gt;\nalert(1)\n&lt;/script&gt;</p>"),
+        ("<ac:structured-macro ac:name=\"html\"/>", "<p>&lt;ac:structured-macro ac:name=&quot;html&quot;/&gt;</p>"),
         ("a\u{0}b\u{8}c\u{1b}[0m\u{85}\u{ffff}😀", "<p>abc[0m😀</p>"),
     ] {
         let got = from_markdown(markdown);
@@ -109,9 +68,7 @@ fn deep_and_long_input_stays_well_formed_and_quick() {
         "> ".repeat(2000) + "x",
         "- ".repeat(2000) + "x",
         "*a ".repeat(3000) + &"b* ".repeat(3000),
-        (0..200)
-            .map(|n| format!("{}- [ ] t{n}\n", "  ".repeat(n)))
-            .collect(),
+        (0..200).map(|n| format!("{}- [ ] t{n}\n", "  ".repeat(n))).collect(),
         "[".repeat(5000),
         format!("```\n{}\n```", "]]>".repeat(5000)),
         "word ".repeat(200_000),
@@ -128,10 +85,7 @@ fn deep_and_long_input_stays_well_formed_and_quick() {
             }
             deepest = deepest.max(depth);
         }
-        assert!(
-            !storage.contains("<ul></ul>") && !storage.contains("<ul>x"),
-            "a list holds items"
-        );
+        assert!(!storage.contains("<ul></ul>") && !storage.contains("<ul>x"), "a list holds items");
         assert!(deepest <= 2 * MAX_DEPTH + 4, "{deepest}");
     }
 }

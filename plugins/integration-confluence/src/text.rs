@@ -49,9 +49,7 @@ pub fn is_printable(c: char) -> bool {
 
 /// One line without control characters, of at most `max` bytes; a longer one ends in an ellipsis.
 pub fn clip(text: &str, max: usize) -> String {
-    let words = text
-        .split(|c: char| c.is_whitespace() || !is_printable(c))
-        .filter(|word| !word.is_empty());
+    let words = text.split(|c: char| c.is_whitespace() || !is_printable(c)).filter(|word| !word.is_empty());
     let mut out = String::new();
     for word in words {
         if !out.is_empty() {
@@ -81,9 +79,7 @@ pub fn title(text: &str, addition: &str) -> String {
 
 /// Whether a text begins as HTML does.
 pub fn is_html(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}')
-        .trim_start()
-        .starts_with('<')
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
 }
 
 /// The text of a storage body without its tags, white space collapsed, for a person to recognise it by.
@@ -106,16 +102,9 @@ pub fn plain(storage: &str) -> String {
         rest = tag.split_once(end).map_or("", |(_, after)| after);
     }
     out.push_str(rest);
-    let decoded = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(out, |text, (entity, c)| text.replace(entity, c));
+    let decoded = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+        .iter()
+        .fold(out, |text, (entity, c)| text.replace(entity, c));
     clip(&decoded, usize::MAX)
 }
 
@@ -123,17 +112,9 @@ pub fn plain(storage: &str) -> String {
 pub fn without_volatile(storage: &str) -> String {
     let mut out = String::with_capacity(storage.len());
     let mut rest = storage;
-    let names = [
-        " ac:macro-id=\"",
-        " ac:local-id=\"",
-        " local-id=\"",
-        " ac:schema-version=\"",
-    ];
+    let names = [" ac:macro-id=\"", " ac:local-id=\"", " local-id=\"", " ac:schema-version=\""];
     loop {
-        let next = names
-            .iter()
-            .filter_map(|name| Some((rest.find(name)?, name.len())))
-            .min();
+        let next = names.iter().filter_map(|name| Some((rest.find(name)?, name.len()))).min();
         let Some((at, length)) = next else {
             out.push_str(rest);
             return out;
@@ -152,10 +133,7 @@ mod tests {
 
     #[test]
     fn digests_keep_parts_apart() {
-        assert_eq!(
-            sha256_hex(&[]),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(sha256_hex(&[]), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_ne!(sha256_hex(&[b"ab", b"c"]), sha256_hex(&[b"a", b"bc"]));
     }
 
@@ -172,9 +150,7 @@ mod tests {
         assert_eq!(title(&"é".repeat(300), " (x)").chars().count(), 255);
         assert_eq!(percent_encode("a b/ü\"&"), "a%20b%2F%C3%BC%22%26");
         assert_eq!(
-            without_volatile(
-                "<x ac:name=\"a\" ac:schema-version=\"1\" ac:macro-id=\"1-2\"/> <y local-id=\"q\">"
-            ),
+            without_volatile("<x ac:name=\"a\" ac:schema-version=\"1\" ac:macro-id=\"1-2\"/> <y local-id=\"q\">"),
             "<x ac:name=\"a\"/> <y>"
         );
     }

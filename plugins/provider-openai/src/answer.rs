@@ -32,10 +32,7 @@ pub struct Answer {
 impl Answer {
     /// An answer in a conversation in which these ids are taken.
     pub fn new(used_ids: HashSet<String>) -> Self {
-        Self {
-            used_ids,
-            ..Self::default()
-        }
+        Self { used_ids, ..Self::default() }
     }
 
     /// Whether the server has said why it stopped.
@@ -61,19 +58,14 @@ impl Answer {
         }
         let mut event = Event::default();
         let choices = value.get("choices").and_then(Value::as_array);
-        let first = choices.into_iter().flatten().find(|choice| {
-            choice
-                .get("index")
-                .and_then(Value::as_u64)
-                .is_none_or(|index| index == 0)
-        });
+        let first = choices
+            .into_iter()
+            .flatten()
+            .find(|choice| choice.get("index").and_then(Value::as_u64).is_none_or(|index| index == 0));
         let Some(choice) = first else {
             return Ok(event);
         };
-        let delta = [choice.get("delta"), choice.get("message")]
-            .into_iter()
-            .flatten()
-            .find(|delta| delta.is_object());
+        let delta = [choice.get("delta"), choice.get("message")].into_iter().flatten().find(|delta| delta.is_object());
         if let Some(delta) = delta {
             self.delta(delta, &mut event)?;
         }
@@ -156,13 +148,7 @@ impl Answer {
             let details = Value::Array(std::mem::take(&mut self.details));
             extensions.push((REASONING_DETAILS.to_owned(), details.to_string()));
         }
-        Event {
-            tool_calls,
-            usage: self.usage.take(),
-            stop: Some(stop),
-            extensions,
-            ..Event::default()
-        }
+        Event { tool_calls, usage: self.usage.take(), stop: Some(stop), extensions, ..Event::default() }
     }
 }
 
@@ -189,10 +175,8 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     let count = |names: [&str; 2]| names.iter().find_map(|name| usage.get(*name)?.as_u64());
     let input = count(["prompt_tokens", "input_tokens"]);
     let output = count(["completion_tokens", "output_tokens"]);
-    (input.is_some() || output.is_some()).then(|| Usage {
-        input_tokens: input.unwrap_or(0),
-        output_tokens: output.unwrap_or(0),
-    })
+    (input.is_some() || output.is_some())
+        .then(|| Usage { input_tokens: input.unwrap_or(0), output_tokens: output.unwrap_or(0) })
 }
 
 /// The failure for a stream that stopped before the answer was complete.

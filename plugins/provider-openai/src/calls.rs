@@ -58,13 +58,7 @@ impl Calls {
 
     fn fragment(&mut self, fragment: &Value) -> Result<(), Failure> {
         let function = fragment.get("function").unwrap_or(fragment);
-        let text = |value: &Value, name: &str| {
-            value
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let index = fragment.get("index").and_then(Value::as_u64);
         let (id, name) = (text(fragment, "id"), text(function, "name"));
         let (arguments, as_value) = match function.get("arguments") {
@@ -81,10 +75,7 @@ impl Calls {
             return Err(too_much());
         }
         let at = at.unwrap_or_else(|| {
-            self.partial.push(Partial {
-                index,
-                ..Partial::default()
-            });
+            self.partial.push(Partial { index, ..Partial::default() });
             self.partial.len() - 1
         });
         let Some(call) = self.partial.get_mut(at) else {
@@ -112,10 +103,7 @@ impl Calls {
         // A fragment that carries a name may begin a call; one without never does while there is one to continue.
         let begins = !name.is_empty();
         if let Some(index) = index {
-            let at = self
-                .partial
-                .iter()
-                .rposition(|call| call.index == Some(index))?;
+            let at = self.partial.iter().rposition(|call| call.index == Some(index))?;
             let call = self.partial.get(at)?;
             let other_id = !id.is_empty() && !call.id.is_empty() && id != call.id;
             let whole_again = id.is_empty() && call.is_whole() && (as_value || call.id.is_empty());
@@ -156,19 +144,14 @@ impl Calls {
                         }
                     };
                 }
-                ToolCall {
-                    id: call.id,
-                    name: call.name,
-                    arguments: call.arguments,
-                }
+                ToolCall { id: call.id, name: call.name, arguments: call.arguments }
             })
             .collect()
     }
 }
 
 fn is_object(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-        && text.trim_start().starts_with('{')
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && text.trim_start().starts_with('{')
 }
 
 fn too_much() -> Failure {
@@ -191,17 +174,11 @@ mod tests {
         for fragment in fragments {
             calls.take(&json!([fragment])).unwrap();
         }
-        calls
-            .finish(cut, &HashSet::new())
-            .into_iter()
-            .map(|call| (call.id, call.name, call.arguments))
-            .collect()
+        calls.finish(cut, &HashSet::new()).into_iter().map(|call| (call.id, call.name, call.arguments)).collect()
     }
 
     fn want(list: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
-        list.iter()
-            .map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into()))
-            .collect()
+        list.iter().map(|(a, b, c)| ((*a).into(), (*b).into(), (*c).into())).collect()
     }
 
     #[test]
@@ -229,10 +206,7 @@ mod tests {
             ],
             false,
         );
-        assert_eq!(
-            got,
-            want(&[("call_1", "f", "{\"x\":1}"), ("call_2", "f", "{\"x\":2}")])
-        );
+        assert_eq!(got, want(&[("call_1", "f", "{\"x\":1}"), ("call_2", "f", "{\"x\":2}")]));
         // Arguments as an object, index 0 for every call, different ids.
         let got = calls(
             &[
@@ -241,10 +215,7 @@ mod tests {
             ],
             false,
         );
-        assert_eq!(
-            got,
-            want(&[("a", "f", "{\"x\":1}"), ("b", "f", "{\"x\":2}")])
-        );
+        assert_eq!(got, want(&[("a", "f", "{\"x\":1}"), ("b", "f", "{\"x\":2}")]));
         // Index 0 for every call and no ids.
         let got = calls(
             &[
@@ -253,10 +224,7 @@ mod tests {
             ],
             false,
         );
-        assert_eq!(
-            got,
-            want(&[("call_1", "f", "{\"x\":1}"), ("call_2", "g", "{}")])
-        );
+        assert_eq!(got, want(&[("call_1", "f", "{\"x\":1}"), ("call_2", "g", "{}")]));
         // Fragments without index; the id only in the first.
         let got = calls(
             &[
@@ -315,9 +283,7 @@ mod tests {
     #[test]
     fn bounded() {
         let mut calls = Calls::default();
-        let many: Vec<_> = (0..=MAX_CALLS)
-            .map(|n| json!({"index":n,"function":{"name":"f"}}))
-            .collect();
+        let many: Vec<_> = (0..=MAX_CALLS).map(|n| json!({"index":n,"function":{"name":"f"}})).collect();
         assert_eq!(calls.take(&json!(many)).unwrap_err().code, "protocol");
         let mut calls = Calls::default();
         let long = json!([{"index":0,"function":{"arguments":"x".repeat(MAX_ARGUMENT_BYTES / 2)}}]);

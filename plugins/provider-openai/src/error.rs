@@ -31,9 +31,7 @@ impl Said {
         let error = match value.get("error") {
             Some(Value::Null | Value::Bool(false)) | None => {
                 // vLLM and FastChat put it at the top; FastAPI says `detail`, others `message` alone.
-                if value.get("object").and_then(Value::as_str) == Some("error")
-                    || value.get("choices").is_none()
-                {
+                if value.get("object").and_then(Value::as_str) == Some("error") || value.get("choices").is_none() {
                     value
                 } else {
                     return None;
@@ -55,10 +53,7 @@ impl Said {
         let number = error
             .get("code")
             .or_else(|| error.get("status"))
-            .and_then(|code| {
-                code.as_u64()
-                    .or_else(|| code.as_str().and_then(|code| code.parse().ok()))
-            });
+            .and_then(|code| code.as_u64().or_else(|| code.as_str().and_then(|code| code.parse().ok())));
         let kind = ["code", "type", "status"]
             .iter()
             .filter_map(|name| error.get(*name).and_then(Value::as_str))
@@ -70,9 +65,7 @@ impl Said {
             return None;
         }
         Some(Self {
-            status: number
-                .and_then(|number| u16::try_from(number).ok())
-                .filter(|status| (400..600).contains(status)),
+            status: number.and_then(|number| u16::try_from(number).ok()).filter(|status| (400..600).contains(status)),
             kind,
             param: text(&["param"]).unwrap_or_default(),
             message,
@@ -87,22 +80,13 @@ impl Said {
             return Self::in_json(first).unwrap_or_default();
         }
         let text = String::from_utf8_lossy(body);
-        let message = if is_html(&text) {
-            String::new()
-        } else {
-            text.trim().to_owned()
-        };
-        Self {
-            message,
-            ..Self::default()
-        }
+        let message = if is_html(&text) { String::new() } else { text.trim().to_owned() };
+        Self { message, ..Self::default() }
     }
 
     fn mentions(&self, words: &[&str]) -> bool {
         let message = self.message.to_lowercase();
-        words
-            .iter()
-            .any(|word| self.kind.contains(word) || message.contains(word))
+        words.iter().any(|word| self.kind.contains(word) || message.contains(word))
     }
 
     /// Whether this refuses the request's parameter `name` as such, so that leaving it out may help.
@@ -164,9 +148,7 @@ pub fn from_stream(said: &Said) -> Failure {
 /// The failure for a web page where an answer of the API was expected.
 pub fn web_page(text: &str) -> Failure {
     let text = text.to_lowercase();
-    let sign_in = [
-        "password", "sign in", "signin", "log in", "login", "saml", "oauth",
-    ];
+    let sign_in = ["password", "sign in", "signin", "log in", "login", "saml", "oauth"];
     if sign_in.iter().any(|word| text.contains(word)) {
         Failure::new(
             code::AUTH,
@@ -182,18 +164,13 @@ pub fn web_page(text: &str) -> Failure {
 
 /// Whether a text begins as HTML does.
 pub fn is_html(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}')
-        .trim_start()
-        .starts_with('<')
+    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
 }
 
 fn redirect(headers: &[(String, String)]) -> Failure {
     let target = header(headers, "location").unwrap_or_default();
     let lower = target.to_lowercase();
-    if ["login", "signin", "sign_in", "saml", "oauth", "/sso"]
-        .iter()
-        .any(|word| lower.contains(word))
-    {
+    if ["login", "signin", "sign_in", "saml", "oauth", "/sso"].iter().any(|word| lower.contains(word)) {
         return Failure::new(
             code::AUTH,
             "The server redirects to a sign-in page. Renew the credential, or reach the server without single sign-on.",
@@ -248,90 +225,39 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
     if said.mentions(&CONTEXT) && !matches!(status, Some(401..=404)) {
         return (
             code::TOO_LARGE,
-            "The conversation is longer than the model's limit. Shorten it, or choose a model with a larger context.".to_owned(),
+            "The conversation is longer than the model's limit. Shorten it, or choose a model with a larger context."
+                .to_owned(),
         );
     }
     if client_error && said.mentions(&QUOTA) {
-        return (
-            code::QUOTA,
-            "The account's budget with the provider is used up.".to_owned(),
-        );
+        return (code::QUOTA, "The account's budget with the provider is used up.".to_owned());
     }
-    if client_error
-        && said.mentions(&[
-            "invalid_api_key",
-            "api key not valid",
-            "authentication_error",
-        ])
-    {
-        return (
-            code::AUTH,
-            "The provider refused the credential. Renew it in the settings.".to_owned(),
-        );
+    if client_error && said.mentions(&["invalid_api_key", "api key not valid", "authentication_error"]) {
+        return (code::AUTH, "The provider refused the credential. Renew it in the settings.".to_owned());
     }
     if client_error && said.mentions(&["model_not_found", "deploymentnotfound"]) {
-        return (
-            code::NOT_FOUND,
-            "The server does not have this model.".to_owned(),
-        );
+        return (code::NOT_FOUND, "The server does not have this model.".to_owned());
     }
     let Some(status) = status else {
         return by_words(said);
     };
     match status {
-        401 => (
-            code::AUTH,
-            "The provider refused the credential (401). Renew it in the settings.".to_owned(),
-        ),
-        402 => (
-            code::QUOTA,
-            "The account's budget with the provider is used up (402).".to_owned(),
-        ),
-        403 => (
-            code::FORBIDDEN,
-            "The credential may not do this (403).".to_owned(),
-        ),
-        404 => (
-            code::NOT_FOUND,
-            "The server does not have this model (404).".to_owned(),
-        ),
-        408 => (
-            code::TIMEOUT,
-            "The server gave up waiting (408).".to_owned(),
-        ),
+        401 => (code::AUTH, "The provider refused the credential (401). Renew it in the settings.".to_owned()),
+        402 => (code::QUOTA, "The account's budget with the provider is used up (402).".to_owned()),
+        403 => (code::FORBIDDEN, "The credential may not do this (403).".to_owned()),
+        404 => (code::NOT_FOUND, "The server does not have this model (404).".to_owned()),
+        408 => (code::TIMEOUT, "The server gave up waiting (408).".to_owned()),
         413 => (
             code::TOO_LARGE,
-            "The request is larger than the server accepts (413). Shorten the conversation."
-                .to_owned(),
+            "The request is larger than the server accepts (413). Shorten the conversation.".to_owned(),
         ),
-        429 => (
-            code::RATE_LIMITED,
-            "The provider asks to wait (429).".to_owned(),
-        ),
-        400..=499
-            if said.mentions(&[
-                "content_filter",
-                "content filter",
-                "content management policy",
-            ]) =>
-        {
-            (
-                code::INVALID,
-                format!("The provider's content filter refused the prompt ({status})."),
-            )
+        429 => (code::RATE_LIMITED, "The provider asks to wait (429).".to_owned()),
+        400..=499 if said.mentions(&["content_filter", "content filter", "content management policy"]) => {
+            (code::INVALID, format!("The provider's content filter refused the prompt ({status})."))
         }
-        400..=499 => (
-            code::INVALID,
-            format!("The server refused the request ({status})."),
-        ),
-        500..=599 => (
-            code::UNAVAILABLE,
-            format!("The model server failed ({status})."),
-        ),
-        _ => (
-            code::PROTOCOL,
-            format!("The server answered with the unexpected status {status}."),
-        ),
+        400..=499 => (code::INVALID, format!("The server refused the request ({status}).")),
+        500..=599 => (code::UNAVAILABLE, format!("The model server failed ({status}).")),
+        _ => (code::PROTOCOL, format!("The server answered with the unexpected status {status}.")),
     }
 }
 
@@ -340,55 +266,29 @@ fn by_words(said: &Said) -> (&'static str, String) {
     let table: [(&'static str, &[&str], &str); 4] = [
         (
             code::RATE_LIMITED,
-            &[
-                "rate_limit",
-                "rate limit",
-                "too many requests",
-                "resource_exhausted",
-            ],
+            &["rate_limit", "rate limit", "too many requests", "resource_exhausted"],
             "The provider asks to wait.",
         ),
-        (
-            code::FORBIDDEN,
-            &["permission_error", "permission_denied"],
-            "The credential may not do this.",
-        ),
-        (
-            code::TIMEOUT,
-            &["timeout_error", "timed out"],
-            "The server gave up waiting.",
-        ),
-        (
-            code::INVALID,
-            &["invalid_request_error", "content_filter"],
-            "The server refused the request.",
-        ),
+        (code::FORBIDDEN, &["permission_error", "permission_denied"], "The credential may not do this."),
+        (code::TIMEOUT, &["timeout_error", "timed out"], "The server gave up waiting."),
+        (code::INVALID, &["invalid_request_error", "content_filter"], "The server refused the request."),
     ];
     for (code, words, text) in table {
         if said.mentions(words) {
             return (code, text.to_owned());
         }
     }
-    (
-        code::UNAVAILABLE,
-        "The model server reported an error while it answered.".to_owned(),
-    )
+    (code::UNAVAILABLE, "The model server reported an error while it answered.".to_owned())
 }
 
 fn quoted(message: &str) -> String {
     let message = clip(message, MAX_MESSAGE_BYTES - 200);
-    if message.is_empty() {
-        String::new()
-    } else {
-        format!(" It says: {message}")
-    }
+    if message.is_empty() { String::new() } else { format!(" It says: {message}") }
 }
 
 /// One line without control characters, of at most `max` bytes.
 pub fn clip(text: &str, max: usize) -> String {
-    let words = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty());
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let mut out = String::new();
     for word in words {
         if !out.is_empty() {

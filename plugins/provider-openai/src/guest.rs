@@ -2,12 +2,7 @@
 //!
 //! Invariant: conversions only; no rule of its own.
 
-#![allow(
-    missing_docs,
-    unsafe_code,
-    clippy::allow_attributes_without_reason,
-    reason = "generated bindings"
-)]
+#![allow(missing_docs, unsafe_code, clippy::allow_attributes_without_reason, reason = "generated bindings")]
 
 use std::cell::RefCell;
 
@@ -121,16 +116,11 @@ impl wit::GuestCompletion for Arriving {
             tool_calls: event
                 .tool_calls
                 .into_iter()
-                .map(|call| wit::ToolCall {
-                    id: call.id,
-                    name: call.name,
-                    arguments: call.arguments,
-                })
+                .map(|call| wit::ToolCall { id: call.id, name: call.name, arguments: call.arguments })
                 .collect(),
-            usage: event.usage.map(|usage| wit::Usage {
-                input_tokens: usage.input_tokens,
-                output_tokens: usage.output_tokens,
-            }),
+            usage: event
+                .usage
+                .map(|usage| wit::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens }),
             stop: event.stop.map(str::to_owned),
             extensions: event.extensions,
         }))
@@ -154,11 +144,7 @@ impl wit::Guest for Plugin {
     }
 
     fn complete(request: wit::Request) -> Result<wit::Completion, wit_types::Failure> {
-        let call = |call: wit::ToolCall| plain::ToolCall {
-            id: call.id,
-            name: call.name,
-            arguments: call.arguments,
-        };
+        let call = |call: wit::ToolCall| plain::ToolCall { id: call.id, name: call.name, arguments: call.arguments };
         let request = plain::ChatRequest {
             model: request.model,
             messages: request
@@ -175,11 +161,7 @@ impl wit::Guest for Plugin {
             tools: request
                 .tools
                 .into_iter()
-                .map(|tool| plain::Tool {
-                    name: tool.name,
-                    description: tool.description,
-                    parameters: tool.parameters,
-                })
+                .map(|tool| plain::Tool { name: tool.name, description: tool.description, parameters: tool.parameters })
                 .collect(),
             max_output_tokens: request.max_output_tokens,
             temperature: request.temperature,

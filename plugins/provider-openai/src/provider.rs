@@ -62,34 +62,19 @@ pub fn models(http: &dyn Http, config: &dyn Config) -> Result<Vec<Model>, Failur
     let Ok(value) = serde_json::from_slice::<Value>(&body) else {
         return Err(not_json(&body));
     };
-    let list = [value.get("data"), value.get("models"), Some(&value)]
-        .into_iter()
-        .flatten()
-        .find_map(Value::as_array);
+    let list = [value.get("data"), value.get("models"), Some(&value)].into_iter().flatten().find_map(Value::as_array);
     let Some(list) = list else {
         return Err(Said::in_json(&value).map_or_else(
             || Failure::new(code::PROTOCOL, "The server's list of models is no list."),
             |said| crate::error::from_stream(&said),
         ));
     };
-    Ok(list
-        .iter()
-        .filter_map(read_model)
-        .take(MAX_MODELS)
-        .collect())
+    Ok(list.iter().filter_map(read_model).take(MAX_MODELS).collect())
 }
 
 fn read_model(value: &Value) -> Option<Model> {
-    let text = |name: &str| {
-        value
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|t| !t.is_empty())
-    };
-    let id = value
-        .as_str()
-        .or_else(|| text("id"))
-        .or_else(|| text("model"))?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let id = value.as_str().or_else(|| text("id")).or_else(|| text("model"))?;
     let tokens = [
         "/context_length",
         "/max_model_len",
@@ -100,10 +85,7 @@ fn read_model(value: &Value) -> Option<Model> {
     ];
     Some(Model {
         id: id.to_owned(),
-        name: text("name")
-            .or_else(|| text("display_name"))
-            .unwrap_or(id)
-            .to_owned(),
+        name: text("name").or_else(|| text("display_name")).unwrap_or(id).to_owned(),
         context_tokens: tokens.iter().find_map(|path| value.pointer(path)?.as_u64()),
     })
 }
@@ -112,33 +94,16 @@ fn read_model(value: &Value) -> Option<Model> {
 ///
 /// # Errors
 /// Those of the contract.
-pub fn complete(
-    http: &dyn Http,
-    config: &dyn Config,
-    request: &ChatRequest,
-) -> Result<Completion, Failure> {
+pub fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> Result<Completion, Failure> {
     let settings = Settings::read(config)?;
-    let model = if request.model.is_empty() {
-        &settings.model
-    } else {
-        &request.model
-    };
+    let model = if request.model.is_empty() { &settings.model } else { &request.model };
     let url = settings.url("chat/completions");
-    let mut dialect = Dialect {
-        old_max_tokens: settings.old_max_tokens,
-        ..Dialect::default()
-    };
+    let mut dialect = Dialect { old_max_tokens: settings.old_max_tokens, ..Dialect::default() };
     let mut adaptations = 0;
     loop {
         let mut headers = vec![
-            (
-                "content-type",
-                HeaderValue::Text("application/json".to_owned()),
-            ),
-            (
-                "accept",
-                HeaderValue::Text("text/event-stream, application/json".to_owned()),
-            ),
+            ("content-type", HeaderValue::Text("application/json".to_owned())),
+            ("accept", HeaderValue::Text("text/event-stream, application/json".to_owned())),
         ];
         headers.extend(settings.credential());
         let mut answer = send(
@@ -153,12 +118,8 @@ pub fn complete(
         )?;
         let status = answer.status();
         if (200..300).contains(&status) {
-            let used_ids = request
-                .messages
-                .iter()
-                .flat_map(|message| &message.tool_calls)
-                .map(|call| call.id.clone())
-                .collect();
+            let used_ids =
+                request.messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.id.clone()).collect();
             return Ok(Completion::new(answer, used_ids));
         }
         let body = read_lossy(answer.as_mut(), MAX_ERROR_BYTES);
@@ -184,10 +145,7 @@ fn adapt(dialect: Dialect, request: &ChatRequest, said: &Said) -> Option<Dialect
         // Each name once: a server that refuses both is not asked for ever, because the number of tries is bounded.
         if !dialect.old_max_tokens && said.refuses("max_completion_tokens") {
             adapted.old_max_tokens = true;
-        } else if dialect.old_max_tokens
-            && said.refuses("max_tokens")
-            && !said.refuses("stream_options")
-        {
+        } else if dialect.old_max_tokens && said.refuses("max_tokens") && !said.refuses("stream_options") {
             adapted.old_max_tokens = false;
         }
     }
@@ -233,10 +191,7 @@ impl Completion {
     ///
     /// # Errors
     /// Those of the contract; what came before stays valid.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "named as in the contract, and failures end it"
-    )]
+    #[allow(clippy::should_implement_trait, reason = "named as in the contract, and failures end it")]
     pub fn next(&mut self) -> Result<Option<Event>, Failure> {
         if self.done {
             return Ok(None);
@@ -277,11 +232,7 @@ impl Completion {
             }
             let Some(body) = &mut self.body else {
                 // Everything that arrived has been handed out.
-                return if self.answer.has_finish() {
-                    Ok(self.answer.last())
-                } else {
-                    Err(cut_off())
-                };
+                return if self.answer.has_finish() { Ok(self.answer.last()) } else { Err(cut_off()) };
             };
             match body.next_chunk() {
                 Ok(Some(chunk)) => self.take(&chunk)?,
@@ -299,10 +250,7 @@ impl Completion {
     fn take(&mut self, chunk: &[u8]) -> Result<(), Failure> {
         self.bytes = self.bytes.saturating_add(chunk.len());
         if self.bytes > MAX_STREAM_BYTES {
-            return Err(Failure::new(
-                code::PROTOCOL,
-                format!("The answer is longer than {MAX_STREAM_BYTES} bytes."),
-            ));
+            return Err(Failure::new(code::PROTOCOL, format!("The answer is longer than {MAX_STREAM_BYTES} bytes.")));
         }
         let mut chunk = chunk;
         if matches!(self.mode, Mode::Start) {
@@ -320,9 +268,9 @@ impl Completion {
         }
         match &mut self.mode {
             Mode::Start => Ok(()),
-            Mode::Stream(decoder) => decoder.push(chunk, &mut self.frames).map_err(|error| {
-                Failure::new(code::PROTOCOL, format!("The answer is unusable: {error}."))
-            }),
+            Mode::Stream(decoder) => decoder
+                .push(chunk, &mut self.frames)
+                .map_err(|error| Failure::new(code::PROTOCOL, format!("The answer is unusable: {error}."))),
             Mode::Whole(body) => {
                 body.extend_from_slice(chunk);
                 if body.len() > MAX_JSON_BYTES {
@@ -360,11 +308,8 @@ impl Completion {
                 let value = value.get(0).cloned().unwrap_or(value);
                 let has_choice = value.pointer("/choices/0").is_some();
                 if !has_choice && Said::in_json(&value).is_none() {
-                    return Err(Failure::new(
-                        code::PROTOCOL,
-                        "The server's answer holds no choice.",
-                    )
-                    .with("excerpt", clip(&value.to_string(), 500)));
+                    return Err(Failure::new(code::PROTOCOL, "The server's answer holds no choice.")
+                        .with("excerpt", clip(&value.to_string(), 500)));
                 }
                 self.frames.push_back(Frame::Json(String::new(), value));
                 self.frames.push_back(Frame::Done);
@@ -378,15 +323,9 @@ impl Completion {
 /// Data that is no JSON: an error in words, an event of a kind that we do not know, or rubbish.
 fn unreadable(name: &str, text: &str) -> Result<(), Failure> {
     match name {
-        "error" => Err(crate::error::from_stream(&Said {
-            message: text.to_owned(),
-            ..Said::default()
-        })),
-        "" | "message" => Err(Failure::new(
-            code::PROTOCOL,
-            "The server sent something in its stream that is no JSON.",
-        )
-        .with("excerpt", clip(text, 500))),
+        "error" => Err(crate::error::from_stream(&Said { message: text.to_owned(), ..Said::default() })),
+        "" | "message" => Err(Failure::new(code::PROTOCOL, "The server sent something in its stream that is no JSON.")
+            .with("excerpt", clip(text, 500))),
         _ => Ok(()),
     }
 }
@@ -425,10 +364,7 @@ fn read_lossy(answer: &mut dyn Response, max: usize) -> Vec<u8> {
 }
 
 fn too_long(max: usize) -> Failure {
-    Failure::new(
-        code::PROTOCOL,
-        format!("The server's answer is longer than {max} bytes."),
-    )
+    Failure::new(code::PROTOCOL, format!("The server's answer is longer than {max} bytes."))
 }
 
 fn not_json(body: &[u8]) -> Failure {
@@ -436,8 +372,7 @@ fn not_json(body: &[u8]) -> Failure {
     if is_html(&text) {
         return web_page(&text);
     }
-    Failure::new(code::PROTOCOL, "The server's answer is no JSON.")
-        .with("excerpt", clip(&text, 500))
+    Failure::new(code::PROTOCOL, "The server's answer is no JSON.").with("excerpt", clip(&text, 500))
 }
 
 #[cfg(test)]

@@ -17,11 +17,7 @@ struct Reply {
 }
 
 fn reply(status: u16, body: &str) -> Reply {
-    Reply {
-        status,
-        headers: Vec::new(),
-        chunks: vec![Ok(body.as_bytes().to_vec())],
-    }
+    Reply { status, headers: Vec::new(), chunks: vec![Ok(body.as_bytes().to_vec())] }
 }
 
 #[derive(Default)]
@@ -51,11 +47,7 @@ impl Response for Arriving {
 impl Http for Server {
     fn send(&self, request: Request) -> Result<Box<dyn Response>, Failure> {
         self.seen.borrow_mut().push(request);
-        let reply = self
-            .replies
-            .borrow_mut()
-            .pop_front()
-            .expect("an unexpected request");
+        let reply = self.replies.borrow_mut().pop_front().expect("an unexpected request");
         Ok(Box::new(Arriving(reply?)))
     }
 }
@@ -74,19 +66,12 @@ impl Config for Server {
 }
 
 fn server(replies: Vec<Result<Reply, Failure>>) -> Server {
-    Server {
-        replies: RefCell::new(replies.into()),
-        ..Server::default()
-    }
+    Server { replies: RefCell::new(replies.into()), ..Server::default() }
 }
 
 fn request() -> ChatRequest {
     ChatRequest {
-        messages: vec![Message {
-            role: "user".into(),
-            text: "why?".into(),
-            ..Message::default()
-        }],
+        messages: vec![Message { role: "user".into(), text: "why?".into(), ..Message::default() }],
         max_output_tokens: Some(50),
         temperature: Some(0.0),
         ..ChatRequest::default()
@@ -122,10 +107,7 @@ fn shown(events: &[Event]) -> String {
 fn stop(events: &[Event]) -> Option<&'static str> {
     let stops: Vec<_> = events.iter().filter_map(|event| event.stop).collect();
     assert!(stops.len() <= 1, "stop is set once");
-    assert_eq!(
-        stops.first().copied(),
-        events.last().and_then(|event| event.stop)
-    );
+    assert_eq!(stops.first().copied(), events.last().and_then(|event| event.stop));
     stops.first().copied()
 }
 
@@ -147,24 +129,11 @@ fn a_plain_stream_and_what_was_sent() {
     assert_eq!(shown(&events), "Größe 😀");
     let last = events.last().unwrap();
     assert_eq!(last.stop, Some("end"));
-    assert_eq!(
-        last.usage,
-        Some(Usage {
-            input_tokens: 5,
-            output_tokens: 2
-        })
-    );
+    assert_eq!(last.usage, Some(Usage { input_tokens: 5, output_tokens: 2 }));
     let seen = server.seen.borrow();
     assert_eq!(seen.len(), 1);
-    assert_eq!(
-        (seen[0].method, seen[0].url.as_str()),
-        ("POST", "https://m.example/v1/chat/completions")
-    );
-    assert!(
-        seen[0]
-            .headers
-            .contains(&("authorization", HeaderValue::Credential("cred-7".into())))
-    );
+    assert_eq!((seen[0].method, seen[0].url.as_str()), ("POST", "https://m.example/v1/chat/completions"));
+    assert!(seen[0].headers.contains(&("authorization", HeaderValue::Credential("cred-7".into()))));
     let body: Value = serde_json::from_slice(seen[0].body.as_ref().unwrap()).unwrap();
     assert_eq!(body["model"], "small");
     assert_eq!(body["max_completion_tokens"], 50);
@@ -173,14 +142,11 @@ fn a_plain_stream_and_what_was_sent() {
 #[test]
 fn texts_ends_and_stops() {
     let chunk = |delta: &str| format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
-    let end = |reason: &str| {
-        format!("data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n")
-    };
+    let end = |reason: &str| format!("data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n");
     let hi = chunk("{\"content\":\"hi\"}");
     let call = chunk("{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}");
-    let cut = chunk(
-        "{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\"}}]}",
-    );
+    let cut =
+        chunk("{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\"}}]}");
     for (body, text, stops) in [
         (format!("{hi}{}data: [DONE]\n\n", end("stop")), "hi", "end"),
         // The end without its terminator, the terminator without a reason, neither line end.
@@ -193,29 +159,9 @@ fn texts_ends_and_stops() {
         (format!("{call}{}", end("stop")), "", "tool-calls"),
         (format!("{call}data: [DONE]\n"), "", "tool-calls"),
         (format!("{cut}{}", end("length")), "", "length"),
-        (
-            format!("{}{}", chunk("{\"refusal\":\"no\"}"), end("stop")),
-            "no",
-            "filtered",
-        ),
-        (
-            format!(
-                "{}{}",
-                chunk("{\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}"),
-                end("stop")
-            ),
-            "hi",
-            "end",
-        ),
-        (
-            format!(
-                "{}{}",
-                chunk("{\"content\":null,\"tool_calls\":null,\"x\":{}}"),
-                end("stop")
-            ),
-            "",
-            "end",
-        ),
+        (format!("{}{}", chunk("{\"refusal\":\"no\"}"), end("stop")), "no", "filtered"),
+        (format!("{}{}", chunk("{\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}"), end("stop")), "hi", "end"),
+        (format!("{}{}", chunk("{\"content\":null,\"tool_calls\":null,\"x\":{}}"), end("stop")), "", "end"),
         // Comments, unknown events and fields, other choices, no choices.
         (
             format!(
@@ -234,10 +180,7 @@ fn texts_ends_and_stops() {
         assert_eq!(stream(&crlf), (events, None), "CRLF");
     }
     let (events, _) = stream(&format!("{cut}{}", end("length")));
-    assert!(
-        events.last().unwrap().tool_calls.is_empty(),
-        "half a call never runs"
-    );
+    assert!(events.last().unwrap().tool_calls.is_empty(), "half a call never runs");
 }
 
 #[test]
@@ -252,31 +195,15 @@ fn reasoning_is_shown_and_goes_back_with_calls_only() {
         assert_eq!(failure, None);
         assert_eq!(events[0].reasoning, "think");
         assert!(events.last().unwrap().extensions.is_empty());
-        let (events, _) = stream(&body(
-            field,
-            ",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}}]",
-        ));
+        let (events, _) = stream(&body(field, ",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}}]"));
         let last = events.last().unwrap();
-        assert_eq!(
-            last.extensions,
-            vec![(field.to_owned(), "think".to_owned())]
-        );
-        assert_eq!(
-            last.tool_calls,
-            vec![ToolCall {
-                id: "a".into(),
-                name: "f".into(),
-                arguments: "{}".into()
-            }]
-        );
+        assert_eq!(last.extensions, vec![(field.to_owned(), "think".to_owned())]);
+        assert_eq!(last.tool_calls, vec![ToolCall { id: "a".into(), name: "f".into(), arguments: "{}".into() }]);
     }
     let both = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"t\",\"reasoning_content\":\"t\",\"reasoning_details\":[{\"a\":1}]},\"finish_reason\":\"stop\"}]}\n\n";
     let (events, _) = stream(both);
     assert_eq!(events[0].reasoning, "t", "not twice");
-    assert_eq!(
-        events.last().unwrap().extensions,
-        vec![("reasoning_details".into(), "[{\"a\":1}]".into())]
-    );
+    assert_eq!(events.last().unwrap().extensions, vec![("reasoning_details".into(), "[{\"a\":1}]".into())]);
 }
 
 #[test]
@@ -285,23 +212,11 @@ fn failures_after_a_success_keep_what_came_before() {
     for (tail, code) in [
         ("", "unavailable"),
         ("data: {\"choices\":[{\"del", "unavailable"),
-        (
-            "data: {\"error\":{\"message\":\"boom\"}}\n\n",
-            "unavailable",
-        ),
-        (
-            "event: error\ndata: {\"error\":{\"code\":429,\"message\":\"slow\"}}\n\n",
-            "rate-limited",
-        ),
+        ("data: {\"error\":{\"message\":\"boom\"}}\n\n", "unavailable"),
+        ("event: error\ndata: {\"error\":{\"code\":429,\"message\":\"slow\"}}\n\n", "rate-limited"),
         ("event: error\ndata: out of memory\n\n", "unavailable"),
-        (
-            "error: {\"code\":500,\"message\":\"the request exceeds the available context size\"}\n\n",
-            "too-large",
-        ),
-        (
-            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
-            "unavailable",
-        ),
+        ("error: {\"code\":500,\"message\":\"the request exceeds the available context size\"}\n\n", "too-large"),
+        ("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n", "unavailable"),
         ("data: rubbish\n\n", "protocol"),
     ] {
         let (events, failure) = stream(&format!("{hi}{tail}"));
@@ -311,19 +226,13 @@ fn failures_after_a_success_keep_what_came_before() {
     // A connection that breaks: before the end it is a failure, after it nothing.
     let broken = |body: &str| {
         let mut reply = reply(200, body);
-        reply
-            .chunks
-            .push(Err(Failure::new("timeout", "120 s without a byte")));
+        reply.chunks.push(Err(Failure::new("timeout", "120 s without a byte")));
         run(&server(vec![Ok(reply)]))
     };
     let (events, failure) = broken(hi);
-    assert_eq!(
-        (shown(&events).as_str(), failure.unwrap().code.as_ref()),
-        ("hi", "timeout")
-    );
-    let (events, failure) = broken(
-        "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\n",
-    );
+    assert_eq!((shown(&events).as_str(), failure.unwrap().code.as_ref()), ("hi", "timeout"));
+    let (events, failure) =
+        broken("data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\n");
     assert_eq!((stop(&events), failure), (Some("end"), None));
 }
 
@@ -335,25 +244,13 @@ fn answers_that_are_no_stream() {
             {"id":"a","type":"function","function":{"name":"f","arguments":{"x":1}}}]},"finish_reason":"tool_calls"}],
         "usage": {"prompt_tokens":1,"completion_tokens":2},
     });
-    for body in [
-        whole.to_string(),
-        format!("\n\n  {}\n", serde_json::to_string_pretty(&whole).unwrap()),
-    ] {
+    for body in [whole.to_string(), format!("\n\n  {}\n", serde_json::to_string_pretty(&whole).unwrap())] {
         let (events, failure) = stream(&body);
         assert_eq!(failure, None);
         assert_eq!(shown(&events), "hi");
         let last = events.last().unwrap();
-        assert_eq!(
-            (last.stop, last.tool_calls[0].arguments.as_str()),
-            (Some("tool-calls"), "{\"x\":1}")
-        );
-        assert_eq!(
-            last.usage,
-            Some(Usage {
-                input_tokens: 1,
-                output_tokens: 2
-            })
-        );
+        assert_eq!((last.stop, last.tool_calls[0].arguments.as_str()), (Some("tool-calls"), "{\"x\":1}"));
+        assert_eq!(last.usage, Some(Usage { input_tokens: 1, output_tokens: 2 }));
     }
     for (body, code) in [
         ("", "unavailable"),
@@ -361,10 +258,7 @@ fn answers_that_are_no_stream() {
         ("{\"choices\":[]}", "protocol"),
         ("{\"error\":\"model 'x' not found\"}", "unavailable"),
         ("{\"choices\":", "protocol"),
-        (
-            "{\"message\":{\"content\":\"ollama\"}}\n{\"done\":true}\n",
-            "protocol",
-        ),
+        ("{\"message\":{\"content\":\"ollama\"}}\n{\"done\":true}\n", "protocol"),
         ("<!DOCTYPE html><form>Password</form>", "auth"),
         ("\n<html>Open WebUI</html>", "protocol"),
         ("hello", "unavailable"),
@@ -400,10 +294,7 @@ fn parameters_that_a_server_does_not_know_are_left_out_once() {
     ]);
     swapped.settings = vec![("max-tokens-parameter", "max_tokens")];
     assert_eq!(run(&swapped).1, None);
-    let never = server(vec![
-        refuse("unknown: max_tokens, max_completion_tokens");
-        4
-    ]);
+    let never = server(vec![refuse("unknown: max_tokens, max_completion_tokens"); 4]);
     assert_eq!(run(&never).1.unwrap().code, "invalid");
     assert_eq!(never.seen.borrow().len(), 1 + MAX_ADAPTATIONS);
     // Any other refusal is final.
@@ -415,21 +306,12 @@ fn parameters_that_a_server_does_not_know_are_left_out_once() {
 fn failures_of_the_host_and_of_the_answer() {
     let lost = server(vec![Err(Failure::new("outcome-unknown", "reset"))]);
     assert_eq!(run(&lost).1.unwrap().code, "unavailable");
-    let denied = server(vec![Err(Failure::new(
-        "denied",
-        "grant http POST https://m.example",
-    ))]);
+    let denied = server(vec![Err(Failure::new("denied", "grant http POST https://m.example"))]);
     let failure = run(&denied).1.unwrap();
-    assert_eq!(
-        (failure.code.as_ref(), failure.message.as_str()),
-        ("denied", "grant http POST https://m.example")
-    );
+    assert_eq!((failure.code.as_ref(), failure.message.as_str()), ("denied", "grant http POST https://m.example"));
     let mut limited = reply(429, "{\"error\":{\"message\":\"slow\"}}");
     limited.headers = vec![("retry-after-ms".into(), "1500".into())];
-    assert_eq!(
-        run(&server(vec![Ok(limited)])).1.unwrap().retry_after_ms,
-        Some(1500)
-    );
+    assert_eq!(run(&server(vec![Ok(limited)])).1.unwrap().retry_after_ms, Some(1500));
     // A body that breaks does not hide the status.
     let mut broken = reply(401, "");
     broken.chunks = vec![Err(Failure::new("unavailable", "cut"))];
@@ -460,30 +342,12 @@ fn models_of_several_servers() {
         assert_eq!(server.seen.borrow()[0].url, "https://m.example/v1/models");
         models
     };
-    let one = |id: &str, name: &str, context_tokens| {
-        vec![Model {
-            id: id.into(),
-            name: name.into(),
-            context_tokens,
-        }]
-    };
+    let one = |id: &str, name: &str, context_tokens| vec![Model { id: id.into(), name: name.into(), context_tokens }];
     for (body, want) in [
-        (
-            r#"{"object":"list","data":[{"id":"gpt-x","object":"model"}]}"#,
-            one("gpt-x", "gpt-x", None),
-        ),
-        (
-            r#"{"data":[{"id":"q","max_model_len":4096}]}"#,
-            one("q", "q", Some(4096)),
-        ),
-        (
-            r#"{"data":[{"id":"a/b","name":"B","context_length":8}]}"#,
-            one("a/b", "B", Some(8)),
-        ),
-        (
-            r#"{"data":[{"id":"l","meta":{"n_ctx_train":2048}}, {"id":7}, null]}"#,
-            one("l", "l", Some(2048)),
-        ),
+        (r#"{"object":"list","data":[{"id":"gpt-x","object":"model"}]}"#, one("gpt-x", "gpt-x", None)),
+        (r#"{"data":[{"id":"q","max_model_len":4096}]}"#, one("q", "q", Some(4096))),
+        (r#"{"data":[{"id":"a/b","name":"B","context_length":8}]}"#, one("a/b", "B", Some(8))),
+        (r#"{"data":[{"id":"l","meta":{"n_ctx_train":2048}}, {"id":7}, null]}"#, one("l", "l", Some(2048))),
         (r#"["m"]"#, one("m", "m", None)),
         (r#"{"data":[]}"#, vec![]),
     ] {
@@ -500,18 +364,10 @@ fn invented_ids_do_not_repeat_those_of_the_conversation() {
     let call = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n";
     let server = server(vec![Ok(reply(200, call))]);
     let mut request = request();
-    request.tools = vec![Tool {
-        name: "f".into(),
-        description: String::new(),
-        parameters: "{}".into(),
-    }];
+    request.tools = vec![Tool { name: "f".into(), description: String::new(), parameters: "{}".into() }];
     request.messages.push(Message {
         role: "assistant".into(),
-        tool_calls: vec![ToolCall {
-            id: "call_1".into(),
-            name: "f".into(),
-            arguments: "{}".into(),
-        }],
+        tool_calls: vec![ToolCall { id: "call_1".into(), name: "f".into(), arguments: "{}".into() }],
         ..Message::default()
     });
     let mut completion = complete(&server, &server, &request).unwrap();

@@ -57,9 +57,7 @@ struct Function<'a> {
 pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<u8>, Failure> {
     let invalid = |message: String| Failure::new(code::INVALID, message);
     if model.is_empty() {
-        return Err(invalid(
-            "No model is chosen. Name one in the setting model.".to_owned(),
-        ));
+        return Err(invalid("No model is chosen. Name one in the setting model.".to_owned()));
     }
     if request.messages.is_empty() {
         return Err(invalid("The conversation is empty.".to_owned()));
@@ -69,56 +67,35 @@ pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<
         .iter()
         .map(|tool| {
             if !is_tool_name(&tool.name) {
-                return Err(invalid(format!(
-                    "The tool name {:?} is not 1 to 64 letters, digits, _ and -.",
-                    tool.name
-                )));
+                return Err(invalid(format!("The tool name {:?} is not 1 to 64 letters, digits, _ and -.", tool.name)));
             }
             // Parsed twice: an object for sure, and then as it is.
-            let is_object =
-                serde_json::from_str::<Value>(&tool.parameters).is_ok_and(|v| v.is_object());
+            let is_object = serde_json::from_str::<Value>(&tool.parameters).is_ok_and(|v| v.is_object());
             match serde_json::from_str::<&RawValue>(&tool.parameters) {
                 Ok(parameters) if is_object => Ok(ToolBody {
                     r#type: "function",
-                    function: Function {
-                        name: &tool.name,
-                        description: &tool.description,
-                        parameters,
-                    },
+                    function: Function { name: &tool.name, description: &tool.description, parameters },
                 }),
-                _ => Err(invalid(format!(
-                    "The parameters of the tool {} are not a JSON Schema object.",
-                    tool.name
-                ))),
+                _ => Err(invalid(format!("The parameters of the tool {} are not a JSON Schema object.", tool.name))),
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
     let limit = request.max_output_tokens;
     let body = Body {
         model,
-        messages: request
-            .messages
-            .iter()
-            .map(message)
-            .collect::<Result<_, _>>()?,
+        messages: request.messages.iter().map(message).collect::<Result<_, _>>()?,
         tools,
         max_completion_tokens: limit.filter(|_| !dialect.old_max_tokens),
         max_tokens: limit.filter(|_| dialect.old_max_tokens),
-        temperature: request
-            .temperature
-            .filter(|t| t.is_finite() && !dialect.no_temperature),
+        temperature: request.temperature.filter(|t| t.is_finite() && !dialect.no_temperature),
         stream: true,
         stream_options: (!dialect.no_stream_options).then(|| json!({ "include_usage": true })),
     };
-    serde_json::to_vec(&body)
-        .map_err(|error| invalid(format!("The request cannot be written: {error}.")))
+    serde_json::to_vec(&body).map_err(|error| invalid(format!("The request cannot be written: {error}.")))
 }
 
 fn is_tool_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 fn message(message: &Message) -> Result<Value, Failure> {
@@ -138,15 +115,9 @@ fn message(message: &Message) -> Result<Value, Failure> {
             value
         }
         "tool" => {
-            let id = message
-                .tool_call_id
-                .as_deref()
-                .filter(|id| !id.is_empty())
-                .ok_or_else(|| {
-                    Failure::new(
-                        code::INVALID,
-                        "A tool's result does not say which call it answers.",
-                    )
+            let id =
+                message.tool_call_id.as_deref().filter(|id| !id.is_empty()).ok_or_else(|| {
+                    Failure::new(code::INVALID, "A tool's result does not say which call it answers.")
                 })?;
             json!({ "role": "tool", "tool_call_id": id, "content": text })
         }
@@ -201,37 +172,17 @@ mod tests {
     }
 
     fn user(text: &str) -> Message {
-        Message {
-            role: "user".into(),
-            text: text.into(),
-            ..Message::default()
-        }
+        Message { role: "user".into(), text: text.into(), ..Message::default() }
     }
 
     #[test]
     fn a_whole_round_of_tools() {
-        let call = ToolCall {
-            id: "c1".into(),
-            name: "f".into(),
-            arguments: "{\"a\":1}".into(),
-        };
-        let odd = ToolCall {
-            id: "c2".into(),
-            name: "f".into(),
-            arguments: "not json".into(),
-        };
+        let call = ToolCall { id: "c1".into(), name: "f".into(), arguments: "{\"a\":1}".into() };
+        let odd = ToolCall { id: "c2".into(), name: "f".into(), arguments: "not json".into() };
         let request = ChatRequest {
             messages: vec![
-                Message {
-                    role: "system".into(),
-                    text: "be brief".into(),
-                    ..Message::default()
-                },
-                Message {
-                    role: "alien".into(),
-                    text: "hi".into(),
-                    ..Message::default()
-                },
+                Message { role: "system".into(), text: "be brief".into(), ..Message::default() },
+                Message { role: "alien".into(), text: "hi".into(), ..Message::default() },
                 Message {
                     role: "assistant".into(),
                     tool_calls: vec![call, odd],
@@ -275,17 +226,8 @@ mod tests {
             })
         );
         let bytes = body(&request, "m", Dialect::default()).unwrap();
-        assert!(
-            String::from_utf8(bytes)
-                .unwrap()
-                .contains(r#"{"z":{},"a":{}}"#),
-            "order is kept"
-        );
-        let old = Dialect {
-            old_max_tokens: true,
-            no_stream_options: true,
-            no_temperature: true,
-        };
+        assert!(String::from_utf8(bytes).unwrap().contains(r#"{"z":{},"a":{}}"#), "order is kept");
+        let old = Dialect { old_max_tokens: true, no_stream_options: true, no_temperature: true };
         let value = parsed(&request, old);
         assert_eq!(value["max_tokens"], 9);
         for gone in ["max_completion_tokens", "stream_options", "temperature"] {
@@ -295,23 +237,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_named() {
-        let ok = ChatRequest {
-            messages: vec![user("x")],
-            ..ChatRequest::default()
-        };
+        let ok = ChatRequest { messages: vec![user("x")], ..ChatRequest::default() };
         let tool = |name: &str, parameters: &str| ChatRequest {
-            tools: vec![Tool {
-                name: name.into(),
-                description: String::new(),
-                parameters: parameters.into(),
-            }],
+            tools: vec![Tool { name: name.into(), description: String::new(), parameters: parameters.into() }],
             ..ok.clone()
         };
         let orphan = ChatRequest {
-            messages: vec![Message {
-                role: "tool".into(),
-                ..Message::default()
-            }],
+            messages: vec![Message { role: "tool".into(), ..Message::default() }],
             ..ChatRequest::default()
         };
         for (request, model, word) in [

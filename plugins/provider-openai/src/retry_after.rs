@@ -67,9 +67,7 @@ fn duration_ms(text: &str) -> Option<u64> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let (number, tail) = rest.split_at(digits);
-        let letters = tail
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(tail.len());
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let unit_ms = match unit {
             "ms" => 1.0,
@@ -91,10 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn wait(pairs: &[(&str, &str)]) -> Option<u64> {
-        let headers: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
+        let headers: Vec<_> = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         retry_after_ms(&headers)
     }
 
@@ -107,22 +102,12 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "-3")]), None);
         assert_eq!(wait(&[("retry-after", "inf")]), None);
         assert_eq!(wait(&[("retry-after", "1e300")]), Some(MAX_RETRY_AFTER_MS));
-        assert_eq!(
-            wait(&[("retry-after", "2"), ("retry-after-ms", "1234")]),
-            Some(1234)
-        );
+        assert_eq!(wait(&[("retry-after", "2"), ("retry-after-ms", "1234")]), Some(1234));
         let date = ("date", "Tue, 15 Nov 1994 08:12:31 GMT");
         let at = ("retry-after", "Tue, 15 Nov 1994 08:12:41 GMT");
         assert_eq!(wait(&[at, date]), Some(10_000));
-        assert_eq!(
-            wait(&[at]),
-            None,
-            "without Date there is nothing to count from"
-        );
-        assert_eq!(
-            wait(&[("retry-after", "Tue, 15 Nov 1994 08:00:00 GMT"), date]),
-            Some(0)
-        );
+        assert_eq!(wait(&[at]), None, "without Date there is nothing to count from");
+        assert_eq!(wait(&[("retry-after", "Tue, 15 Nov 1994 08:00:00 GMT"), date]), Some(0));
     }
 
     #[test]
@@ -130,10 +115,7 @@ mod tests {
         let reset = ("x-ratelimit-reset-tokens", "6m0s");
         assert_eq!(wait(&[reset]), None);
         assert_eq!(wait(&[reset, ("x-ratelimit-remaining-tokens", "12")]), None);
-        assert_eq!(
-            wait(&[reset, ("x-ratelimit-remaining-tokens", "0")]),
-            Some(360_000)
-        );
+        assert_eq!(wait(&[reset, ("x-ratelimit-remaining-tokens", "0")]), Some(360_000));
         assert_eq!(duration_ms("1h2m3.5s"), Some(3_723_500));
         assert_eq!(duration_ms("20ms"), Some(20));
         assert_eq!(duration_ms("5x"), None);

@@ -36,16 +36,10 @@ impl Settings {
     /// # Errors
     /// `invalid`, naming the setting.
     pub fn read(config: &dyn Config) -> Result<Self, Failure> {
-        let get = |key: &str| {
-            config
-                .get(key)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-        };
+        let get = |key: &str| config.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let invalid = |message: &str| Failure::new(code::INVALID, message);
-        let url = get("base-url").ok_or_else(|| {
-            invalid("The setting base-url is missing. An example: http://127.0.0.1:11434/v1")
-        })?;
+        let url = get("base-url")
+            .ok_or_else(|| invalid("The setting base-url is missing. An example: http://127.0.0.1:11434/v1"))?;
         let authority = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"))
@@ -68,18 +62,14 @@ impl Settings {
             None | Some("authorization") => "authorization",
             Some("api-key") => "api-key",
             Some(_) => {
-                return Err(invalid(
-                    "The setting credential-header must be authorization or api-key.",
-                ));
+                return Err(invalid("The setting credential-header must be authorization or api-key."));
             }
         };
         let old_max_tokens = match get("max-tokens-parameter").as_deref() {
             None | Some("max_completion_tokens") => false,
             Some("max_tokens") => true,
             Some(_) => {
-                return Err(invalid(
-                    "The setting max-tokens-parameter must be max_completion_tokens or max_tokens.",
-                ));
+                return Err(invalid("The setting max-tokens-parameter must be max_completion_tokens or max_tokens."));
             }
         };
         let timeout_ms = match get("timeout-ms") {
@@ -88,9 +78,7 @@ impl Settings {
                 .parse()
                 .ok()
                 .filter(|wait| (1..=DEFAULT_TIMEOUT_MS).contains(wait))
-                .ok_or_else(|| {
-                    invalid("The setting timeout-ms must be a number from 1 to 600000.")
-                })?,
+                .ok_or_else(|| invalid("The setting timeout-ms must be a number from 1 to 600000."))?,
         };
         Ok(Self {
             base: base.to_owned(),
@@ -106,11 +94,7 @@ impl Settings {
     /// The address of a call, such as `chat/completions`.
     pub fn url(&self, call: &str) -> String {
         let Self { base, query, .. } = self;
-        if query.is_empty() {
-            format!("{base}/{call}")
-        } else {
-            format!("{base}/{call}?{query}")
-        }
+        if query.is_empty() { format!("{base}/{call}") } else { format!("{base}/{call}?{query}") }
     }
 
     /// The header with the credential, where one is set.
@@ -128,33 +112,18 @@ mod tests {
     impl Config for Pairs<'_> {
         fn get(&self, key: &str) -> Option<String> {
             let Self(pairs) = self;
-            pairs
-                .iter()
-                .find(|(k, _)| *k == key)
-                .map(|(_, value)| (*value).to_owned())
+            pairs.iter().find(|(k, _)| *k == key).map(|(_, value)| (*value).to_owned())
         }
     }
 
     #[test]
     fn addresses_are_kept_as_given() {
         for (base, want) in [
-            (
-                "https://api.openai.com/v1",
-                "https://api.openai.com/v1/chat/completions",
-            ),
-            (
-                "https://api.openai.com/v1/",
-                "https://api.openai.com/v1/chat/completions",
-            ),
-            (
-                "http://127.0.0.1:8080",
-                "http://127.0.0.1:8080/chat/completions",
-            ),
+            ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
+            ("https://api.openai.com/v1/", "https://api.openai.com/v1/chat/completions"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/chat/completions"),
             (" http://h/a/b// ", "http://h/a/b/chat/completions"),
-            (
-                "http://h/v1/chat/completions",
-                "http://h/v1/chat/completions",
-            ),
+            ("http://h/v1/chat/completions", "http://h/v1/chat/completions"),
             (
                 "https://r.openai.azure.com/openai/deployments/d/?api-version=2024-10-21",
                 "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
@@ -176,18 +145,9 @@ mod tests {
             (&[("base-url", "http://u:p@h/v1")][..], "user name"),
             (&[("base-url", "http://h/v1#x")][..], "fragment"),
             (&[("base-url", "http://h/\r\nx")][..], "spaces"),
-            (
-                &[("base-url", "http://h"), ("credential-header", "cookie")][..],
-                "credential-header",
-            ),
-            (
-                &[("base-url", "http://h"), ("max-tokens-parameter", "n")][..],
-                "max-tokens-parameter",
-            ),
-            (
-                &[("base-url", "http://h"), ("timeout-ms", "0")][..],
-                "timeout-ms",
-            ),
+            (&[("base-url", "http://h"), ("credential-header", "cookie")][..], "credential-header"),
+            (&[("base-url", "http://h"), ("max-tokens-parameter", "n")][..], "max-tokens-parameter"),
+            (&[("base-url", "http://h"), ("timeout-ms", "0")][..], "timeout-ms"),
         ] {
             let failure = Settings::read(&Pairs(pairs)).unwrap_err();
             assert_eq!(failure.code, "invalid");
@@ -197,15 +157,8 @@ mod tests {
 
     #[test]
     fn the_credential_is_a_handle_in_the_named_header() {
-        let pairs = [
-            ("base-url", "http://h"),
-            ("credential", "cred-1"),
-            ("credential-header", "api-key"),
-        ];
+        let pairs = [("base-url", "http://h"), ("credential", "cred-1"), ("credential-header", "api-key")];
         let settings = Settings::read(&Pairs(&pairs)).unwrap();
-        assert_eq!(
-            settings.credential(),
-            Some(("api-key", HeaderValue::Credential("cred-1".into())))
-        );
+        assert_eq!(settings.credential(), Some(("api-key", HeaderValue::Credential("cred-1".into()))));
     }
 }

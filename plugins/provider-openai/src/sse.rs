@@ -42,11 +42,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`FrameTooLong`]; the decoder is of no use afterwards.
-    pub fn push(
-        &mut self,
-        bytes: &[u8],
-        frames: &mut impl Extend<Frame>,
-    ) -> Result<(), FrameTooLong> {
+    pub fn push(&mut self, bytes: &[u8], frames: &mut impl Extend<Frame>) -> Result<(), FrameTooLong> {
         for &byte in bytes {
             // CRLF is one line end, also where it is cut in two.
             let after_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
@@ -137,9 +133,7 @@ fn complete(event: &str, data: &str) -> Option<Frame> {
     }
     // Only objects: a bare `1` is also JSON, but may be the first line of something longer.
     let value: Value = serde_json::from_str(data).ok()?;
-    value
-        .is_object()
-        .then(|| Frame::Json(event.to_owned(), value))
+    value.is_object().then(|| Frame::Json(event.to_owned(), value))
 }
 
 #[cfg(test)]
@@ -187,22 +181,14 @@ mod tests {
             decode(&[b"error: {\"code\":500}\n\n"]).unwrap(),
             vec![Frame::Json("error".into(), json!({"code":500}))]
         );
-        assert_eq!(
-            decode(&[b"data: oops\xff\n\n"]).unwrap(),
-            vec![Frame::Text(String::new(), "oops\u{fffd}".into())]
-        );
+        assert_eq!(decode(&[b"data: oops\xff\n\n"]).unwrap(), vec![Frame::Text(String::new(), "oops\u{fffd}".into())]);
     }
 
     #[test]
     fn what_is_held_is_bounded() {
         let long = vec![b'x'; MAX_FRAME_BYTES + 1];
         assert_eq!(decode(&[b"data: ", &long]), Err(FrameTooLong));
-        let line = [
-            b"data: ".as_slice(),
-            &vec![b'x'; MAX_FRAME_BYTES / 2],
-            b"\n",
-        ]
-        .concat();
+        let line = [b"data: ".as_slice(), &vec![b'x'; MAX_FRAME_BYTES / 2], b"\n"].concat();
         assert_eq!(decode(&[&line, &line, &line]), Err(FrameTooLong));
     }
 

@@ -47,22 +47,11 @@ impl Head {
     /// From status and headers.
     pub fn read(status: u16, headers: &[(String, String)]) -> Self {
         let all = |name: &str| -> Vec<&str> {
-            headers
-                .iter()
-                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.trim())
-                .collect()
+            headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
         };
         let first = |name: &str| all(name).first().map(|value| (*value).to_owned());
         let media_type = first("content-type")
-            .map(|value| {
-                value
-                    .split(';')
-                    .next()
-                    .unwrap_or_default()
-                    .trim()
-                    .to_ascii_lowercase()
-            })
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
             .unwrap_or_default();
         let challenges = all("www-authenticate").join(", ");
         Self {
@@ -74,15 +63,10 @@ impl Head {
             },
             media_type,
             session: first("mcp-session-id"),
-            retry_after_ms: retry_after::parse(
-                first("retry-after").as_deref(),
-                first("date").as_deref(),
-            ),
-            www_authenticate: (!challenges.is_empty() && challenges.len() <= MAX_CHALLENGE_BYTES)
-                .then_some(challenges),
+            retry_after_ms: retry_after::parse(first("retry-after").as_deref(), first("date").as_deref()),
+            www_authenticate: (!challenges.is_empty() && challenges.len() <= MAX_CHALLENGE_BYTES).then_some(challenges),
             location: first("location"),
-            encoding: first("content-encoding")
-                .filter(|value| !value.eq_ignore_ascii_case("identity")),
+            encoding: first("content-encoding").filter(|value| !value.eq_ignore_ascii_case("identity")),
         }
     }
 
@@ -93,8 +77,7 @@ impl Head {
 
     /// Whether nothing in the body could say more than the status does.
     pub fn is_final(&self) -> bool {
-        matches!(self.status, 401 | 403 | 429)
-            || (self.status >= 500 && self.content != Content::Json)
+        matches!(self.status, 401 | 403 | 429) || (self.status >= 500 && self.content != Content::Json)
     }
 
     /// Whether asking again later can help.
@@ -105,9 +88,7 @@ impl Head {
     /// Whether this refusal of `server/discover` says that the server does not know it: the older era. Not so where it
     /// is about who asks (401, 403) or when (408, 429, 5xx).
     pub fn is_legacy_refusal(&self) -> bool {
-        self.status == 501
-            || ((400..500).contains(&self.status)
-                && !matches!(self.status, 401 | 403 | 408 | 425 | 429))
+        self.status == 501 || ((400..500).contains(&self.status) && !matches!(self.status, 401 | 403 | 408 | 425 | 429))
     }
 }
 
@@ -129,13 +110,7 @@ pub struct Fault {
 impl Fault {
     /// A fault without an HTTP status.
     pub fn new(code: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
-        Self {
-            status: 0,
-            code: code.into(),
-            text: text.into(),
-            retry_after_ms: 0,
-            www_authenticate: None,
-        }
+        Self { status: 0, code: code.into(), text: text.into(), retry_after_ms: 0, www_authenticate: None }
     }
 
     /// The same, with the HTTP status that it came with.
@@ -151,9 +126,7 @@ pub fn fault(name: &str, head: &Head, body: &[u8], changes: bool) -> Fault {
     let (code, text) = match status {
         200..=299 => unusable(name, head, body),
         300..=399 => {
-            let to = head.location.as_deref().map_or(String::new(), |url| {
-                format!(" to {}", excerpt(url.as_bytes()))
-            });
+            let to = head.location.as_deref().map_or(String::new(), |url| format!(" to {}", excerpt(url.as_bytes())));
             (
                 "protocol",
                 format!(
@@ -163,59 +136,28 @@ pub fn fault(name: &str, head: &Head, body: &[u8], changes: bool) -> Fault {
         }
         401 => (
             "auth",
-            format!(
-                "{name} wants a valid credential (HTTP 401). Renew the one that is registered, or add one."
-            ),
+            format!("{name} wants a valid credential (HTTP 401). Renew the one that is registered, or add one."),
         ),
-        403 => (
-            "forbidden",
-            format!("{name} does not allow this to the credential that is registered (HTTP 403)."),
-        ),
-        404 | 410 => (
-            "not-found",
-            format!("There is no MCP server at the URL of {name} (HTTP {status})."),
-        ),
+        403 => ("forbidden", format!("{name} does not allow this to the credential that is registered (HTTP 403).")),
+        404 | 410 => ("not-found", format!("There is no MCP server at the URL of {name} (HTTP {status}).")),
         405 => (
             "unsupported",
             format!(
                 "The URL of {name} does not take POST (HTTP 405). It may be a server of the older HTTP+SSE transport, or the path may be wrong."
             ),
         ),
-        408 => (
-            "timeout",
-            format!("{name} waited too long for the request (HTTP 408)."),
-        ),
-        413 => (
-            "too-large",
-            format!("{name} takes no message of this size (HTTP 413)."),
-        ),
-        409 => (
-            "conflict",
-            format!("{name} refuses this in its present state (HTTP 409)."),
-        ),
-        425 | 429 => (
-            "rate-limited",
-            format!("{name} takes no more requests for the moment (HTTP {status})."),
-        ),
-        501 => (
-            "unsupported",
-            format!("{name} does not implement this (HTTP 501)."),
-        ),
-        503 => (
-            "unavailable",
-            format!("{name} is not available for the moment (HTTP 503)."),
-        ),
+        408 => ("timeout", format!("{name} waited too long for the request (HTTP 408).")),
+        413 => ("too-large", format!("{name} takes no message of this size (HTTP 413).")),
+        409 => ("conflict", format!("{name} refuses this in its present state (HTTP 409).")),
+        425 | 429 => ("rate-limited", format!("{name} takes no more requests for the moment (HTTP {status}).")),
+        501 => ("unsupported", format!("{name} does not implement this (HTTP 501).")),
+        503 => ("unavailable", format!("{name} is not available for the moment (HTTP 503).")),
         500..=599 if changes => (
             "outcome-unknown",
-            format!(
-                "{name} failed (HTTP {status}); whether it carried the request out is not known."
-            ),
+            format!("{name} failed (HTTP {status}); whether it carried the request out is not known."),
         ),
         500..=599 => ("unavailable", format!("{name} failed (HTTP {status}).")),
-        _ => (
-            "protocol",
-            format!("{name} refused the message (HTTP {status})."),
-        ),
+        _ => ("protocol", format!("{name} refused the message (HTTP {status}).")),
     };
     let text = match (200..400).contains(&status) || head.is_final() || body.is_empty() {
         true => text,
@@ -236,65 +178,37 @@ pub fn fault(name: &str, head: &Head, body: &[u8], changes: bool) -> Fault {
 /// A success whose body is no message.
 fn unusable(name: &str, head: &Head, body: &[u8]) -> (&'static str, String) {
     if let Some(encoding) = &head.encoding {
-        return (
-            "protocol",
-            format!("{name} answered in the encoding {encoding}, which was not asked for."),
-        );
+        return ("protocol", format!("{name} answered in the encoding {encoding}, which was not asked for."));
     }
     if head.media_type == "text/html" {
         return match is_sign_in(body) {
             true => (
                 "auth",
-                format!(
-                    "{name} answered with a page to sign in on. Register a credential for it, or renew it."
-                ),
+                format!("{name} answered with a page to sign in on. Register a credential for it, or renew it."),
             ),
             false => (
                 "protocol",
-                format!(
-                    "{name} answered with a web page, not with a message. The path of its URL may be wrong."
-                ),
+                format!("{name} answered with a web page, not with a message. The path of its URL may be wrong."),
             ),
         };
     }
     match (body.is_empty(), head.media_type.as_str()) {
-        (true, _) => (
-            "protocol",
-            format!("{name} gave an empty answer (HTTP {}).", head.status),
-        ),
-        (false, "") => (
-            "protocol",
-            format!("{name} answered without a content type: {}", excerpt(body)),
-        ),
-        (false, "application/json") => (
-            "protocol",
-            format!(
-                "{name} answered with JSON that does not answer the request: {}",
-                excerpt(body)
-            ),
-        ),
-        (false, other) => (
-            "protocol",
-            format!(
-                "{name} answered with {other}, not with JSON or an event stream: {}",
-                excerpt(body)
-            ),
-        ),
+        (true, _) => ("protocol", format!("{name} gave an empty answer (HTTP {}).", head.status)),
+        (false, "") => ("protocol", format!("{name} answered without a content type: {}", excerpt(body))),
+        (false, "application/json") => {
+            ("protocol", format!("{name} answered with JSON that does not answer the request: {}", excerpt(body)))
+        }
+        (false, other) => {
+            ("protocol", format!("{name} answered with {other}, not with JSON or an event stream: {}", excerpt(body)))
+        }
     }
 }
 
 fn is_sign_in(body: &[u8]) -> bool {
     let page = String::from_utf8_lossy(body).to_ascii_lowercase();
-    [
-        "type=\"password\"",
-        "type='password'",
-        "type=password",
-        "sign in",
-        "log in",
-        "login",
-    ]
-    .iter()
-    .any(|mark| page.contains(mark))
+    ["type=\"password\"", "type='password'", "type=password", "sign in", "log in", "login"]
+        .iter()
+        .any(|mark| page.contains(mark))
 }
 
 /// The message of a JSON-RPC error, otherwise the beginning of the body.
@@ -315,11 +229,7 @@ fn said(body: &[u8]) -> String {
 pub fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body.get(..EXCERPT_CHARS * 4).unwrap_or(body)).into_owned();
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    words
-        .chars()
-        .filter(|char| !char.is_control())
-        .take(EXCERPT_CHARS)
-        .collect()
+    words.chars().filter(|char| !char.is_control()).take(EXCERPT_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -361,36 +271,22 @@ mod tests {
 
     #[test]
     fn pages_are_told_apart() {
-        let page = |body: &str| {
-            fault(
-                "s",
-                &head(200, "text/html; charset=utf-8"),
-                body.as_bytes(),
-                false,
-            )
-        };
+        let page = |body: &str| fault("s", &head(200, "text/html; charset=utf-8"), body.as_bytes(), false);
         assert_eq!(&*page("<form><input type=\"password\">").code, "auth");
         assert_eq!(&*page("<h1>Welcome to nginx</h1>").code, "protocol");
     }
 
     #[test]
     fn what_the_server_said_is_quoted_on_one_line() {
-        let body =
-            br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid\nsession"}}"#;
+        let body = br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid\nsession"}}"#;
         let fault = fault("s", &head(400, "application/json"), body, false);
-        assert_eq!(
-            fault.text,
-            "s refused the message (HTTP 400). It said: No valid session"
-        );
+        assert_eq!(fault.text, "s refused the message (HTTP 400). It said: No valid session");
         assert_eq!(excerpt(&[0xff; 5000]).chars().count(), EXCERPT_CHARS);
     }
 
     #[test]
     fn challenges_are_joined_and_kept_to_where_they_belong() {
-        let headers = [
-            ("WWW-Authenticate".into(), "Bearer a".into()),
-            ("www-authenticate".into(), "Basic b".into()),
-        ];
+        let headers = [("WWW-Authenticate".into(), "Bearer a".into()), ("www-authenticate".into(), "Basic b".into())];
         let read = |status| fault("s", &Head::read(status, &headers), b"", false).www_authenticate;
         assert_eq!(read(401).as_deref(), Some("Bearer a, Basic b"));
         assert_eq!(read(500), None);

@@ -1,10 +1,7 @@
 //! Binds [`Machine`](crate::Machine) to the world `transport` of the plugin contract.
 //!
 //! Invariant: no logic here, only conversion; a connection is one machine, and it is never re-entered.
-#![allow(
-    unsafe_code,
-    reason = "wit-bindgen generates the calls across the component boundary"
-)]
+#![allow(unsafe_code, reason = "wit-bindgen generates the calls across the component boundary")]
 
 use crate::contract::{Action, Event, Failure, Header, HeaderValue, Level, Request, Settings};
 use crate::machine::Machine;
@@ -54,9 +51,7 @@ impl wit::GuestConnection for Connection {
             };
             log::log(level, &line.message);
         }
-        result
-            .map(|actions| actions.into_iter().map(to_wit).collect())
-            .map_err(failure)
+        result.map(|actions| actions.into_iter().map(to_wit).collect()).map_err(failure)
     }
 }
 
@@ -64,25 +59,11 @@ fn from_wit(event: wit::Event) -> Event {
     let id = event.id;
     match event.kind.as_str() {
         "start" => Event::Start,
-        "message" => Event::Message {
-            id,
-            data: event.data,
-        },
+        "message" => Event::Message { id, data: event.data },
         "send-dropped" => Event::SendDropped { id },
-        "response" => Event::Response {
-            id,
-            status: event.status,
-            headers: event.headers,
-        },
-        "body" => Event::Body {
-            id,
-            data: event.data,
-        },
-        "response-end" => Event::ResponseEnd {
-            id,
-            code: event.code,
-            text: event.text,
-        },
+        "response" => Event::Response { id, status: event.status, headers: event.headers },
+        "body" => Event::Body { id, data: event.data },
+        "response-end" => Event::ResponseEnd { id, code: event.code, text: event.text },
         "timer" => Event::Timer { id },
         "close" => Event::Close,
         _ => Event::Other,
@@ -91,53 +72,21 @@ fn from_wit(event: wit::Event) -> Event {
 
 fn to_wit(action: Action) -> wit::Action {
     match action {
-        Action::Request { id, request } => wit::Action {
-            id,
-            request: Some(request_out(request)),
-            ..blank("request")
-        },
-        Action::Cancel { id } => wit::Action {
-            id,
-            ..blank("cancel")
-        },
-        Action::Deliver { id, data } => wit::Action {
-            id,
-            data,
-            ..blank("deliver")
-        },
-        Action::Sent { id } => wit::Action {
-            id,
-            ..blank("sent")
-        },
-        Action::Failed {
-            id,
-            status,
-            code,
-            text,
-            retry_after_ms,
-            www_authenticate,
-        } => wit::Action {
+        Action::Request { id, request } => wit::Action { id, request: Some(request_out(request)), ..blank("request") },
+        Action::Cancel { id } => wit::Action { id, ..blank("cancel") },
+        Action::Deliver { id, data } => wit::Action { id, data, ..blank("deliver") },
+        Action::Sent { id } => wit::Action { id, ..blank("sent") },
+        Action::Failed { id, status, code, text, retry_after_ms, www_authenticate } => wit::Action {
             id,
             status,
             code: code.into_owned(),
             text,
             number: retry_after_ms,
-            headers: www_authenticate
-                .map(|value| ("www-authenticate".to_owned(), value))
-                .into_iter()
-                .collect(),
+            headers: www_authenticate.map(|value| ("www-authenticate".to_owned(), value)).into_iter().collect(),
             ..blank("failed")
         },
-        Action::Timer { id, delay_ms } => wit::Action {
-            id,
-            number: delay_ms,
-            ..blank("timer")
-        },
-        Action::Closed { code, text } => wit::Action {
-            code: code.into_owned(),
-            text,
-            ..blank("closed")
-        },
+        Action::Timer { id, delay_ms } => wit::Action { id, number: delay_ms, ..blank("timer") },
+        Action::Closed { code, text } => wit::Action { code: code.into_owned(), text, ..blank("closed") },
     }
 }
 

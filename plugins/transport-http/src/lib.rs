@@ -26,9 +26,7 @@ mod guest;
 #[cfg(test)]
 mod tests;
 
-pub use contract::{
-    Action, Event, Failure, Header, HeaderValue, Level, LogLine, Request, Settings,
-};
+pub use contract::{Action, Event, Failure, Header, HeaderValue, Level, LogLine, Request, Settings};
 pub use limits::*;
 pub use machine::Machine;
 pub use sse::{SseEvent, SseParser, TooLarge};

@@ -65,10 +65,7 @@ pub struct Machine {
 impl Machine {
     /// A new connection. Fails with `invalid` where the settings cannot work.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        let url = wire::check_settings(&settings).map_err(|message| Failure {
-            code: "invalid",
-            message,
-        })?;
+        let url = wire::check_settings(&settings).map_err(|message| Failure { code: "invalid", message })?;
         Ok(Self {
             name: settings.name,
             url,
@@ -101,11 +98,7 @@ impl Machine {
                     self.drop_call(id);
                 }
             }
-            Event::Response {
-                id,
-                status,
-                headers,
-            } => self.on_response(id, status, &headers),
+            Event::Response { id, status, headers } => self.on_response(id, status, &headers),
             Event::Body { id, data } => self.on_body(id, &data),
             Event::ResponseEnd { id, code, text } => self.on_end(id, &code, &text),
             Event::Timer { id } => self.on_timer(id),
@@ -119,10 +112,7 @@ impl Machine {
         }
         let mut actions = self.outbox.take();
         if !self.outbox.is_empty() {
-            actions.push(Action::Timer {
-                id: TIMER_MORE,
-                delay_ms: MORE_DELAY_MS,
-            });
+            actions.push(Action::Timer { id: TIMER_MORE, delay_ms: MORE_DELAY_MS });
         }
         Ok(actions)
     }
@@ -180,10 +170,8 @@ impl Machine {
         } else if let Some(id_json) = id_json
             && !cancelled
         {
-            self.outbox.push(Action::Deliver {
-                id: origin,
-                data: rpc::error(&id_json, NO_ANSWER, &fault.text, &fault.code),
-            });
+            self.outbox
+                .push(Action::Deliver { id: origin, data: rpc::error(&id_json, NO_ANSWER, &fault.text, &fault.code) });
         }
         self.finish(seq);
     }
@@ -216,9 +204,7 @@ impl Machine {
     }
 
     fn is_exchange_of(&self, request: u64, seq: u64) -> bool {
-        self.exchanges
-            .get(&request)
-            .is_some_and(|exchange| exchange.role == Role::Call(seq))
+        self.exchanges.get(&request).is_some_and(|exchange| exchange.role == Role::Call(seq))
     }
 
     fn cancel_exchange(&mut self, request: u64) {
@@ -232,10 +218,7 @@ impl Machine {
         self.disarm(what);
         self.last_timer += 1;
         self.timers.insert(self.last_timer, what);
-        self.outbox.push(Action::Timer {
-            id: self.last_timer,
-            delay_ms: delay_ms.max(1),
-        });
+        self.outbox.push(Action::Timer { id: self.last_timer, delay_ms: delay_ms.max(1) });
     }
 
     fn disarm(&mut self, what: TimerUse) {

@@ -36,10 +36,8 @@ impl Outbox {
 
     /// Drop HTTP request `id`, or take it back where it has not left yet.
     pub fn cancel(&mut self, id: u64) {
-        let queued = self
-            .actions
-            .iter()
-            .position(|action| matches!(action, Action::Request { id: other, .. } if *other == id));
+        let queued =
+            self.actions.iter().position(|action| matches!(action, Action::Request { id: other, .. } if *other == id));
         match queued.and_then(|at| self.actions.remove(at)) {
             Some(action) => self.bytes = self.bytes.saturating_sub(weight(&action)),
             None => self.push(Action::Cancel { id }),
@@ -53,8 +51,7 @@ impl Outbox {
 
     /// Drop what is only of use to a client that still listens.
     pub fn drop_deliveries(&mut self) {
-        self.actions
-            .retain(|action| !matches!(action, Action::Deliver { .. } | Action::Timer { .. }));
+        self.actions.retain(|action| !matches!(action, Action::Deliver { .. } | Action::Timer { .. }));
         self.bytes = self.actions.iter().map(weight).sum();
     }
 
@@ -64,9 +61,7 @@ impl Outbox {
         let mut bytes = 0;
         while let Some(next) = self.actions.front() {
             let weight = weight(next);
-            if taken.len() >= MAX_ANSWER_ACTIONS
-                || (!taken.is_empty() && bytes + weight > MAX_ANSWER_BYTES)
-            {
+            if taken.len() >= MAX_ANSWER_ACTIONS || (!taken.is_empty() && bytes + weight > MAX_ANSWER_BYTES) {
                 break;
             }
             bytes += weight;
@@ -84,11 +79,7 @@ fn weight(action: &Action) -> usize {
             headers + request.url.len() + request.body.as_ref().map_or(0, Vec::len)
         }
         Action::Deliver { data, .. } => data.len(),
-        Action::Failed {
-            text,
-            www_authenticate,
-            ..
-        } => text.len() + www_authenticate.as_ref().map_or(0, String::len),
+        Action::Failed { text, www_authenticate, .. } => text.len() + www_authenticate.as_ref().map_or(0, String::len),
         Action::Closed { text, .. } => text.len(),
         Action::Cancel { .. } | Action::Sent { .. } | Action::Timer { .. } => 0,
     };

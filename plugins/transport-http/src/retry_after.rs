@@ -15,9 +15,7 @@ pub fn parse(retry_after: Option<&str>, date: Option<&str>) -> Option<u64> {
 
 /// Seconds since 1970 of an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn seconds(date: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = date.split_once(", ")?.1.split(' ');
     let day: i64 = parts.next()?.parse().ok()?;
     let month = parts.next()?;
@@ -25,11 +23,7 @@ fn seconds(date: &str) -> Option<i64> {
     let month = i64::try_from(month).ok()? + 1;
     let year: i64 = parts.next()?.parse().ok()?;
     let mut clock = parts.next()?.splitn(3, ':').map(str::parse::<i64>);
-    let (hour, minute, second) = (
-        clock.next()?.ok()?,
-        clock.next()?.ok()?,
-        clock.next()?.ok()?,
-    );
+    let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
     let in_range = (1..=31).contains(&day)
         && (1970..=9999).contains(&year)
         && (0..24).contains(&hour)
@@ -55,10 +49,7 @@ mod tests {
     fn seconds_and_dates() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        assert_eq!(
-            seconds("Thu, 29 Feb 2024 00:00:00 GMT"),
-            Some(1_709_164_800)
-        );
+        assert_eq!(seconds("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
         for (value, want) in [
             ("3", Some(3_000)),
             (" 0 ", Some(0)),

@@ -27,9 +27,7 @@ impl RpcId {
     /// The number that this string spells: some servers answer `1` with `"1"`.
     pub fn as_number(&self) -> Option<Self> {
         match self {
-            Self::Text(text)
-                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
-            {
+            Self::Text(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(Self::Number(text.clone()))
             }
             _ => None,
@@ -86,9 +84,7 @@ impl<'a> Message<'a> {
         match (&self.method, self.id, self.result.or(self.error)) {
             (Some(_), Some(_), None) => Some(Kind::Request),
             (Some(_), None, None) => Some(Kind::Notification),
-            (None, _, Some(_)) if self.result.is_none() || self.error.is_none() => {
-                Some(Kind::Answer)
-            }
+            (None, _, Some(_)) if self.result.is_none() || self.error.is_none() => Some(Kind::Answer),
             _ => None,
         }
     }
@@ -106,9 +102,7 @@ pub fn split(body: &str) -> Option<Vec<&str>> {
         let items: Vec<&RawValue> = serde_json::from_str(body).ok()?;
         return Some(items.into_iter().map(RawValue::get).collect());
     }
-    serde_json::from_str::<&RawValue>(body)
-        .ok()
-        .map(|raw| vec![raw.get()])
+    serde_json::from_str::<&RawValue>(body).ok().map(|raw| vec![raw.get()])
 }
 
 /// The members of the parameters that this transport looks at.
@@ -164,10 +158,8 @@ impl Outgoing {
         if kind == Kind::Request && id.is_none() {
             return None;
         }
-        let params: Params<'_> = message
-            .params
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default();
+        let params: Params<'_> =
+            message.params.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let method = message.method.unwrap_or_default();
         let name = match method.as_str() {
             "tools/call" | "prompts/get" => params.name,
@@ -181,14 +173,9 @@ impl Outgoing {
         };
         Some(Self {
             kind,
-            id_json: (kind == Kind::Request)
-                .then(|| message.id.map(|raw| raw.get().to_owned()))
-                .flatten(),
+            id_json: (kind == Kind::Request).then(|| message.id.map(|raw| raw.get().to_owned())).flatten(),
             id: (kind == Kind::Request).then_some(id).flatten(),
-            version: params
-                .meta
-                .and_then(|raw| serde_json::from_str::<Meta>(raw.get()).ok())
-                .map(|meta| meta.version),
+            version: params.meta.and_then(|raw| serde_json::from_str::<Meta>(raw.get()).ok()).map(|meta| meta.version),
             name: name.and_then(|raw| serde_json::from_str(raw.get()).ok()),
             cancels,
             leaves_state: params.task.is_some()
@@ -206,18 +193,13 @@ impl Outgoing {
 /// A JSON-RPC error of our own, for a request that will get no answer. `cause` is a failure code, found again under
 /// `error.data.transport`.
 pub fn error(id_json: &str, code: i32, text: &str, cause: &str) -> Vec<u8> {
-    let error =
-        serde_json::json!({ "code": code, "message": text, "data": { "transport": cause } });
+    let error = serde_json::json!({ "code": code, "message": text, "data": { "transport": cause } });
     format!(r#"{{"jsonrpc":"2.0","id":{id_json},"error":{error}}}"#).into_bytes()
 }
 
 /// The server's own error, under the id of the request that it answers.
 pub fn error_for(id_json: &str, error: &RawValue) -> Vec<u8> {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id_json},"error":{}}}"#,
-        error.get()
-    )
-    .into_bytes()
+    format!(r#"{{"jsonrpc":"2.0","id":{id_json},"error":{}}}"#, error.get()).into_bytes()
 }
 
 /// Whether this is an error object as JSON-RPC has it.
@@ -227,8 +209,7 @@ pub fn is_error_object(error: &RawValue) -> bool {
         code: i64,
         message: String,
     }
-    serde_json::from_str::<Shape>(error.get())
-        .is_ok_and(|shape| shape.code != 0 || !shape.message.is_empty())
+    serde_json::from_str::<Shape>(error.get()).is_ok_and(|shape| shape.code != 0 || !shape.message.is_empty())
 }
 
 #[cfg(test)]
@@ -239,26 +220,11 @@ mod tests {
     #[test]
     fn kinds() {
         for (text, want) in [
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#,
-                Some(Kind::Request),
-            ),
-            (
-                r#"{"jsonrpc":"2.0","method":"a"}"#,
-                Some(Kind::Notification),
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#,
-                Some(Kind::Notification),
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
-                Some(Kind::Answer),
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":null,"error":{}}"#,
-                Some(Kind::Answer),
-            ),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a"}"#, Some(Kind::Request)),
+            (r#"{"jsonrpc":"2.0","method":"a"}"#, Some(Kind::Notification)),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, Some(Kind::Notification)),
+            (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, Some(Kind::Answer)),
+            (r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, Some(Kind::Answer)),
             (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#, None),
             (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, None),
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, None),
@@ -281,15 +247,11 @@ mod tests {
         assert_eq!(out.id_json.as_deref(), Some(r#""a\u0062""#));
         assert_eq!(out.name.as_deref(), Some("café"));
         assert_eq!(out.version.as_deref(), Some("2026-07-28"));
-        let cancel = Outgoing::parse(
-            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#,
-        )
-        .unwrap();
+        let cancel =
+            Outgoing::parse(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#)
+                .unwrap();
         assert_eq!(cancel.cancels, Some(RpcId::Number("3".into())));
-        assert_eq!(
-            Outgoing::parse(r#"{"jsonrpc":"2.0","id":{},"method":"x"}"#),
-            None
-        );
+        assert_eq!(Outgoing::parse(r#"{"jsonrpc":"2.0","id":{},"method":"x"}"#), None);
     }
 
     #[test]

@@ -108,10 +108,7 @@ impl SseParser {
         let (field, value) = match line.iter().position(|byte| *byte == b':') {
             Some(at) => {
                 let value = line.get(at + 1..).unwrap_or_default();
-                (
-                    line.get(..at).unwrap_or_default(),
-                    value.strip_prefix(b" ").unwrap_or(value),
-                )
+                (line.get(..at).unwrap_or_default(), value.strip_prefix(b" ").unwrap_or(value))
             }
             None => (line, &[][..]),
         };
@@ -171,11 +168,7 @@ mod tests {
     }
 
     fn event(event: &str, data: &str, id: Option<&str>) -> SseEvent {
-        SseEvent {
-            event: event.into(),
-            data: data.into(),
-            id: id.map(Into::into),
-        }
+        SseEvent { event: event.into(), data: data.into(), id: id.map(Into::into) }
     }
 
     #[test]
@@ -190,29 +183,14 @@ mod tests {
             ("data: a\r\n\r\n", vec![event("message", "a", None)]),
             ("data: a\r\r", vec![event("message", "a", None)]),
             ("data: a\n\r\n", vec![event("message", "a", None)]),
-            (
-                ": ping\n\ndata: a\n: x\n\n",
-                vec![event("message", "a", None)],
-            ),
+            (": ping\n\ndata: a\n: x\n\n", vec![event("message", "a", None)]),
             ("event: ping\ndata: a\n\n", vec![event("ping", "a", None)]),
-            (
-                "event: ping\n\ndata: a\n\n",
-                vec![event("message", "a", None)],
-            ),
-            (
-                "id: 1\ndata: a\n\ndata: b\n\n",
-                vec![
-                    event("message", "a", Some("1")),
-                    event("message", "b", Some("1")),
-                ],
-            ),
+            ("event: ping\n\ndata: a\n\n", vec![event("message", "a", None)]),
+            ("id: 1\ndata: a\n\ndata: b\n\n", vec![event("message", "a", Some("1")), event("message", "b", Some("1"))]),
             ("id: 1\n\n", vec![event("message", "", Some("1"))]),
             ("id: a\0b\ndata: a\n\n", vec![event("message", "a", None)]),
             ("\u{feff}data: a\n\n", vec![event("message", "a", None)]),
-            (
-                "data: a\n\n\u{feff}data: b\n\n",
-                vec![event("message", "a", None)],
-            ),
+            ("data: a\n\n\u{feff}data: b\n\n", vec![event("message", "a", None)]),
             ("DATA: a\nfoo: b\n\n", vec![]),
             ("data: a\n", vec![]),
             ("\n\n\n", vec![]),
@@ -224,16 +202,11 @@ mod tests {
 
     #[test]
     fn retry_takes_digits_alone() {
-        for (line, want) in [
-            ("retry: 250", Some(250)),
-            ("retry: 1s", None),
-            ("retry:", None),
-            ("retry: 99999999999999999999", None),
-        ] {
+        for (line, want) in
+            [("retry: 250", Some(250)), ("retry: 1s", None), ("retry:", None), ("retry: 99999999999999999999", None)]
+        {
             let mut parser = SseParser::new(100);
-            parser
-                .feed(format!("{line}\n").as_bytes(), &mut Vec::new())
-                .unwrap();
+            parser.feed(format!("{line}\n").as_bytes(), &mut Vec::new()).unwrap();
             assert_eq!(parser.retry_ms(), want, "{line}");
         }
     }

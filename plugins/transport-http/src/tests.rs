@@ -35,14 +35,8 @@ pub struct Talk {
 
 impl Talk {
     pub fn new() -> Self {
-        let machine = Machine::new(Settings {
-            name: "srv".into(),
-            url: Some("https://h/mcp".into()),
-            headers: vec![],
-        });
-        Self {
-            machine: machine.unwrap(),
-        }
+        let machine = Machine::new(Settings { name: "srv".into(), url: Some("https://h/mcp".into()), headers: vec![] });
+        Self { machine: machine.unwrap() }
     }
 
     /// An older-era connection with session `s-1`, three requests made, and the GET stream open as `#3`.
@@ -58,10 +52,7 @@ impl Talk {
         t.end(1);
         t.client(1_000, INITIALIZED);
         let got = t.head(2, 202, NONE);
-        assert_eq!(
-            got,
-            ["sent 1000".to_owned(), format!("#3 GET {IN_SESSION}")]
-        );
+        assert_eq!(got, ["sent 1000".to_owned(), format!("#3 GET {IN_SESSION}")]);
         t.end(2);
         t.head(3, status, headers);
         t
@@ -73,28 +64,16 @@ impl Talk {
     }
 
     pub fn client(&mut self, id: u64, message: &str) -> Vec<String> {
-        self.event(Event::Message {
-            id,
-            data: message.as_bytes().to_vec(),
-        })
+        self.event(Event::Message { id, data: message.as_bytes().to_vec() })
     }
 
     pub fn head(&mut self, id: u64, status: u16, headers: &[(&str, &str)]) -> Vec<String> {
-        let headers = headers
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        self.event(Event::Response {
-            id,
-            status,
-            headers: headers.collect(),
-        })
+        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        self.event(Event::Response { id, status, headers: headers.collect() })
     }
 
     pub fn body(&mut self, id: u64, data: &str) -> Vec<String> {
-        self.event(Event::Body {
-            id,
-            data: data.as_bytes().to_vec(),
-        })
+        self.event(Event::Body { id, data: data.as_bytes().to_vec() })
     }
 
     pub fn end(&mut self, id: u64) -> Vec<String> {
@@ -102,11 +81,7 @@ impl Talk {
     }
 
     pub fn end_with(&mut self, id: u64, code: &str, text: &str) -> Vec<String> {
-        self.event(Event::ResponseEnd {
-            id,
-            code: code.into(),
-            text: text.into(),
-        })
+        self.event(Event::ResponseEnd { id, code: code.into(), text: text.into() })
     }
 
     pub fn timer(&mut self, id: u64) -> Vec<String> {
@@ -147,21 +122,12 @@ fn line(action: Action) -> String {
                     line += &format!(" {}={value}", header.name);
                 }
             }
-            request
-                .body
-                .map_or(line.clone(), |body| format!("{line} {}", text(body)))
+            request.body.map_or(line.clone(), |body| format!("{line} {}", text(body)))
         }
         Action::Cancel { id } => format!("cancel #{id}"),
         Action::Deliver { id, data } => format!("deliver #{id} {}", text(data)),
         Action::Sent { id } => format!("sent {id}"),
-        Action::Failed {
-            id,
-            status,
-            code,
-            text,
-            retry_after_ms,
-            www_authenticate,
-        } => {
+        Action::Failed { id, status, code, text, retry_after_ms, www_authenticate } => {
             let challenge = www_authenticate.map_or(String::new(), |value| format!(" [{value}]"));
             format!("failed {id} {status} {code} {retry_after_ms}{challenge}: {text}")
         }

@@ -136,10 +136,7 @@ impl Tools {
             return Vec::new();
         };
         let value_of = |param: &Param| {
-            let value = param
-                .path
-                .iter()
-                .try_fold(&call.params.arguments, |value, key| value.get(key))?;
+            let value = param.path.iter().try_fold(&call.params.arguments, |value, key| value.get(key))?;
             match value {
                 Value::String(text) => Some(text.clone()),
                 Value::Bool(flag) => Some(flag.to_string()),
@@ -147,10 +144,7 @@ impl Tools {
                 Value::Null | Value::Array(_) | Value::Object(_) => None,
             }
         };
-        params
-            .iter()
-            .filter_map(|param| Some((param.header.clone(), value_of(param)?)))
-            .collect()
+        params.iter().filter_map(|param| Some((param.header.clone(), value_of(param)?))).collect()
     }
 }
 
@@ -179,9 +173,7 @@ fn object(members: &[(String, &RawValue)], replaced: &str, by: &str) -> Option<S
 /// The annotations of an input schema, or the rule that they break.
 fn annotations(schema: &Value) -> Result<Vec<Param>, String> {
     if schema.get(ANNOTATION).is_some() || off_path(schema, true) {
-        return Err(format!(
-            "{ANNOTATION} must annotate a property that `properties` alone lead to"
-        ));
+        return Err(format!("{ANNOTATION} must annotate a property that `properties` alone lead to"));
     }
     let mut params = Vec::new();
     collect(schema, &mut Vec::new(), &mut params)?;
@@ -206,18 +198,10 @@ fn collect(schema: &Value, path: &mut Vec<String>, params: &mut Vec<Param>) -> R
                 .as_str()
                 .filter(|header| is_token(header))
                 .ok_or_else(|| format!("{ANNOTATION} of `{at}` is not the name of a header"))?;
-            if !matches!(
-                property.get("type").and_then(Value::as_str),
-                Some("string" | "integer" | "boolean")
-            ) {
-                return Err(format!(
-                    "{ANNOTATION} of `{at}` needs the type string, integer or boolean"
-                ));
+            if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
+                return Err(format!("{ANNOTATION} of `{at}` needs the type string, integer or boolean"));
             }
-            params.push(Param {
-                path: path.clone(),
-                header: header.to_owned(),
-            });
+            params.push(Param { path: path.clone(), header: header.to_owned() });
         }
         collect(property, path, params)?;
         path.pop();
@@ -235,9 +219,7 @@ fn off_path(schema: &Value, on_path: bool) -> bool {
         Value::Object(map) => map.iter().any(|(key, value)| match key.as_str() {
             ANNOTATION => !on_path,
             "properties" => each(value, on_path),
-            "$defs" | "definitions" | "dependentSchemas" | "patternProperties" => {
-                each(value, false)
-            }
+            "$defs" | "definitions" | "dependentSchemas" | "patternProperties" => each(value, false),
             // Values, not schemas.
             "default" | "const" | "enum" | "examples" => false,
             _ => off_path(value, false),
@@ -252,47 +234,27 @@ mod tests {
     use super::*;
 
     fn answer(tools: &str) -> String {
-        format!(
-            r#"{{"id":1, "jsonrpc":"2.0","result":{{"ttlMs":5,"tools":{tools},"x":{{"b":1,"a":2}}}}}}"#
-        )
+        format!(r#"{{"id":1, "jsonrpc":"2.0","result":{{"ttlMs":5,"tools":{tools},"x":{{"b":1,"a":2}}}}}}"#)
     }
 
     fn tool(name: &str, properties: &str) -> String {
-        format!(
-            r#"{{"name":"{name}","z":1.0, "inputSchema":{{"type":"object","properties":{properties}}}}}"#
-        )
+        format!(r#"{{"name":"{name}","z":1.0, "inputSchema":{{"type":"object","properties":{properties}}}}}"#)
     }
 
     fn call(arguments: &str) -> String {
-        format!(
-            r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
-        )
+        format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#)
     }
 
     #[test]
     fn annotated_arguments_travel_as_headers() {
         let mut tools = Tools::default();
         let properties = r#"{"region":{"type":"string","x-mcp-header":"Region"},"n":{"type":"integer","x-mcp-header":"N"},"on":{"type":"boolean","x-mcp-header":"On"},"free":{"type":"string"},"in":{"type":"object","properties":{"er":{"type":"string","x-mcp-header":"Inner"}}}}"#;
-        assert_eq!(
-            tools.learn(&answer(&format!("[{}]", tool("t", properties)))),
-            Learned::default()
-        );
-        let mut got = tools.arguments(
-            "t",
-            &call(r#"{"region":"eu","n":-3,"on":true,"free":"x","in":{"er":"é"}}"#),
-        );
+        assert_eq!(tools.learn(&answer(&format!("[{}]", tool("t", properties)))), Learned::default());
+        let mut got = tools.arguments("t", &call(r#"{"region":"eu","n":-3,"on":true,"free":"x","in":{"er":"é"}}"#));
         got.sort();
-        let want = [
-            ("Inner", "é"),
-            ("N", "-3"),
-            ("On", "true"),
-            ("Region", "eu"),
-        ];
+        let want = [("Inner", "é"), ("N", "-3"), ("On", "true"), ("Region", "eu")];
         assert_eq!(got, want.map(|(a, b)| (a.to_owned(), b.to_owned())));
-        assert_eq!(
-            tools.arguments("t", &call(r#"{"region":null,"n":[1]}"#)),
-            []
-        );
+        assert_eq!(tools.arguments("t", &call(r#"{"region":null,"n":[1]}"#)), []);
         assert_eq!(tools.arguments("other", &call("{}")), []);
         tools.learn(&answer(&format!("[{}]", tool("t", "{}"))));
         assert_eq!(tools.arguments("t", &call(r#"{"region":"eu"}"#)), []);
@@ -301,18 +263,9 @@ mod tests {
     #[test]
     fn a_tool_that_breaks_the_rules_is_left_out_and_the_rest_untouched() {
         for (properties, reason) in [
-            (
-                r#"{"a":{"type":"string","x-mcp-header":""}}"#,
-                "x-mcp-header of `a` is not the name of a header",
-            ),
-            (
-                r#"{"a":{"type":"string","x-mcp-header":"a b"}}"#,
-                "x-mcp-header of `a` is not the name of a header",
-            ),
-            (
-                r#"{"a":{"type":"string","x-mcp-header":1}}"#,
-                "x-mcp-header of `a` is not the name of a header",
-            ),
+            (r#"{"a":{"type":"string","x-mcp-header":""}}"#, "x-mcp-header of `a` is not the name of a header"),
+            (r#"{"a":{"type":"string","x-mcp-header":"a b"}}"#, "x-mcp-header of `a` is not the name of a header"),
+            (r#"{"a":{"type":"string","x-mcp-header":1}}"#, "x-mcp-header of `a` is not the name of a header"),
             (
                 r#"{"a":{"type":"number","x-mcp-header":"A"}}"#,
                 "x-mcp-header of `a` needs the type string, integer or boolean",
@@ -326,16 +279,11 @@ mod tests {
                 "x-mcp-header must annotate a property that `properties` alone lead to",
             ),
         ] {
-            let good = tool(
-                "good",
-                r#"{"a":{"type":"string","default":{"x-mcp-header":1}}}"#,
-            );
-            let learned =
-                Tools::default().learn(&answer(&format!("[{good} , {}]", tool("bad", properties))));
+            let good = tool("good", r#"{"a":{"type":"string","default":{"x-mcp-header":1}}}"#);
+            let learned = Tools::default().learn(&answer(&format!("[{good} , {}]", tool("bad", properties))));
             assert_eq!(learned.rejected, [format!("bad: {reason}")]);
-            let want = format!(
-                r#"{{"id":1,"jsonrpc":"2.0","result":{{"ttlMs":5,"tools":[{good}],"x":{{"b":1,"a":2}}}}}}"#
-            );
+            let want =
+                format!(r#"{{"id":1,"jsonrpc":"2.0","result":{{"ttlMs":5,"tools":[{good}],"x":{{"b":1,"a":2}}}}}}"#);
             assert_eq!(learned.rewritten, Some(want));
         }
     }

@@ -44,10 +44,7 @@ const RESERVED_PREFIXES: &[&str] = &["mcp-param-", "proxy-"];
 
 /// A header with a plain value.
 pub fn text(name: &str, value: impl Into<String>) -> Header {
-    Header {
-        name: name.to_owned(),
-        value: HeaderValue::Text(value.into()),
-    }
+    Header { name: name.to_owned(), value: HeaderValue::Text(value.into()) }
 }
 
 /// Whether this revision has the headers and the statelessness of the newer era.
@@ -68,19 +65,13 @@ pub fn is_plain(value: &str) -> bool {
 pub fn encode(value: &str) -> String {
     match is_plain(value) {
         true => value.to_owned(),
-        false => format!(
-            "{SENTINEL_PREFIX}{}{SENTINEL_SUFFIX}",
-            STANDARD.encode(value)
-        ),
+        false => format!("{SENTINEL_PREFIX}{}{SENTINEL_SUFFIX}", STANDARD.encode(value)),
     }
 }
 
 /// RFC 9110, section 5.6.2.
 pub fn is_token(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Whether the text may be sent as a session id: visible ASCII, as the specification asks.
@@ -127,10 +118,7 @@ pub fn weight(header: &Header) -> usize {
 
 /// The URL of the settings, and their headers, if requests can be made of them; otherwise a sentence that says why not.
 pub fn check_settings(settings: &Settings) -> Result<String, String> {
-    let url = settings
-        .url
-        .as_deref()
-        .ok_or("A server over HTTP needs a URL.")?;
+    let url = settings.url.as_deref().ok_or("A server over HTTP needs a URL.")?;
     let rest = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"))
@@ -140,35 +128,22 @@ pub fn check_settings(settings: &Settings) -> Result<String, String> {
         return Err("The URL names no host.".to_owned());
     }
     if authority.contains('@') {
-        return Err(
-            "The URL must not hold a user name or password; register a credential instead."
-                .to_owned(),
-        );
+        return Err("The URL must not hold a user name or password; register a credential instead.".to_owned());
     }
     if url.contains('#') || !is_visible(url) {
-        return Err(
-            "The URL must not hold a fragment, spaces or characters outside ASCII.".to_owned(),
-        );
+        return Err("The URL must not hold a fragment, spaces or characters outside ASCII.".to_owned());
     }
     for header in &settings.headers {
         let name = header.name.to_ascii_lowercase();
         if !is_token(&name) {
             return Err(format!("{:?} is not the name of a header.", header.name));
         }
-        if RESERVED.contains(&name.as_str())
-            || RESERVED_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        {
-            return Err(format!(
-                "The header {name} is set by the protocol and cannot be given."
-            ));
+        if RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(format!("The header {name} is set by the protocol and cannot be given."));
         }
     }
     if settings.headers.iter().map(weight).sum::<usize>() > MAX_HEADER_BYTES {
-        return Err(format!(
-            "The headers given have more than {MAX_HEADER_BYTES} bytes."
-        ));
+        return Err(format!("The headers given have more than {MAX_HEADER_BYTES} bytes."));
     }
     Ok(url.to_owned())
 }
@@ -192,54 +167,27 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_refused_with_a_reason() {
         let check = |url: Option<&str>, header: &str| {
-            check_settings(&Settings {
-                name: "s".into(),
-                url: url.map(Into::into),
-                headers: vec![text(header, "v")],
-            })
+            check_settings(&Settings { name: "s".into(), url: url.map(Into::into), headers: vec![text(header, "v")] })
         };
-        assert_eq!(
-            check(Some("https://h/mcp?x=1"), "x-key"),
-            Ok("https://h/mcp?x=1".into())
-        );
+        assert_eq!(check(Some("https://h/mcp?x=1"), "x-key"), Ok("https://h/mcp?x=1".into()));
         for (url, header, want) in [
             (None, "x", "A server over HTTP needs a URL."),
-            (
-                Some("ftp://h"),
-                "x",
-                "The URL of a server over HTTP begins with https:// or http://.",
-            ),
+            (Some("ftp://h"), "x", "The URL of a server over HTTP begins with https:// or http://."),
             (Some("https:///p"), "x", "The URL names no host."),
             (
                 Some("https://u:p@h/"),
                 "x",
                 "The URL must not hold a user name or password; register a credential instead.",
             ),
-            (
-                Some("https://h/#x"),
-                "x",
-                "The URL must not hold a fragment, spaces or characters outside ASCII.",
-            ),
-            (
-                Some("https://h/ x"),
-                "x",
-                "The URL must not hold a fragment, spaces or characters outside ASCII.",
-            ),
+            (Some("https://h/#x"), "x", "The URL must not hold a fragment, spaces or characters outside ASCII."),
+            (Some("https://h/ x"), "x", "The URL must not hold a fragment, spaces or characters outside ASCII."),
             (
                 Some("https://h"),
                 "Mcp-Session-Id",
                 "The header mcp-session-id is set by the protocol and cannot be given.",
             ),
-            (
-                Some("https://h"),
-                "Mcp-Param-X",
-                "The header mcp-param-x is set by the protocol and cannot be given.",
-            ),
-            (
-                Some("https://h"),
-                "a b",
-                "\"a b\" is not the name of a header.",
-            ),
+            (Some("https://h"), "Mcp-Param-X", "The header mcp-param-x is set by the protocol and cannot be given."),
+            (Some("https://h"), "a b", "\"a b\" is not the name of a header."),
         ] {
             assert_eq!(check(url, header), Err(want.into()));
         }

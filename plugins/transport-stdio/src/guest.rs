@@ -1,10 +1,7 @@
 //! Binds [`Machine`](crate::Machine) to the world `transport` of the plugin contract.
 //!
 //! Invariant: no logic here, only conversion; a connection is one machine, and it is never re-entered.
-#![allow(
-    unsafe_code,
-    reason = "wit-bindgen generates the calls across the component boundary"
-)]
+#![allow(unsafe_code, reason = "wit-bindgen generates the calls across the component boundary")]
 
 use crate::contract::{Action, Event, Failure, Level, Settings};
 use crate::machine::Machine;
@@ -33,11 +30,9 @@ impl wit::Guest for Plugin {
     type Connection = Connection;
 
     fn open(settings: wit::Settings) -> Result<wit::Connection, types::Failure> {
-        Machine::new(Settings {
-            name: settings.name,
-        })
-        .map(|machine| wit::Connection::new(Connection(RefCell::new(machine))))
-        .map_err(failure)
+        Machine::new(Settings { name: settings.name })
+            .map(|machine| wit::Connection::new(Connection(RefCell::new(machine))))
+            .map_err(failure)
     }
 }
 
@@ -51,24 +46,16 @@ impl wit::GuestConnection for Connection {
             };
             log::log(level, &line.message);
         }
-        result
-            .map(|actions| actions.into_iter().map(to_wit).collect())
-            .map_err(failure)
+        result.map(|actions| actions.into_iter().map(to_wit).collect()).map_err(failure)
     }
 }
 
 fn from_wit(event: wit::Event) -> Event {
     match event.kind.as_str() {
         "start" => Event::Start,
-        "message" => Event::Message {
-            id: event.id,
-            data: event.data,
-        },
+        "message" => Event::Message { id: event.id, data: event.data },
         "process-output" => Event::ProcessOutput { data: event.data },
-        "process-exit" => Event::ProcessExit {
-            status: event.status,
-            text: event.text,
-        },
+        "process-exit" => Event::ProcessExit { status: event.status, text: event.text },
         "timer" => Event::Timer { id: event.id },
         "close" => Event::Close,
         _ => Event::Other,

@@ -52,13 +52,7 @@ pub struct Machine {
 impl Machine {
     /// A new connection. Never fails: a process needs no settings but the one that the operator registered.
     pub fn new(settings: Settings) -> Result<Self, Failure> {
-        Ok(Self {
-            name: settings.name,
-            state: State::Fresh,
-            lines: Lines::default(),
-            ended: None,
-            log: Vec::new(),
-        })
+        Ok(Self { name: settings.name, state: State::Fresh, lines: Lines::default(), ended: None, log: Vec::new() })
     }
 
     /// Take in one event and say what to do. Never fails; the signature is the contract's.
@@ -106,11 +100,7 @@ impl Machine {
 
     fn send(&mut self, id: u64, mut data: Vec<u8>, out: &mut Vec<Action>) {
         if self.state != State::Running || self.ended.is_some() {
-            out.push(Action::Failed {
-                id,
-                code: "unavailable",
-                text: format!("{} is not running.", self.name),
-            });
+            out.push(Action::Failed { id, code: "unavailable", text: format!("{} is not running.", self.name) });
             return;
         }
         if data.len() > MAX_LINE_BYTES {
@@ -168,9 +158,7 @@ impl Machine {
             }
             if is_message(line) {
                 count += 1;
-                out.push(Action::Deliver {
-                    data: line.to_vec(),
-                });
+                out.push(Action::Deliver { data: line.to_vec() });
             } else {
                 unreadable += 1;
                 if unreadable <= MAX_LOG_LINES {
@@ -195,16 +183,9 @@ impl Machine {
             });
         }
         if more {
-            out.push(Action::Timer {
-                id: TIMER_MORE,
-                delay_ms: MORE_DELAY_MS,
-            });
+            out.push(Action::Timer { id: TIMER_MORE, delay_ms: MORE_DELAY_MS });
         } else if let Some(text) = self.ended.take() {
-            let code = if self.state == State::Closing {
-                ""
-            } else {
-                "unavailable"
-            };
+            let code = if self.state == State::Closing { "" } else { "unavailable" };
             self.close(code, text, out);
         }
     }
@@ -214,17 +195,10 @@ impl Machine {
             State::Running if self.ended.is_none() => {
                 self.state = State::Closing;
                 out.push(Action::CloseInput);
-                out.push(Action::Timer {
-                    id: TIMER_CLOSE,
-                    delay_ms: CLOSE_TIMEOUT_MS,
-                });
+                out.push(Action::Timer { id: TIMER_CLOSE, delay_ms: CLOSE_TIMEOUT_MS });
             }
             State::Fresh | State::Running => {
-                self.close(
-                    "",
-                    format!("The connection to {} was closed.", self.name),
-                    out,
-                );
+                self.close("", format!("The connection to {} was closed.", self.name), out);
             }
             State::Closing | State::Closed => {}
         }
@@ -236,10 +210,7 @@ impl Machine {
                 "{} wrote a line longer than {MAX_LINE_BYTES} bytes, which is no message that can be carried.",
                 self.name
             ),
-            Overflow::Backlog => format!(
-                "{} wrote messages faster than they could be read.",
-                self.name
-            ),
+            Overflow::Backlog => format!("{} wrote messages faster than they could be read.", self.name),
         };
         self.close("too-large", text, out);
     }

@@ -4,10 +4,7 @@ use crate::*;
 use proptest::prelude::*;
 
 fn machine() -> Machine {
-    Machine::new(Settings {
-        name: "clock".into(),
-    })
-    .unwrap()
+    Machine::new(Settings { name: "clock".into() }).unwrap()
 }
 
 fn running() -> Machine {
@@ -17,24 +14,15 @@ fn running() -> Machine {
 }
 
 fn output(machine: &mut Machine, data: &[u8]) -> Vec<Action> {
-    machine
-        .handle(Event::ProcessOutput {
-            data: data.to_vec(),
-        })
-        .unwrap()
+    machine.handle(Event::ProcessOutput { data: data.to_vec() }).unwrap()
 }
 
 fn deliver(data: &str) -> Action {
-    Action::Deliver {
-        data: data.as_bytes().to_vec(),
-    }
+    Action::Deliver { data: data.as_bytes().to_vec() }
 }
 
 fn exit(status: u16, text: &str) -> Event {
-    Event::ProcessExit {
-        status,
-        text: text.into(),
-    }
+    Event::ProcessExit { status, text: text.into() }
 }
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -43,40 +31,22 @@ const PONG: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 #[test]
 fn a_message_is_written_as_one_line_and_sent() {
     let mut m = running();
-    let actions = m
-        .handle(Event::Message {
-            id: 7,
-            data: b"{\"jsonrpc\":\"2.0\",\r\n \"id\":1}".to_vec(),
-        })
-        .unwrap();
+    let actions = m.handle(Event::Message { id: 7, data: b"{\"jsonrpc\":\"2.0\",\r\n \"id\":1}".to_vec() }).unwrap();
     assert_eq!(
         actions,
-        [
-            Action::Write {
-                data: b"{\"jsonrpc\":\"2.0\",   \"id\":1}\n".to_vec()
-            },
-            Action::Sent { id: 7 },
-        ]
+        [Action::Write { data: b"{\"jsonrpc\":\"2.0\",   \"id\":1}\n".to_vec() }, Action::Sent { id: 7 },]
     );
 }
 
 #[test]
 fn a_message_over_the_limit_fails_and_the_connection_stays() {
     let mut m = running();
-    let actions = m
-        .handle(Event::Message {
-            id: 1,
-            data: vec![b' '; MAX_LINE_BYTES + 1],
-        })
-        .unwrap();
+    let actions = m.handle(Event::Message { id: 1, data: vec![b' '; MAX_LINE_BYTES + 1] }).unwrap();
     assert!(matches!(
         actions.as_slice(),
         [Action::Failed { id: 1, code: "too-large", text }] if text == "A message of 4128769 bytes is over the 4128768 bytes that a transport can carry."
     ));
-    assert_eq!(
-        output(&mut m, format!("{PONG}\n").as_bytes()),
-        [deliver(PONG)]
-    );
+    assert_eq!(output(&mut m, format!("{PONG}\n").as_bytes()), [deliver(PONG)]);
 }
 
 #[test]
@@ -84,10 +54,7 @@ fn lines_are_delivered_wherever_they_were_split() {
     let mut m = running();
     assert_eq!(output(&mut m, &PONG.as_bytes()[..5]), []);
     assert_eq!(output(&mut m, &PONG.as_bytes()[5..]), []);
-    assert_eq!(
-        output(&mut m, format!("\r\n\n  \n{PING}\n").as_bytes()),
-        [deliver(PONG), deliver(PING)]
-    );
+    assert_eq!(output(&mut m, format!("\r\n\n  \n{PING}\n").as_bytes()), [deliver(PONG), deliver(PING)]);
 }
 
 #[test]
@@ -106,16 +73,9 @@ fn what_is_no_message_is_logged_and_skipped() {
         assert_eq!(output(&mut m, &[line, b"\n"].concat()), [], "{line:?}");
         let log = m.take_log();
         assert_eq!(log.len(), 1, "{line:?}");
-        assert!(
-            log[0]
-                .message
-                .starts_with("skipped a line of standard output that is not a JSON-RPC message: ")
-        );
+        assert!(log[0].message.starts_with("skipped a line of standard output that is not a JSON-RPC message: "));
     }
-    assert_eq!(
-        output(&mut m, format!("{PONG}\n").as_bytes()),
-        [deliver(PONG)]
-    );
+    assert_eq!(output(&mut m, format!("{PONG}\n").as_bytes()), [deliver(PONG)]);
     assert!(m.take_log().is_empty());
 }
 
@@ -125,26 +85,15 @@ fn a_flood_of_noise_is_counted_not_logged_line_by_line() {
     assert_eq!(output(&mut m, "hello\n".repeat(1_000).as_bytes()), []);
     let log = m.take_log();
     assert_eq!(log.len(), 17);
-    assert_eq!(
-        log[16].message,
-        "skipped 984 more lines of standard output that are not JSON-RPC messages"
-    );
+    assert_eq!(log[16].message, "skipped 984 more lines of standard output that are not JSON-RPC messages");
 }
 
 #[test]
 fn more_lines_than_an_answer_takes_follow_by_timer_in_order() {
     let mut m = running();
-    let lines: Vec<String> = (0..1_500)
-        .map(|n| format!(r#"{{"jsonrpc":"2.0","id":{n}}}"#))
-        .collect();
+    let lines: Vec<String> = (0..1_500).map(|n| format!(r#"{{"jsonrpc":"2.0","id":{n}}}"#)).collect();
     let mut got = output(&mut m, format!("{}\n", lines.join("\n")).as_bytes());
-    assert_eq!(
-        got.pop(),
-        Some(Action::Timer {
-            id: TIMER_MORE,
-            delay_ms: 1
-        })
-    );
+    assert_eq!(got.pop(), Some(Action::Timer { id: TIMER_MORE, delay_ms: 1 }));
     assert_eq!(got.len(), 900);
     got.extend(m.handle(Event::Timer { id: TIMER_MORE }).unwrap());
     let want: Vec<Action> = lines.iter().map(|line| deliver(line)).collect();
@@ -166,8 +115,7 @@ fn a_line_over_the_limit_closes() {
         last,
         [Action::Closed {
             code: "too-large",
-            text: "clock wrote a line longer than 4128768 bytes, which is no message that can be carried."
-                .into()
+            text: "clock wrote a line longer than 4128768 bytes, which is no message that can be carried.".into()
         }]
     );
     assert_eq!(output(&mut m, format!("{PONG}\n").as_bytes()), []);
@@ -187,20 +135,8 @@ fn an_exit_delivers_the_rest_and_names_the_code() {
             }
         ]
     );
-    let late = m
-        .handle(Event::Message {
-            id: 4,
-            data: PING.into(),
-        })
-        .unwrap();
-    assert_eq!(
-        late,
-        [Action::Failed {
-            id: 4,
-            code: "unavailable",
-            text: "clock is not running.".into()
-        }]
-    );
+    let late = m.handle(Event::Message { id: 4, data: PING.into() }).unwrap();
+    assert_eq!(late, [Action::Failed { id: 4, code: "unavailable", text: "clock is not running.".into() }]);
 }
 
 #[test]
@@ -230,25 +166,13 @@ fn closing_closes_the_input_and_waits_for_the_exit() {
     let mut m = running();
     assert_eq!(
         m.handle(Event::Close).unwrap(),
-        [
-            Action::CloseInput,
-            Action::Timer {
-                id: TIMER_CLOSE,
-                delay_ms: CLOSE_TIMEOUT_MS
-            }
-        ]
+        [Action::CloseInput, Action::Timer { id: TIMER_CLOSE, delay_ms: CLOSE_TIMEOUT_MS }]
     );
     assert_eq!(m.handle(Event::Close).unwrap(), []);
-    assert_eq!(
-        output(&mut m, format!("{PONG}\n").as_bytes()),
-        [deliver(PONG)]
-    );
+    assert_eq!(output(&mut m, format!("{PONG}\n").as_bytes()), [deliver(PONG)]);
     assert_eq!(
         m.handle(exit(0, "")).unwrap(),
-        [Action::Closed {
-            code: "",
-            text: "The process of clock ended with exit code 0.".into()
-        }]
+        [Action::Closed { code: "", text: "The process of clock ended with exit code 0.".into() }]
     );
 }
 
@@ -258,32 +182,22 @@ fn closing_does_not_wait_for_ever() {
     m.handle(Event::Close).unwrap();
     assert_eq!(
         m.handle(Event::Timer { id: TIMER_CLOSE }).unwrap(),
-        [Action::Closed {
-            code: "",
-            text: "clock did not end within 2 seconds after its input was closed.".into()
-        }]
+        [Action::Closed { code: "", text: "clock did not end within 2 seconds after its input was closed.".into() }]
     );
 }
 
 #[test]
 fn closing_before_the_start_is_over_at_once() {
     let mut m = machine();
-    assert!(matches!(
-        m.handle(Event::Close).unwrap().as_slice(),
-        [Action::Closed { code: "", .. }]
-    ));
+    assert!(matches!(m.handle(Event::Close).unwrap().as_slice(), [Action::Closed { code: "", .. }]));
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::Start),
-        (0u64..50, proptest::collection::vec(any::<u8>(), 0..40))
-            .prop_map(|(id, data)| Event::Message { id, data }),
-        proptest::collection::vec(any::<u8>(), 0..80)
-            .prop_map(|data| Event::ProcessOutput { data }),
-        Just(Event::ProcessOutput {
-            data: format!("{PONG}\n").into_bytes()
-        }),
+        (0u64..50, proptest::collection::vec(any::<u8>(), 0..40)).prop_map(|(id, data)| Event::Message { id, data }),
+        proptest::collection::vec(any::<u8>(), 0..80).prop_map(|data| Event::ProcessOutput { data }),
+        Just(Event::ProcessOutput { data: format!("{PONG}\n").into_bytes() }),
         (any::<u16>(), ".*").prop_map(|(status, text)| Event::ProcessExit { status, text }),
         (0u64..4).prop_map(|id| Event::Timer { id }),
         Just(Event::Close),

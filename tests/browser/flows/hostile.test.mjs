@@ -103,7 +103,7 @@ test('a model\'s answer', async () => {
 test('a tool\'s title, description, arguments and result', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('hostile');
-  await page.getByLabel('Program').fill(process.execPath);
+  await page.getByRole('textbox', { name: 'Program' }).fill(process.execPath);
   await page.getByLabel('Arguments').fill(`${root}tests/fakes/mcp-stdio.mjs\ninjection`);
   await page.getByRole('button', { name: 'Add server' }).click();
   await page.goto('/servers');

@@ -197,7 +197,7 @@ step('8. an MCP server over HTTP is connected', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('everything');
   await page.getByText('An address').click();
-  await page.getByLabel('Address').fill(tools.endpoint);
+  await page.getByRole('textbox', { name: 'Address' }).fill(tools.endpoint);
   await page.getByRole('button', { name: 'Add server' }).click();
   await connected('everything', ECHO);
   clean();
@@ -206,7 +206,7 @@ step('8. an MCP server over HTTP is connected', async () => {
 step('9. an MCP server on standard input is connected', { skip: process.env.FUMEHOOD_TIME_SERVER ? false : 'mcp-server-time is not installed' }, async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('time');
-  await page.getByLabel('Program').fill(process.env.FUMEHOOD_TIME_SERVER);
+  await page.getByRole('textbox', { name: 'Program' }).fill(process.env.FUMEHOOD_TIME_SERVER);
   await page.getByRole('button', { name: 'Add server' }).click();
   await connected('time', TIME);
   clean();
@@ -224,7 +224,7 @@ step('10. an MCP server that does not answer says why', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('gone');
   await page.getByText('An address').click();
-  await page.getByLabel('Address').fill('http://127.0.0.1:9/mcp');
+  await page.getByRole('textbox', { name: 'Address' }).fill('http://127.0.0.1:9/mcp');
   await page.getByRole('button', { name: 'Add server' }).click();
   await page.goto('/servers');
   const row = page.getByRole('row').filter({ hasText: 'gone' });
@@ -353,12 +353,12 @@ step('17. Confluence is set up and tested', async () => {
   await page.goto('/integrations');
   await page.getByLabel('Base URL').fill(`${confluence.url}/wiki`);
   await page.getByLabel('E-mail address').fill(CLOUD.user);
-  await page.getByLabel('Token').fill('the wrong one');
+  await page.locator('#token').fill('the wrong one');
   await page.getByLabel('Space').fill('OPS');
   await page.getByRole('button', { name: 'Save Confluence' }).click();
   await page.getByRole('button', { name: 'Test the connection' }).click();
   await page.getByText('Does not work', { exact: true }).waitFor();
-  await page.getByLabel('Token').fill(CLOUD.token);
+  await page.locator('#token').fill(CLOUD.token);
   await page.getByRole('button', { name: 'Save Confluence' }).click();
   await page.getByRole('button', { name: 'Test the connection' }).click();
   await page.getByText('Works', { exact: true }).waitFor();

@@ -72,6 +72,7 @@ fn overview(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         ],
         form: IncidentForm { title: Field::new("Checkout answers 502"), ..IncidentForm::default() },
         editing: false,
+        version: 3,
         upload_max: Bytes(8 << 30),
     };
     gallery.page("overview", &page)?;

@@ -45,7 +45,10 @@ pub async fn entries(
 /// Read the newest signed checkpoint, to keep it elsewhere
 #[utoipa::path(get, path = "/audit/checkpoint", tag = "audit",
     responses((status = 200, body = CheckpointOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn checkpoint(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> Result<Json<CheckpointOut>, Problem> {
+pub async fn checkpoint(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+) -> Result<Json<CheckpointOut>, Problem> {
     let found = shared.app.checkpoint(&scope).await?;
     let (size, note) = found.ok_or(TriageError::NotFound { what: "checkpoint yet" })?;
     Ok(Json(CheckpointOut { size, note }))

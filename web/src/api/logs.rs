@@ -34,7 +34,8 @@ pub async fn upload(
     let incident = id(&text, "incident")?;
     let expected = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let stream = body.into_data_stream().map_err(std::io::Error::other);
-    let received = shared.app.upload(&scope, incident, &query.name, expected, Box::pin(StreamReader::new(stream))).await?;
+    let received =
+        shared.app.upload(&scope, incident, &query.name, expected, Box::pin(StreamReader::new(stream))).await?;
     let status = if received.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let mut log = LogOut::from(received.log);
     log.duplicate = received.duplicate;
@@ -56,14 +57,22 @@ pub async fn list(
 /// Read what is known of a log
 #[utoipa::path(get, path = "/logs/{id}", tag = "logs", params(("id" = String, Path)),
     responses((status = 200, body = LogOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn read(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Json<LogOut>, Problem> {
+pub async fn read(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<Json<LogOut>, Problem> {
     Ok(Json(shared.app.log(&scope, id(&text, "log")?).await?.into()))
 }
 
 /// Stop an upload; nothing of it is kept
 #[utoipa::path(post, path = "/logs/{id}/cancel", tag = "logs", params(("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn cancel(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<StatusCode, Problem> {
     shared.app.cancel_upload(&scope, id(&text, "log")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -135,7 +144,10 @@ pub async fn decide(
         None => None,
     };
     let kind = key.as_ref().map(|key| key.kind.clone()).or(decision.kind);
-    let kind = kind.ok_or_else(|| TriageError::Invalid { field: "type", message: "Name a finding (id) or a type (type).".into() })?;
+    let kind = kind.ok_or_else(|| TriageError::Invalid {
+        field: "type",
+        message: "Name a finding (id) or a type (type).".into(),
+    })?;
     let changed = shared.app.judge(&scope, log, &kind, key.as_ref(), accepted).await?;
     Ok(Json(DecisionOut { changed }))
 }
@@ -143,7 +155,11 @@ pub async fn decide(
 /// Read a log's text as it would leave, streamed
 #[utoipa::path(get, path = "/logs/{id}/redacted", tag = "logs", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn redacted(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Response, Problem> {
+pub async fn redacted(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<Response, Problem> {
     let log = shared.app.log(&scope, id(&text, "log")?).await?;
     if log.state != "ready" {
         let message = format!("This log is {}: it can be read once all of it was scanned. {}", log.state, log.reason);
@@ -156,7 +172,11 @@ pub async fn redacted(State(shared): State<Arc<Shared>>, Caller(scope): Caller, 
         let (shared, scope, log) = (Arc::clone(&shared), scope.clone(), log.clone());
         async move {
             let Some(ready) = ready else { return Ok::<_, std::io::Error>(None) };
-            let next = shared.app.redacted(&scope, &log, &mut cursor).await.map_err(|error| std::io::Error::other(error.to_string()))?;
+            let next = shared
+                .app
+                .redacted(&scope, &log, &mut cursor)
+                .await
+                .map_err(|error| std::io::Error::other(error.to_string()))?;
             Ok(Some((Bytes::from(ready.as_str().to_owned()), (next, cursor))))
         }
     });

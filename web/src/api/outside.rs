@@ -15,14 +15,21 @@ use crate::problem::Problem;
 #[utoipa::path(get, path = "/model", tag = "settings",
     responses((status = 200, body = ModelOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
 pub async fn model(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> Result<Json<ModelOut>, Problem> {
-    let model = shared.app.model(&scope).await?.ok_or(TriageError::NotFound { what: "model yet; add one under Settings → Models" })?;
+    let model = shared
+        .app
+        .model(&scope)
+        .await?
+        .ok_or(TriageError::NotFound { what: "model yet; add one under Settings → Models" })?;
     Ok(Json(ModelOut { base_url: model.base_url, model: model.model, has_key: model.credential_id.is_some() }))
 }
 
 /// List MCP servers
 #[utoipa::path(get, path = "/servers", tag = "settings",
     responses((status = 200, body = Vec<ServerOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn servers(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> Result<Json<Vec<ServerOut>>, Problem> {
+pub async fn servers(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+) -> Result<Json<Vec<ServerOut>>, Problem> {
     let servers = shared.app.servers(&scope).await?;
     Ok(Json(servers.into_iter().map(Into::into).collect()))
 }
@@ -30,7 +37,10 @@ pub async fn servers(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -
 /// List plugins and what they may do
 #[utoipa::path(get, path = "/plugins", tag = "settings",
     responses((status = 200, body = Vec<PluginOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn plugins(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> Result<Json<Vec<PluginOut>>, Problem> {
+pub async fn plugins(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+) -> Result<Json<Vec<PluginOut>>, Problem> {
     let plugin = |plugin: fumehood_triage::plugins::PluginInfo| PluginOut {
         name: plugin.name,
         version: plugin.version,

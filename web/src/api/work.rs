@@ -10,8 +10,8 @@ use fumehood_triage::store::IncidentId;
 
 use super::caller::{Body, Caller, id};
 use super::types::{
-    CallOut, DepartureOut, DocumentIn, DocumentOut, IdOut, MessageOut, PublicationOut, PublishIn, SayIn, TurnOut, VersionIn, WhyIn,
-    WhyOut,
+    CallOut, DepartureOut, DocumentIn, DocumentOut, IdOut, MessageOut, PublicationOut, PublishIn, SayIn, TurnOut,
+    VersionIn, WhyIn, WhyOut,
 };
 use crate::Shared;
 use crate::problem::Problem;
@@ -102,7 +102,11 @@ pub async fn departure_body(
 /// List the whys
 #[utoipa::path(get, path = "/incidents/{id}/whys", tag = "whys", params(("id" = String, Path)),
     responses((status = 200, body = Vec<WhyOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn whys(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Json<Vec<WhyOut>>, Problem> {
+pub async fn whys(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<Json<Vec<WhyOut>>, Problem> {
     let whys = shared.app.whys(&scope, id(&text, "incident")?).await?;
     Ok(Json(whys.into_iter().map(Into::into).collect()))
 }
@@ -147,7 +151,8 @@ pub async fn save_document(
     Body(document): Body<DocumentIn>,
 ) -> Result<Json<VersionOut>, Problem> {
     let incident = id(&text, "incident")?;
-    let version = shared.app.save_document(&scope, incident, document.version, &document.title, &document.markdown).await?;
+    let version =
+        shared.app.save_document(&scope, incident, document.version, &document.title, &document.markdown).await?;
     Ok(Json(VersionOut { version }))
 }
 
@@ -160,7 +165,11 @@ pub struct VersionOut {
 /// Export the root-cause analysis as Markdown
 #[utoipa::path(get, path = "/incidents/{id}/document.md", tag = "document", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/markdown"), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
-pub async fn export_document(State(shared): State<Arc<Shared>>, Caller(scope): Caller, Path(text): Path<String>) -> Result<Response, Problem> {
+pub async fn export_document(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<Response, Problem> {
     let found = shared.app.document(&scope, id(&text, "incident")?).await?;
     let found = found.ok_or(fumehood_triage::TriageError::NotFound { what: "document in this incident" })?;
     let markdown = format!("# {}\n\n{}", found.title, found.markdown);

@@ -68,7 +68,11 @@ pub(crate) async fn palette(reader: Reader, Query(query): Query<PaletteQuery>) -
         })
         .collect();
     let places = PLACES.iter().filter(|(_, text)| text.to_lowercase().contains(&wanted));
-    items.extend(places.map(|(href, text)| PaletteItem { href: (*href).into(), text: (*text).into(), kind: "Page".into() }));
+    items.extend(places.map(|(href, text)| PaletteItem {
+        href: (*href).into(),
+        text: (*text).into(),
+        kind: "Page".into(),
+    }));
     items.truncate(12);
     Ok(page(StatusCode::OK, &PaletteFragment { items }))
 }
@@ -133,7 +137,10 @@ pub(crate) async fn servers(reader: Reader) -> Result<Response, PageError> {
     let now = now();
     let servers = reader.app().servers(&reader.scope).await?;
     let frame = reader.frame("MCP servers", Place::Servers, vec![Crumb::here("MCP servers")]);
-    Ok(page(StatusCode::OK, &ServersPage { frame, servers: servers.iter().map(|server| server_row(server, now)).collect() }))
+    Ok(page(
+        StatusCode::OK,
+        &ServersPage { frame, servers: servers.iter().map(|server| server_row(server, now)).collect() },
+    ))
 }
 
 fn server_frame(reader: &Reader, title: &str) -> Frame {
@@ -208,7 +215,8 @@ pub(crate) async fn add_server(reader: Reader, Form(input): Form<ServerInput>) -
 pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
     let wanted: ServerId = id(&text, "MCP server")?;
     let servers = reader.app().servers(&reader.scope).await?;
-    let server = servers.into_iter().find(|server| server.id == wanted).ok_or(TriageError::NotFound { what: "MCP server" })?;
+    let server =
+        servers.into_iter().find(|server| server.id == wanted).ok_or(TriageError::NotFound { what: "MCP server" })?;
     let catalogue = reader.app().catalogue(&reader.scope).await?;
     let raw = server.tools.as_array().cloned().unwrap_or_default();
     let tool = |raw: &serde_json::Value| {
@@ -218,7 +226,10 @@ pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<R
             name: text("name"),
             full_name: offered.map(|tool| tool.name.clone()).unwrap_or_default(),
             description: markdown::plain(&text("description")),
-            schema: raw.get("inputSchema").and_then(|schema| serde_json::to_string_pretty(schema).ok()).unwrap_or_default(),
+            schema: raw
+                .get("inputSchema")
+                .and_then(|schema| serde_json::to_string_pretty(schema).ok())
+                .unwrap_or_default(),
             refused: (offered.is_none() && server.state == "connected")
                 .then(|| "Its name would be the same as another tool's, so neither is offered.".to_owned()),
         }
@@ -415,7 +426,9 @@ pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
     let mut view = models_view(&reader, None).await?;
     match result {
         Ok(known) => view.known = known,
-        Err(error) => view.tested = Some(TestResult { good: false, text: error.to_string(), at: When::new(now(), now()) }),
+        Err(error) => {
+            view.tested = Some(TestResult { good: false, text: error.to_string(), at: When::new(now(), now()) })
+        }
     }
     Ok(page(StatusCode::OK, &view))
 }
@@ -441,6 +454,7 @@ async fn people_view(reader: &Reader) -> Result<PeoplePage, TriageError> {
 }
 
 pub(crate) async fn people(reader: Reader) -> Result<Response, PageError> {
+    refused(&reader, Permission::ManagePeople)?;
     Ok(page(StatusCode::OK, &people_view(&reader).await?))
 }
 
@@ -500,7 +514,11 @@ async fn change_person(reader: &Reader, text: &str, role: Option<Role>, off: boo
     }
 }
 
-pub(crate) async fn set_role(reader: Reader, Path(text): Path<String>, Form(input): Form<RoleInput>) -> Result<Response, PageError> {
+pub(crate) async fn set_role(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<RoleInput>,
+) -> Result<Response, PageError> {
     change_person(&reader, &text, Some(role_of(&input.role)?), false).await
 }
 
@@ -666,10 +684,11 @@ pub(crate) async fn audit(reader: Reader, Query(query): Query<AuditQuery>) -> Re
         total: Count(total),
         older,
         checkpoints: checkpoints.collect(),
-        verification: reader
-            .app()
-            .last_verification()
-            .map(|(good, text, at)| crate::view::audit::Verification { good, text, at: when(at, now) }),
+        verification: reader.app().last_verification().map(|(good, text, at)| crate::view::audit::Verification {
+            good,
+            text,
+            at: when(at, now),
+        }),
         verifying: None,
         origin,
         public_key,
@@ -693,27 +712,34 @@ pub(crate) async fn audit_verify(reader: Reader) -> Result<Response, PageError> 
 pub(crate) async fn audit_export(reader: Reader, Query(query): Query<AuditQuery>) -> Result<Response, PageError> {
     refused(&reader, Permission::ReadAudit)?;
     let names = reader.names().await?;
-    let parts = futures_util::stream::try_unfold((reader, query, names, None, false), |(reader, query, names, before, over)| async move {
-        if over {
-            return Ok::<_, std::io::Error>(None);
-        }
-        let listed = reader.app().audit(&reader.scope, query.filter(before, 500)).await.map_err(|e| std::io::Error::other(e.to_string()))?;
-        let last = listed.last().map(|one| one.entry.index);
-        let over = listed.len() < 500 || last == Some(0);
-        let mut text = String::new();
-        for one in listed.iter().filter(|one| query.fits(one, &names)) {
-            let entry = &one.entry;
-            let details: std::collections::BTreeMap<_, _> = entry.details.iter().cloned().collect();
-            let line = serde_json::json!({
-                "index": entry.index, "time": clock::rfc3339(entry.time_us), "actor": entry.actor, "action": entry.action,
-                "target": entry.target, "phase": entry.phase.name(), "intent": entry.intent, "result": entry.result,
-                "details": details, "leaf": one.leaf.to_base64(),
-            });
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-        Ok(Some((bytes::Bytes::from(text), (reader, query, names, last, over))))
-    });
+    let parts = futures_util::stream::try_unfold(
+        (reader, query, names, None, false),
+        |(reader, query, names, before, over)| async move {
+            if over {
+                return Ok::<_, std::io::Error>(None);
+            }
+            let listed = reader
+                .app()
+                .audit(&reader.scope, query.filter(before, 500))
+                .await
+                .map_err(|e| std::io::Error::other(e.to_string()))?;
+            let last = listed.last().map(|one| one.entry.index);
+            let over = listed.len() < 500 || last == Some(0);
+            let mut text = String::new();
+            for one in listed.iter().filter(|one| query.fits(one, &names)) {
+                let entry = &one.entry;
+                let details: std::collections::BTreeMap<_, _> = entry.details.iter().cloned().collect();
+                let line = serde_json::json!({
+                    "index": entry.index, "time": clock::rfc3339(entry.time_us), "actor": entry.actor, "action": entry.action,
+                    "target": entry.target, "phase": entry.phase.name(), "intent": entry.intent, "result": entry.result,
+                    "details": details, "leaf": one.leaf.to_base64(),
+                });
+                text.push_str(&line.to_string());
+                text.push('\n');
+            }
+            Ok(Some((bytes::Bytes::from(text), (reader, query, names, last, over))))
+        },
+    );
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),

@@ -13,8 +13,8 @@ use super::context::{Names, now, severity, status, when};
 use super::session::Reader;
 use crate::units::{Bytes, Count, Id, Progress};
 use crate::view::bench::{
-    Bench, DepartureLine, Evidence, Folds, Group, KindCount, LogCard, LogState, Participant, ResultCard, Sash, SashState, Tab,
-    TimelineEvent, WhyLine,
+    Bench, DepartureLine, Evidence, Folds, Group, KindCount, LogCard, LogState, Participant, ResultCard, Sash,
+    SashState, Tab, TimelineEvent, WhyLine,
 };
 use crate::view::{Crumb, Frame, Place};
 
@@ -101,7 +101,12 @@ pub(crate) fn event(incident: IncidentId, stored: &StoredEvent, names: &Names, n
 
 impl Reader {
     /// The columns of an incident around one of its pages.
-    pub(crate) async fn workbench(&self, id: IncidentId, tab: Tab, current: Option<LogId>) -> Result<Workbench, TriageError> {
+    pub(crate) async fn workbench(
+        &self,
+        id: IncidentId,
+        tab: Tab,
+        current: Option<LogId>,
+    ) -> Result<Workbench, TriageError> {
         let now = now();
         let incident = self.app().incident(&self.scope, id).await?;
         let names = self.names().await?;
@@ -168,7 +173,12 @@ impl Reader {
     }
 
     /// The left column.
-    pub(crate) async fn evidence_of(&self, id: IncidentId, current: Option<LogId>, now: Timestamp) -> Result<Evidence, TriageError> {
+    pub(crate) async fn evidence_of(
+        &self,
+        id: IncidentId,
+        current: Option<LogId>,
+        now: Timestamp,
+    ) -> Result<Evidence, TriageError> {
         let mut logs = Vec::new();
         for log in self.app().logs(&self.scope, id).await? {
             let kinds = self.app().kinds(&self.scope, log.id).await?;
@@ -230,6 +240,7 @@ fn people(events: &[StoredEvent], names: &Names, now: Timestamp) -> Vec<Particip
             seen.push((&event.actor, event.time_us));
         }
     }
-    let person = |(actor, at): (&str, i64)| Participant { name: names.of(actor), role: names.role(actor), seen: when(at, now) };
+    let person =
+        |(actor, at): (&str, i64)| Participant { name: names.of(actor), role: names.role(actor), seen: when(at, now) };
     seen.into_iter().map(person).collect()
 }

@@ -26,7 +26,9 @@ use crate::problem::Problem;
 use crate::units::{Bytes, Count, Id};
 use crate::view::Field;
 use crate::view::bench::{LogState, SashFragment, Tab};
-use crate::view::chat::{CallState, ChatPage, Round, RoundFragment, ToolCall, ToolSource, Turn, TurnFragment, TurnState};
+use crate::view::chat::{
+    CallState, ChatPage, Round, RoundFragment, ToolCall, ToolSource, Turn, TurnFragment, TurnState,
+};
 
 /// Of a tool's answer, what a card shows, bytes.
 const RESULT: usize = 16 << 10;
@@ -96,7 +98,11 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
         digest: hex(&call.arguments_sha256),
         read_only_hint: known.is_some_and(|tool| tool.read_only_hint),
         state: call_state(reader, scene, call).await?,
-        sent: scene.departures.iter().find(|departure| departure.subject == subject).map(|one| Id::new(one.id.to_string())),
+        sent: scene
+            .departures
+            .iter()
+            .find(|departure| departure.subject == subject)
+            .map(|one| Id::new(one.id.to_string())),
         can_write: reader.may(Permission::ApproveTools),
     })
 }
@@ -128,7 +134,9 @@ async fn turn_view(reader: &Reader, scene: &Scene, model: &str, stored: &StoredT
     let subject = format!("turn:{}", stored.id);
     let sent = scene.departures.iter().rev().filter(|departure| departure.subject == subject);
     let state = match stored.state.as_str() {
-        "running" => TurnState::Running(if scene.talk.status.is_empty() { "Working".into() } else { scene.talk.status.clone() }),
+        "running" => {
+            TurnState::Running(if scene.talk.status.is_empty() { "Working".into() } else { scene.talk.status.clone() })
+        }
         "waiting" => TurnState::Waiting,
         "stopped" => TurnState::Stopped(scene.names.of(&stored.actor)),
         "failed" => TurnState::Failed(stored.problem.clone(), Id::new(stored.id.to_string())),
@@ -163,7 +171,8 @@ async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Resul
     let mut sources = Vec::new();
     for server in reader.app().servers(&reader.scope).await?.into_iter().filter(|server| server.enabled) {
         let count = scene.catalogue.tools.iter().filter(|tool| tool.server_id == server.id).count();
-        let problem = scene.catalogue.problems.iter().find(|(name, _)| *name == server.name).map(|(_, problem)| problem.clone());
+        let problem =
+            scene.catalogue.problems.iter().find(|(name, _)| *name == server.name).map(|(_, problem)| problem.clone());
         sources.push(ToolSource { server: server.name, tools: problem.map_or(Ok(Count(count as u64)), Err) });
     }
     let ready = bench.bench.evidence.logs.iter().filter(|log| matches!(log.state, LogState::Ready)).count();
@@ -189,13 +198,19 @@ pub(crate) struct SayInput {
     text: String,
 }
 
-pub(crate) async fn say(reader: Reader, Path(text): Path<String>, Form(input): Form<SayInput>) -> Result<Response, PageError> {
+pub(crate) async fn say(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<SayInput>,
+) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let typed = input.text.replace("\r\n", "\n");
     let (message, status) = match reader.app().say(&reader.scope, incident, &typed).await {
         Ok(turn) => return Ok(see(&format!("/incidents/{incident}/chat#turn-{turn}"))),
         Err(TriageError::Invalid { message, .. }) => (message, StatusCode::UNPROCESSABLE_ENTITY),
-        Err(error @ (TriageError::Conflict(_) | TriageError::NotSetUp { .. })) => (error.to_string(), StatusCode::CONFLICT),
+        Err(error @ (TriageError::Conflict(_) | TriageError::NotSetUp { .. })) => {
+            (error.to_string(), StatusCode::CONFLICT)
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(render(status, &chat_view(&reader, incident, Field::wrong(input.text, message)).await?))
@@ -208,13 +223,19 @@ async fn turn_in(reader: &Reader, incident: &str, turn: &str) -> Result<(Inciden
     Ok((incident, id(turn, "turn")?))
 }
 
-pub(crate) async fn stop(reader: Reader, Path((incident, turn)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn stop(
+    reader: Reader,
+    Path((incident, turn)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let (incident, turn) = turn_in(&reader, &incident, &turn).await?;
     reader.app().stop_turn(&reader.scope, incident, turn).await?;
     Ok(see(&format!("/incidents/{incident}/chat#turn-{turn}")))
 }
 
-pub(crate) async fn retry(reader: Reader, Path((incident, turn)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn retry(
+    reader: Reader,
+    Path((incident, turn)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let (incident, turn) = turn_in(&reader, &incident, &turn).await?;
     let new = reader.app().retry(&reader.scope, incident, turn).await?;
     Ok(see(&format!("/incidents/{incident}/chat#turn-{new}")))
@@ -226,12 +247,19 @@ pub(crate) struct DecideInput {
     digest: String,
 }
 
-async fn decide(reader: Reader, incident: &str, call: &str, digest: &str, approve: bool) -> Result<Response, PageError> {
+async fn decide(
+    reader: Reader,
+    incident: &str,
+    call: &str,
+    digest: &str,
+    approve: bool,
+) -> Result<Response, PageError> {
     let (incident, call): (IncidentId, ApprovalId) = (id(incident, "incident")?, id(call, "tool call")?);
     let talk = reader.app().talk(&reader.scope, incident).await?;
     let seen = talk.approvals.iter().find(|one| one.id == call).ok_or(TriageError::NotFound { what: "tool call" })?;
     if hex(&seen.arguments_sha256) != digest {
-        let message = "These are not the arguments that you were shown. Nothing was decided; look at the call again.".to_owned();
+        let message =
+            "These are not the arguments that you were shown. Nothing was decided; look at the call again.".to_owned();
         return Err(TriageError::Conflict(message).into());
     }
     reader.app().decide_call(&reader.scope, incident, call, approve).await?;
@@ -289,7 +317,11 @@ struct Stream {
 }
 
 /// A turn while it runs. Each event carries the whole of what it names, so nothing has to be replayed.
-pub(crate) async fn stream(reader: Reader, Path(text): Path<String>, Query(query): Query<StreamQuery>) -> Result<Response, PageError> {
+pub(crate) async fn stream(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<StreamQuery>,
+) -> Result<Response, PageError> {
     let (incident, turn) = turn_in(&reader, &text, &query.turn).await?;
     let state = Stream {
         reader,

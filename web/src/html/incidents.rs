@@ -48,7 +48,8 @@ pub(crate) async fn list(reader: Reader, Query(query): Query<ListQuery>) -> Resu
         offset: query.after,
     };
     let (incidents, total) = reader.app().incidents(&reader.scope, filter).await?;
-    let any = total > 0 || reader.app().incidents(&reader.scope, IncidentFilter { limit: 1, ..Default::default() }).await?.1 > 0;
+    let any = total > 0
+        || reader.app().incidents(&reader.scope, IncidentFilter { limit: 1, ..Default::default() }).await?.1 > 0;
     let mut rows = Vec::with_capacity(incidents.len());
     for incident in incidents {
         let logs = reader.app().logs(&reader.scope, incident.id).await?;
@@ -117,6 +118,9 @@ pub(crate) struct IncidentInput {
     category: String,
     #[serde(default)]
     tags: String,
+    /// The version that the person saw; not in the form of a new incident.
+    #[serde(default)]
+    version: i64,
 }
 
 impl IncidentInput {
@@ -147,8 +151,10 @@ impl IncidentInput {
 }
 
 async fn new_view(reader: &Reader, form: IncidentForm) -> Result<NewIncidentPage, TriageError> {
-    let (incidents, _) = reader.app().incidents(&reader.scope, IncidentFilter { limit: 200, ..Default::default() }).await?;
-    let mut categories: Vec<String> = incidents.into_iter().map(|incident| incident.category).filter(|name| !name.is_empty()).collect();
+    let (incidents, _) =
+        reader.app().incidents(&reader.scope, IncidentFilter { limit: 200, ..Default::default() }).await?;
+    let mut categories: Vec<String> =
+        incidents.into_iter().map(|incident| incident.category).filter(|name| !name.is_empty()).collect();
     categories.sort_unstable();
     categories.dedup();
     let crumbs = vec![Crumb::link("Incidents", "/incidents"), Crumb::here("New incident")];
@@ -189,7 +195,12 @@ fn stored_form(incident: &Incident) -> IncidentForm {
     }
 }
 
-async fn overview_view(reader: &Reader, bench: Workbench, form: IncidentForm, editing: bool) -> Result<OverviewPage, TriageError> {
+async fn overview_view(
+    reader: &Reader,
+    bench: Workbench,
+    form: IncidentForm,
+    editing: bool,
+) -> Result<OverviewPage, TriageError> {
     let Workbench { incident, bench, frame, names, now } = bench;
     let steps = steps(reader, &incident, &bench).await?;
     Ok(OverviewPage {
@@ -204,12 +215,17 @@ async fn overview_view(reader: &Reader, bench: Workbench, form: IncidentForm, ed
         steps,
         form,
         editing,
+        version: incident.version,
         upload_max: Bytes(fumehood_triage::intake::MAX_TEXT_BYTES),
     })
 }
 
 /// From logs to a published page: what is done, and what the next step is.
-async fn steps(reader: &Reader, incident: &Incident, bench: &crate::view::bench::Bench) -> Result<Vec<Step>, TriageError> {
+async fn steps(
+    reader: &Reader,
+    incident: &Incident,
+    bench: &crate::view::bench::Bench,
+) -> Result<Vec<Step>, TriageError> {
     let (app, scope, at) = (reader.app(), &reader.scope, format!("/incidents/{}", incident.id));
     let model = app.model(scope).await?;
     let talk = app.talk(scope, incident.id).await?;
@@ -219,7 +235,11 @@ async fn steps(reader: &Reader, incident: &Incident, bench: &crate::view::bench:
     let logs = bench.evidence.logs.len();
     let step = |label: &str, detail: String, href: String, done: bool| Step { label: label.into(), detail, href, done };
     let set_up = |what: &str, path: &str, ready: bool| {
-        if ready { (format!("{what} is set up"), at.clone()) } else { (format!("{what} is not set up yet; add it"), path.to_owned()) }
+        if ready {
+            (format!("{what} is set up"), at.clone())
+        } else {
+            (format!("{what} is not set up yet; add it"), path.to_owned())
+        }
     };
     let (chat_detail, chat_href) = match &model {
         Some(_) => (format!("{} questions asked", talk.turns.len()), format!("{at}/chat")),
@@ -245,17 +265,25 @@ async fn steps(reader: &Reader, incident: &Incident, bench: &crate::view::bench:
     ])
 }
 
-pub(crate) async fn overview(reader: Reader, Path(text): Path<String>, Query(query): Query<OverviewQuery>) -> Result<Response, PageError> {
+pub(crate) async fn overview(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<OverviewQuery>,
+) -> Result<Response, PageError> {
     let bench = reader.workbench(id(&text, "incident")?, Tab::Overview, None).await?;
     let form = stored_form(&bench.incident);
     let editing = query.edit.is_some() && reader.may(Permission::WriteIncidents);
     Ok(page(StatusCode::OK, &overview_view(&reader, bench, form, editing).await?))
 }
 
-pub(crate) async fn update(reader: Reader, Path(text): Path<String>, Form(input): Form<IncidentInput>) -> Result<Response, PageError> {
+pub(crate) async fn update(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<IncidentInput>,
+) -> Result<Response, PageError> {
     let id: IncidentId = id(&text, "incident")?;
     let old = reader.app().incident(&reader.scope, id).await?;
-    let updated = reader.app().update_incident(&reader.scope, id, old.version, input.fields(&old.status)).await;
+    let updated = reader.app().update_incident(&reader.scope, id, input.version, input.fields(&old.status)).await;
     let (form, status, text) = match updated {
         Ok(_) => return Ok(see(&format!("/incidents/{id}"))),
         Err(TriageError::Invalid { field, message }) => {
@@ -275,7 +303,11 @@ pub(crate) struct SashInput {
     to: String,
 }
 
-pub(crate) async fn sash(reader: Reader, Path(text): Path<String>, Form(input): Form<SashInput>) -> Result<Response, PageError> {
+pub(crate) async fn sash(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<SashInput>,
+) -> Result<Response, PageError> {
     let id: IncidentId = id(&text, "incident")?;
     reader.app().set_sash(&reader.scope, id, input.to == "lowered").await?;
     Ok(see(&format!("/incidents/{id}")))
@@ -292,7 +324,11 @@ pub(crate) struct EvidenceQuery {
     log: Option<String>,
 }
 
-pub(crate) async fn evidence(reader: Reader, Path(text): Path<String>, Query(query): Query<EvidenceQuery>) -> Result<Response, PageError> {
+pub(crate) async fn evidence(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<EvidenceQuery>,
+) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let current: Option<LogId> = query.log.and_then(|log| log.parse().ok());
     let view = EvidenceFragment {

@@ -19,15 +19,20 @@ use super::{PageError, failed, id, see, wants_json};
 use crate::units::{Bytes, Count, Id};
 use crate::view::bench::{Group, KindCount, Tab};
 use crate::view::log::{
-    FindingDetail, FindingFragment, LegendFragment, LineFinding, LinesFragment, LogHead, LogLine, LogPage, Mark, Verdict, View,
-    masked_segments, segments,
+    FindingDetail, FindingFragment, LegendFragment, LineFinding, LinesFragment, LogHead, LogLine, LogPage, Mark,
+    Verdict, View, masked_segments, segments,
 };
 
 /// Lines of a page without scripts.
 const PAGE: u64 = 100;
 
 /// One or more files, streamed; nothing is buffered but what is on its way to the scanner.
-pub(crate) async fn upload(reader: Reader, Path(text): Path<String>, headers: HeaderMap, mut form: Multipart) -> Response {
+pub(crate) async fn upload(
+    reader: Reader,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+    mut form: Multipart,
+) -> Response {
     let incident: IncidentId = match id(&text, "incident") {
         Ok(incident) => incident,
         Err(error) => return error.into_response(),
@@ -45,7 +50,9 @@ pub(crate) async fn upload(reader: Reader, Path(text): Path<String>, headers: He
         };
         let Some(name) = field.file_name().map(str::to_owned).filter(|name| !name.is_empty()) else { continue };
         let (send, receive) = mpsc::channel::<std::io::Result<Chunk>>(4);
-        let stream = futures_util::stream::unfold(receive, |mut receive| async { receive.recv().await.map(|part| (part, receive)) });
+        let stream = futures_util::stream::unfold(receive, |mut receive| async {
+            receive.recv().await.map(|part| (part, receive))
+        });
         let body = Box::pin(StreamReader::new(Box::pin(stream)));
         let forward = async move {
             loop {
@@ -72,7 +79,8 @@ pub(crate) async fn upload(reader: Reader, Path(text): Path<String>, headers: He
     };
     if wants_json(&headers) {
         let duplicate = received.duplicate.then(|| serde_json::json!({ "name": received.log.name }));
-        return Json(serde_json::json!({ "id": received.log.id.to_string(), "duplicate_of": duplicate })).into_response();
+        return Json(serde_json::json!({ "id": received.log.id.to_string(), "duplicate_of": duplicate }))
+            .into_response();
     }
     see(&format!("/incidents/{incident}/logs/{}", received.log.id))
 }
@@ -172,7 +180,12 @@ async fn kinds_of(reader: &Reader, log: LogId, asked: &Asked) -> Result<Vec<Kind
         .collect())
 }
 
-async fn detail(reader: &Reader, incident: IncidentId, log: LogId, key: &FindingKey) -> Result<FindingDetail, TriageError> {
+async fn detail(
+    reader: &Reader,
+    incident: IncidentId,
+    log: LogId,
+    key: &FindingKey,
+) -> Result<FindingDetail, TriageError> {
     let (judged, line, pseudonym) = reader.app().finding(&reader.scope, log, key).await?;
     let kinds = reader.app().kinds(&reader.scope, log).await?;
     let of_kind = kinds.iter().find(|kind| kind.kind == key.kind).map_or(0, |kind| kind.total);
@@ -315,7 +328,13 @@ pub(crate) struct JudgeInput {
     kind: String,
 }
 
-async fn judge(reader: &Reader, file: &LogFile, kind: &str, key: Option<&FindingKey>, verdict: &str) -> Result<u64, TriageError> {
+async fn judge(
+    reader: &Reader,
+    file: &LogFile,
+    kind: &str,
+    key: Option<&FindingKey>,
+    verdict: &str,
+) -> Result<u64, TriageError> {
     let accepted = match verdict {
         "accepted" => Some(true),
         "rejected" => Some(false),
@@ -330,7 +349,9 @@ async fn judge(reader: &Reader, file: &LogFile, kind: &str, key: Option<&Finding
 
 fn judged(headers: &HeaderMap, to: &str, result: Result<u64, TriageError>, verdict: &str) -> Response {
     match result {
-        Ok(changed) if wants_json(headers) => Json(serde_json::json!({ "changed": changed, "verdict": verdict })).into_response(),
+        Ok(changed) if wants_json(headers) => {
+            Json(serde_json::json!({ "changed": changed, "verdict": verdict })).into_response()
+        }
         Ok(_) => see(to),
         Err(error) => failed(headers, error),
     }
@@ -361,7 +382,10 @@ pub(crate) async fn judge_kind(
     Ok(judged(&headers, &format!("/incidents/{incident}/logs/{}", file.id), result, &input.verdict))
 }
 
-pub(crate) async fn cancel(reader: Reader, Path((incident, log)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn cancel(
+    reader: Reader,
+    Path((incident, log)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let (incident, file) = log_in(&reader, &incident, &log).await?;
     reader.app().cancel_upload(&reader.scope, file.id).await?;
     Ok(see(&format!("/incidents/{incident}")))

@@ -64,9 +64,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/logs/{log}/findings", post(logs::judge_kind))
         .route("/incidents/{id}/logs/{log}/findings/next", get(logs::next))
         .route("/incidents/{id}/logs/{log}/findings/{finding}", get(logs::finding).post(logs::judge_one));
-    let uploads = Router::new()
-        .route("/incidents/{id}/logs", post(logs::upload))
-        .layer(DefaultBodyLimit::disable());
+    let uploads = Router::new().route("/incidents/{id}/logs", post(logs::upload)).layer(DefaultBodyLimit::disable());
     Router::new()
         .route("/", get(|| async { Redirect::to("/incidents") }))
         .route("/sign-in", get(session::sign_in_page).post(session::sign_in))
@@ -123,7 +121,10 @@ pub(crate) fn see(path: &str) -> Response {
 
 /// Whether the caller is one of our scripts.
 pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.starts_with("application/json"))
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.starts_with("application/json"))
 }
 
 /// An error of a use case, as a page.

@@ -99,7 +99,10 @@ pub(crate) struct NextQuery {
     next: String,
 }
 
-pub(crate) async fn sign_in_page(State(shared): State<Arc<Shared>>, Query(query): Query<NextQuery>) -> Result<Response, PageError> {
+pub(crate) async fn sign_in_page(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<NextQuery>,
+) -> Result<Response, PageError> {
     let view = SignInPage {
         next: local(&query.next).to_owned(),
         first_start: !shared.app.has_people().await?,
@@ -116,7 +119,10 @@ pub(crate) struct SignIn {
     next: String,
 }
 
-pub(crate) async fn sign_in(State(shared): State<Arc<Shared>>, Form(form): Form<SignIn>) -> Result<Response, PageError> {
+pub(crate) async fn sign_in(
+    State(shared): State<Arc<Shared>>,
+    Form(form): Form<SignIn>,
+) -> Result<Response, PageError> {
     let problem = match shared.app.sign_in(&form.login, &form.password).await {
         Ok(token) => {
             let mut response = see(local(&form.next));
@@ -143,7 +149,10 @@ fn accept_view(token: String, role: String, email: String) -> AcceptPage {
     AcceptPage { token, role, email: Field::new(email), password_min: 12, ..AcceptPage::default() }
 }
 
-pub(crate) async fn accept_page(State(shared): State<Arc<Shared>>, Path(token): Path<String>) -> Result<Response, PageError> {
+pub(crate) async fn accept_page(
+    State(shared): State<Arc<Shared>>,
+    Path(token): Path<String>,
+) -> Result<Response, PageError> {
     match shared.app.link(&token).await {
         Ok(link) => Ok(page(StatusCode::OK, &accept_view(token, link.role, link.email))),
         Err(TriageError::NotFound { .. }) => {
@@ -214,7 +223,9 @@ mod tests {
 
     #[test]
     fn only_local_paths_are_followed() {
-        for bad in ["//evil.example", "https://evil.example", "/\\evil", "javascript:alert(1)", "", "/sign-in?next=/", "/a\nb"] {
+        for bad in
+            ["//evil.example", "https://evil.example", "/\\evil", "javascript:alert(1)", "", "/sign-in?next=/", "/a\nb"]
+        {
             assert_eq!(local(bad), "/incidents", "{bad}");
         }
         assert_eq!(local("/incidents/1?from=2"), "/incidents/1?from=2");

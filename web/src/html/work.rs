@@ -1,9 +1,9 @@
 //! Whys, the document, the timeline, what was sent.
 
+use axum::Form;
 use axum::extract::{Path, Query};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::Form;
 use fumehood_triage::sent::Piece;
 use fumehood_triage::store::whys::Why as StoredWhy;
 use fumehood_triage::store::{DepartureId, EvidenceId, IncidentId, LogId, WhyId};
@@ -31,7 +31,11 @@ pub(crate) struct BeforeQuery {
     before: Option<String>,
 }
 
-pub(crate) async fn timeline(reader: Reader, Path(text): Path<String>, Query(query): Query<BeforeQuery>) -> Result<Response, PageError> {
+pub(crate) async fn timeline(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<BeforeQuery>,
+) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let bench = reader.workbench(incident, Tab::Timeline, None).await?;
     let before: i64 = query.before.and_then(|before| before.parse().ok()).unwrap_or(i64::MAX);
@@ -44,7 +48,11 @@ pub(crate) async fn timeline(reader: Reader, Path(text): Path<String>, Query(que
     Ok(page(StatusCode::OK, &view))
 }
 
-fn view_timeline(bench: Workbench, events: Vec<TimelineEvent>, older: Option<String>) -> crate::view::bench::TimelinePage {
+fn view_timeline(
+    bench: Workbench,
+    events: Vec<TimelineEvent>,
+    older: Option<String>,
+) -> crate::view::bench::TimelinePage {
     crate::view::bench::TimelinePage { frame: bench.frame, bench: bench.bench, events, older }
 }
 
@@ -73,7 +81,12 @@ async fn whys_view(reader: &Reader, incident: IncidentId, wrong: Option<Wrong>) 
     Ok(WhysPage { frame: bench.frame, bench: bench.bench, whys, question, answer })
 }
 
-async fn why_view(reader: &Reader, incident: IncidentId, stored: StoredWhy, wrong: Option<&Wrong>) -> Result<Why, TriageError> {
+async fn why_view(
+    reader: &Reader,
+    incident: IncidentId,
+    stored: StoredWhy,
+    wrong: Option<&Wrong>,
+) -> Result<Why, TriageError> {
     let mut evidence = Vec::new();
     for one in stored.evidence {
         let line = number(one.line);
@@ -84,14 +97,19 @@ async fn why_view(reader: &Reader, incident: IncidentId, stored: StoredWhy, wron
             href: format!("/incidents/{incident}/logs/{}?from={line}#L{line}", one.log_id),
             from: line,
             to: line,
-            excerpt: excerpt.into_iter().next().map(|(_, text, _)| text.chars().take(200).collect()).unwrap_or_default(),
+            excerpt: excerpt
+                .into_iter()
+                .next()
+                .map(|(_, text, _)| text.chars().take(200).collect())
+                .unwrap_or_default(),
         });
     }
     let text = wrong.filter(|wrong| !wrong.evidence);
     Ok(Why {
         id: Id::new(stored.id.to_string()),
         number: u32::try_from(stored.position).unwrap_or(0),
-        question: text.map_or_else(|| Field::new(stored.question), |wrong| Field::wrong(&wrong.question, &wrong.message)),
+        question: text
+            .map_or_else(|| Field::new(stored.question), |wrong| Field::wrong(&wrong.question, &wrong.message)),
         answer: text.map_or_else(|| Field::new(stored.answer), |wrong| Field::new(&wrong.answer)),
         evidence,
         root: stored.root_cause,
@@ -111,7 +129,12 @@ pub(crate) struct WhyInput {
     answer: String,
 }
 
-async fn put_why(reader: &Reader, incident: IncidentId, why: Option<WhyId>, input: WhyInput) -> Result<Response, PageError> {
+async fn put_why(
+    reader: &Reader,
+    incident: IncidentId,
+    why: Option<WhyId>,
+    input: WhyInput,
+) -> Result<Response, PageError> {
     let (question, answer) = (input.question.replace("\r\n", "\n"), input.answer.replace("\r\n", "\n"));
     let message = match reader.app().put_why(&reader.scope, incident, why, &question, &answer).await {
         Ok(why) => return Ok(see(&format!("/incidents/{incident}/whys#why-{why}"))),
@@ -122,7 +145,11 @@ async fn put_why(reader: &Reader, incident: IncidentId, why: Option<WhyId>, inpu
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &whys_view(reader, incident, Some(wrong)).await?))
 }
 
-pub(crate) async fn add_why(reader: Reader, Path(text): Path<String>, Form(input): Form<WhyInput>) -> Result<Response, PageError> {
+pub(crate) async fn add_why(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<WhyInput>,
+) -> Result<Response, PageError> {
     put_why(&reader, id(&text, "incident")?, None, input).await
 }
 
@@ -157,7 +184,12 @@ fn line_range(text: &str) -> Result<(i64, i64), TriageError> {
     Ok((first, last))
 }
 
-async fn add_lines(reader: &Reader, incident: IncidentId, why: WhyId, input: &EvidenceInput) -> Result<(), TriageError> {
+async fn add_lines(
+    reader: &Reader,
+    incident: IncidentId,
+    why: WhyId,
+    input: &EvidenceInput,
+) -> Result<(), TriageError> {
     let missing = || TriageError::Invalid { field: "log", message: "Choose a log.".into() };
     let log: LogId = input.log.parse().map_err(|_| missing())?;
     let (first, last) = line_range(&input.lines)?;
@@ -193,14 +225,20 @@ pub(crate) async fn remove_evidence(
     Ok(see(&format!("/incidents/{incident}/whys#why-{why}")))
 }
 
-pub(crate) async fn toggle_root(reader: Reader, Path((incident, why)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn toggle_root(
+    reader: Reader,
+    Path((incident, why)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let (incident, why): (IncidentId, WhyId) = (id(&incident, "incident")?, id(&why, "why")?);
     let is = reader.app().whys(&reader.scope, incident).await?.iter().any(|one| one.id == why && one.root_cause);
     reader.app().mark_root_cause(&reader.scope, incident, why, !is).await?;
     Ok(see(&format!("/incidents/{incident}/whys#why-{why}")))
 }
 
-pub(crate) async fn remove_why(reader: Reader, Path((incident, why)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn remove_why(
+    reader: Reader,
+    Path((incident, why)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let (incident, why): (IncidentId, WhyId) = (id(&incident, "incident")?, id(&why, "why")?);
     reader.app().remove_why(&reader.scope, incident, why).await?;
     Ok(see(&format!("/incidents/{incident}/whys")))
@@ -218,7 +256,11 @@ pub(crate) struct DocumentInput {
     overwrite: String,
 }
 
-async fn document_view(reader: &Reader, incident: IncidentId, typed: Option<&DocumentInput>) -> Result<DocumentPage, TriageError> {
+async fn document_view(
+    reader: &Reader,
+    incident: IncidentId,
+    typed: Option<&DocumentInput>,
+) -> Result<DocumentPage, TriageError> {
     let bench = reader.workbench(incident, Tab::Document, None).await?;
     let stored = reader.app().document(&reader.scope, incident).await?;
     let confluence = reader.app().confluence(&reader.scope).await?;
@@ -321,7 +363,11 @@ pub(crate) async fn save_document(
     Ok(refused.unwrap_or_else(|| see(&format!("/incidents/{incident}/document"))))
 }
 
-pub(crate) async fn generate(reader: Reader, Path(text): Path<String>, Form(input): Form<DocumentInput>) -> Result<Response, PageError> {
+pub(crate) async fn generate(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<DocumentInput>,
+) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let stored = reader.app().document(&reader.scope, incident).await?.map_or(0, |document| document.version);
     // Whoever generates over a document has to have seen the one that is there.
@@ -357,7 +403,11 @@ pub(crate) struct PreviewInput {
     markdown: String,
 }
 
-pub(crate) async fn preview(reader: Reader, Path(text): Path<String>, Form(input): Form<PreviewInput>) -> Result<Response, PageError> {
+pub(crate) async fn preview(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<PreviewInput>,
+) -> Result<Response, PageError> {
     reader.app().incident(&reader.scope, id(&text, "incident")?).await?;
     Ok(page(StatusCode::OK, &PreviewFragment { preview: markdown::render(&input.markdown) }))
 }
@@ -373,7 +423,11 @@ pub(crate) async fn export(reader: Reader, Path(text): Path<String>) -> Result<R
     Ok((headers, format!("# {}\n\n{}", document.title, document.markdown)).into_response())
 }
 
-pub(crate) async fn sent(reader: Reader, Path(text): Path<String>, Query(query): Query<BeforeQuery>) -> Result<Response, PageError> {
+pub(crate) async fn sent(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<BeforeQuery>,
+) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let bench = reader.workbench(incident, Tab::Sent, None).await?;
     let all = reader.app().departures(&reader.scope, incident).await?;
@@ -467,7 +521,10 @@ pub(crate) async fn departure(
     Ok(page(StatusCode::OK, &view))
 }
 
-pub(crate) async fn departure_bytes(reader: Reader, Path((incident, departure)): Path<(String, String)>) -> Result<Response, PageError> {
+pub(crate) async fn departure_bytes(
+    reader: Reader,
+    Path((incident, departure)): Path<(String, String)>,
+) -> Result<Response, PageError> {
     let departure: DepartureId = id(&departure, "departure")?;
     let (_, body) = reader.app().departure(&reader.scope, id(&incident, "incident")?, departure).await?;
     let headers = [

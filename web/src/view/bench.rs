@@ -486,6 +486,8 @@ pub struct OverviewPage {
     pub form: IncidentForm,
     /// Show the form (it did not pass, or `?edit`).
     pub editing: bool,
+    /// The version that the reader sees; goes back with the form.
+    pub version: i64,
     /// The largest upload.
     pub upload_max: Bytes,
 }

@@ -12,9 +12,7 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn sample() -> SignedCheckpoint {
-    Checkpoint::new(ORIGIN, 1204, leaf_hash(b"x"), 1_763_697_600_000_000)
-        .unwrap()
-        .sign(&key(1))
+    Checkpoint::new(ORIGIN, 1204, leaf_hash(b"x"), 1_763_697_600_000_000).unwrap().sign(&key(1))
 }
 
 #[test]
@@ -23,15 +21,9 @@ fn a_note_reads_back() {
     let parsed = SignedCheckpoint::parse(&note).unwrap();
     assert_eq!(parsed, sample());
     let checkpoint = parsed.verify(&key(1).verifying_key()).unwrap();
-    assert_eq!(
-        (checkpoint.size(), checkpoint.root()),
-        (1204, leaf_hash(b"x"))
-    );
+    assert_eq!((checkpoint.size(), checkpoint.root()), (1204, leaf_hash(b"x")));
     assert!(note.starts_with("fumehood.example/audit\n1204\n"), "{note}");
-    assert!(
-        note.contains("\ntime_us 1763697600000000\n\n— fumehood.example/audit "),
-        "{note}"
-    );
+    assert!(note.contains("\ntime_us 1763697600000000\n\n— fumehood.example/audit "), "{note}");
 }
 
 #[test]
@@ -48,21 +40,14 @@ fn a_key_reads_back_and_has_the_id_of_the_specification() {
         "sum.golang.com+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
         "sum.golang.org+033DE0AE+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
     ] {
-        assert_eq!(
-            wrong.parse::<VerifierKey>(),
-            Err(CheckpointError::VerifierKey),
-            "{wrong}"
-        );
+        assert_eq!(wrong.parse::<VerifierKey>(), Err(CheckpointError::VerifierKey), "{wrong}");
     }
 }
 
 #[test]
 fn another_key_does_not_verify() {
     let refused = sample().verify(&key(2).verifying_key()).unwrap_err();
-    assert!(
-        matches!(refused, CheckpointError::UnknownKey(_)),
-        "{refused}"
-    );
+    assert!(matches!(refused, CheckpointError::UnknownKey(_)), "{refused}");
 }
 
 #[test]
@@ -72,39 +57,21 @@ fn a_wrong_signature_beside_a_good_one_refuses_the_note() {
     wrong.signature[5] ^= 1;
     note.signatures.push(wrong);
     let refused = note.verify(&key(1).verifying_key()).unwrap_err();
-    assert!(
-        matches!(refused, CheckpointError::BadSignature(_)),
-        "{refused}"
-    );
+    assert!(matches!(refused, CheckpointError::BadSignature(_)), "{refused}");
 }
 
 #[test]
 fn signatures_and_extensions_of_others_are_ignored() {
     let mut note = sample();
-    note.signatures.insert(
-        0,
-        NoteSignature {
-            name: "witness.example".into(),
-            id: 7,
-            signature: vec![1; 72],
-        },
-    );
+    note.signatures.insert(0, NoteSignature { name: "witness.example".into(), id: 7, signature: vec![1; 72] });
     let parsed = SignedCheckpoint::parse(&note.to_string()).unwrap();
     parsed.verify(&key(1).verifying_key()).unwrap();
 
     let text = format!("{}later extension\n", sample().text);
     let signature = key(1).sign(text.as_bytes()).to_bytes().to_vec();
     let id = key_id(ORIGIN, &key(1).verifying_key());
-    let signatures = vec![NoteSignature {
-        name: ORIGIN.into(),
-        id,
-        signature,
-    }];
-    let note = SignedCheckpoint {
-        claimed: sample().claimed,
-        text,
-        signatures,
-    };
+    let signatures = vec![NoteSignature { name: ORIGIN.into(), id, signature }];
+    let note = SignedCheckpoint { claimed: sample().claimed, text, signatures };
     let parsed = SignedCheckpoint::parse(&note.to_string()).unwrap();
     assert_eq!(parsed.verify(&key(1).verifying_key()).unwrap().size(), 1204);
 }
@@ -167,8 +134,5 @@ fn a_key_that_anyone_can_sign_for_is_refused() {
     identity[0] = 1;
     let weak = VerifierKey::new(ORIGIN, VerifyingKey::from_bytes(&identity).unwrap()).unwrap();
     assert!(weak.key().is_weak());
-    assert_eq!(
-        weak.to_string().parse::<VerifierKey>(),
-        Err(CheckpointError::VerifierKey)
-    );
+    assert_eq!(weak.to_string().parse::<VerifierKey>(), Err(CheckpointError::VerifierKey));
 }

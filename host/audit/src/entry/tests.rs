@@ -23,36 +23,24 @@ fn sample() -> Entry {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let label = "[a-zé:.-]{1,12}";
     let details = prop::collection::vec((label, any::<String>()), 0..4);
-    (
-        any::<u32>(),
-        any::<i64>(),
-        [label, label, label, label],
-        0_u8..4,
-        label,
-        details,
+    (any::<u32>(), any::<i64>(), [label, label, label, label], 0_u8..4, label, details).prop_map(
+        |(index, time_us, [tenant, actor, action, target], phase, result, details)| {
+            let index = u64::from(index) + 1;
+            let phase = Phase::from_code(phase + 1).unwrap();
+            Entry {
+                index,
+                time_us,
+                tenant,
+                actor,
+                action,
+                target,
+                phase,
+                intent: (phase == Phase::Outcome).then_some(index / 2),
+                result: if phase == Phase::Intent { String::new() } else { result },
+                details,
+            }
+        },
     )
-        .prop_map(
-            |(index, time_us, [tenant, actor, action, target], phase, result, details)| {
-                let index = u64::from(index) + 1;
-                let phase = Phase::from_code(phase + 1).unwrap();
-                Entry {
-                    index,
-                    time_us,
-                    tenant,
-                    actor,
-                    action,
-                    target,
-                    phase,
-                    intent: (phase == Phase::Outcome).then_some(index / 2),
-                    result: if phase == Phase::Intent {
-                        String::new()
-                    } else {
-                        result
-                    },
-                    details,
-                }
-            },
-        )
 }
 
 #[test]
@@ -104,48 +92,21 @@ fn what_is_no_entry_is_not_encoded() {
     assert_eq!(refusal(|e| e.actor.clear()), "actor is empty");
     assert_eq!(refusal(|e| e.action.clear()), "action is empty");
     assert_eq!(refusal(|e| e.result.clear()), "result is empty");
-    assert_eq!(
-        refusal(|e| e.target = "a\nb".into()),
-        "target has a control character"
-    );
-    assert_eq!(
-        refusal(|e| e.actor = "user:\u{1b}[2J".into()),
-        "actor has a control character"
-    );
-    assert_eq!(
-        refusal(|e| e.action = "a".repeat(65)),
-        "action has 65 bytes, and at most 64 are allowed"
-    );
-    assert_eq!(
-        refusal(|e| e.intent = None),
-        "an outcome must name its intent"
-    );
-    assert_eq!(
-        refusal(|e| e.intent = Some(7)),
-        "an outcome must come after its intent"
-    );
-    assert_eq!(
-        refusal(|e| e.phase = Phase::Done),
-        "only an outcome names an intent"
-    );
-    assert_eq!(
-        refusal(|e| (e.phase, e.intent) = (Phase::Intent, None)),
-        "an intent has no result yet"
-    );
-    assert_eq!(
-        refusal(|e| e.index = MAX_SIZE),
-        "its index is beyond the largest log"
-    );
+    assert_eq!(refusal(|e| e.target = "a\nb".into()), "target has a control character");
+    assert_eq!(refusal(|e| e.actor = "user:\u{1b}[2J".into()), "actor has a control character");
+    assert_eq!(refusal(|e| e.action = "a".repeat(65)), "action has 65 bytes, and at most 64 are allowed");
+    assert_eq!(refusal(|e| e.intent = None), "an outcome must name its intent");
+    assert_eq!(refusal(|e| e.intent = Some(7)), "an outcome must come after its intent");
+    assert_eq!(refusal(|e| e.phase = Phase::Done), "only an outcome names an intent");
+    assert_eq!(refusal(|e| (e.phase, e.intent) = (Phase::Intent, None)), "an intent has no result yet");
+    assert_eq!(refusal(|e| e.index = MAX_SIZE), "its index is beyond the largest log");
     assert_eq!(
         refusal(|e| e.details = vec![("n".into(), String::new()); 65]),
         "it has 65 details, and at most 64 are allowed"
     );
     assert_eq!(
         refusal(|e| e.details = vec![("n".into(), "x".repeat(4096)); 20]),
-        format!(
-            "entry has {} bytes, and at most 65536 are allowed",
-            84 + 20 * (8 + 1 + 4096)
-        )
+        format!("entry has {} bytes, and at most 65536 are allowed", 84 + 20 * (8 + 1 + 4096))
     );
 }
 
@@ -165,10 +126,7 @@ fn other_bytes_do_not_decode() {
     assert_eq!(with(30, 0xff), EntryError::Bytes("a text is not UTF-8"));
     let mut longer = whole;
     longer.push(0);
-    assert_eq!(
-        Entry::decode(&longer),
-        Err(EntryError::Bytes("something follows the last detail"))
-    );
+    assert_eq!(Entry::decode(&longer), Err(EntryError::Bytes("something follows the last detail")));
 }
 
 #[test]

@@ -34,11 +34,7 @@ fn flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
 #[test]
 fn inclusion_vectors() {
     let leaves = reference_leaves();
-    let path = |index, size| {
-        hex(&InclusionProof::prove(leaves.as_slice(), index, size)
-            .unwrap()
-            .path)
-    };
+    let path = |index, size| hex(&InclusionProof::prove(leaves.as_slice(), index, size).unwrap().path);
     assert_eq!(path(0, 1), Vec::<String>::new());
     assert_eq!(
         path(0, 8),
@@ -56,10 +52,7 @@ fn inclusion_vectors() {
             "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
         ]
     );
-    assert_eq!(
-        path(2, 3),
-        ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]
-    );
+    assert_eq!(path(2, 3), ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]);
     assert_eq!(
         path(1, 5),
         [
@@ -73,11 +66,7 @@ fn inclusion_vectors() {
 #[test]
 fn consistency_vectors() {
     let leaves = reference_leaves();
-    let path = |old, new| {
-        hex(&ConsistencyProof::prove(leaves.as_slice(), old, new)
-            .unwrap()
-            .path)
-    };
+    let path = |old, new| hex(&ConsistencyProof::prove(leaves.as_slice(), old, new).unwrap().path);
     assert_eq!(path(1, 1), Vec::<String>::new());
     assert_eq!(
         path(1, 8),
@@ -115,21 +104,13 @@ fn every_small_proof_verifies_and_agrees_with_another_implementation() {
             let proof = InclusionProof::prove(leaves.as_slice(), index, size).unwrap();
             proof.verify(&leaves[index as usize], &root).unwrap();
             let theirs = oracle.prove_inclusion(index as usize);
-            assert_eq!(
-                proof.to_bytes()[16..],
-                *theirs.as_bytes(),
-                "{index} in {size}"
-            );
+            assert_eq!(proof.to_bytes()[16..], *theirs.as_bytes(), "{index} in {size}");
         }
         for old in 1..=size {
             let proof = ConsistencyProof::prove(leaves.as_slice(), old, size).unwrap();
             proof.verify(&root_of(&leaves, old), &root).unwrap();
             let theirs = oracle.prove_consistency((size - old) as usize);
-            assert_eq!(
-                proof.to_bytes()[16..],
-                *theirs.as_bytes(),
-                "{old} to {size}"
-            );
+            assert_eq!(proof.to_bytes()[16..], *theirs.as_bytes(), "{old} to {size}");
         }
     }
 }
@@ -163,13 +144,8 @@ impl Leaves for Kept {
 
 #[test]
 fn every_proof_up_to_300_verifies() {
-    let leaves = Kept {
-        leaves: leaves(300),
-        nodes: RefCell::default(),
-    };
-    let roots: Vec<Hash> = (0..=300)
-        .map(|size| leaves.subtree(0..size).unwrap())
-        .collect();
+    let leaves = Kept { leaves: leaves(300), nodes: RefCell::default() };
+    let roots: Vec<Hash> = (0..=300).map(|size| leaves.subtree(0..size).unwrap()).collect();
     for new in 1..=300 {
         let root = &roots[new as usize];
         for old in 0..=new {
@@ -190,11 +166,7 @@ fn the_empty_tree() {
     assert!(proof.path.is_empty());
     proof.verify(&empty_root(), &root_of(&leaves, 5)).unwrap();
     assert!(proof.verify(&leaves[0], &root_of(&leaves, 5)).is_err());
-    let same = ConsistencyProof {
-        old_size: 0,
-        new_size: 0,
-        path: vec![],
-    };
+    let same = ConsistencyProof { old_size: 0, new_size: 0, path: vec![] };
     same.verify(&empty_root(), &empty_root()).unwrap();
     assert!(same.verify(&leaves[0], &leaves[0]).is_err());
 }
@@ -204,78 +176,22 @@ fn a_path_has_the_length_that_the_sizes_call_for() {
     let leaves = leaves(4);
     let root = root_of(&leaves, 2);
     let path = vec![leaves[1]];
-    InclusionProof {
-        index: 0,
-        size: 2,
-        path: path.clone(),
-    }
-    .verify(&leaves[0], &root)
-    .unwrap();
-    assert!(
-        InclusionProof {
-            index: 0,
-            size: 4,
-            path: path.clone()
-        }
-        .verify(&leaves[0], &root)
-        .is_err()
-    );
-    ConsistencyProof {
-        old_size: 1,
-        new_size: 2,
-        path: path.clone(),
-    }
-    .verify(&leaves[0], &root)
-    .unwrap();
-    assert!(
-        ConsistencyProof {
-            old_size: 1,
-            new_size: 4,
-            path: path.clone()
-        }
-        .verify(&leaves[0], &root)
-        .is_err()
-    );
-    assert!(
-        ConsistencyProof {
-            old_size: 0,
-            new_size: 2,
-            path: path.clone()
-        }
-        .verify(&empty_root(), &root)
-        .is_err()
-    );
-    assert!(
-        ConsistencyProof {
-            old_size: 2,
-            new_size: 2,
-            path
-        }
-        .verify(&root, &root)
-        .is_err()
-    );
+    InclusionProof { index: 0, size: 2, path: path.clone() }.verify(&leaves[0], &root).unwrap();
+    assert!(InclusionProof { index: 0, size: 4, path: path.clone() }.verify(&leaves[0], &root).is_err());
+    ConsistencyProof { old_size: 1, new_size: 2, path: path.clone() }.verify(&leaves[0], &root).unwrap();
+    assert!(ConsistencyProof { old_size: 1, new_size: 4, path: path.clone() }.verify(&leaves[0], &root).is_err());
+    assert!(ConsistencyProof { old_size: 0, new_size: 2, path: path.clone() }.verify(&empty_root(), &root).is_err());
+    assert!(ConsistencyProof { old_size: 2, new_size: 2, path }.verify(&root, &root).is_err());
 }
 
 #[test]
 fn what_is_not_there_cannot_be_proved() {
     let leaves = leaves(5);
     let leaves = leaves.as_slice();
-    assert_eq!(
-        InclusionProof::prove(leaves, 5, 5),
-        Err(TreeError::OutOfRange)
-    );
-    assert_eq!(
-        InclusionProof::prove(leaves, 0, 6),
-        Err(TreeError::OutOfRange)
-    );
-    assert_eq!(
-        ConsistencyProof::prove(leaves, 3, 2),
-        Err(TreeError::OutOfRange)
-    );
-    assert_eq!(
-        ConsistencyProof::prove(leaves, 3, 6),
-        Err(TreeError::OutOfRange)
-    );
+    assert_eq!(InclusionProof::prove(leaves, 5, 5), Err(TreeError::OutOfRange));
+    assert_eq!(InclusionProof::prove(leaves, 0, 6), Err(TreeError::OutOfRange));
+    assert_eq!(ConsistencyProof::prove(leaves, 3, 2), Err(TreeError::OutOfRange));
+    assert_eq!(ConsistencyProof::prove(leaves, 3, 6), Err(TreeError::OutOfRange));
 }
 
 #[test]
@@ -283,11 +199,7 @@ fn a_node_does_not_pass_for_a_leaf() {
     let leaves = leaves(4);
     let root = root_of(&leaves, 4);
     let node = node_hash(&leaves[0], &leaves[1]);
-    let proof = InclusionProof {
-        index: 0,
-        size: 2,
-        path: vec![node_hash(&leaves[2], &leaves[3])],
-    };
+    let proof = InclusionProof { index: 0, size: 2, path: vec![node_hash(&leaves[2], &leaves[3])] };
     // As a tree of two "leaves" the shape fits; what stops it is that no entry hashes to a node.
     proof.verify(&node, &root).unwrap();
     let content = [leaves[0].0, leaves[1].0].concat();

@@ -55,27 +55,16 @@ fn entry(index: u64, salt: &str) -> Entry {
 
 fn row(entry: &Entry) -> Row {
     let bytes = entry.encode().unwrap();
-    Row {
-        index: entry.index,
-        hash: leaf_hash(&bytes),
-        bytes,
-    }
+    Row { index: entry.index, hash: leaf_hash(&bytes), bytes }
 }
 
 fn note(size: u64, root: Hash) -> String {
-    Checkpoint::new(ORIGIN, size, root, 5)
-        .unwrap()
-        .sign(&signing_key())
-        .to_string()
+    Checkpoint::new(ORIGIN, size, root, 5).unwrap().sign(&signing_key()).to_string()
 }
 
 impl Log {
     fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut log = Self {
-            rows: vec![],
-            stored: vec![],
-            outside: String::new(),
-        };
+        let mut log = Self { rows: vec![], stored: vec![], outside: String::new() };
         let mut frontier = Frontier::new();
         for entry in entries {
             let row = row(&entry);
@@ -98,9 +87,7 @@ impl Log {
         for (index, row) in self.rows.iter_mut().enumerate() {
             let mut entry = Entry::decode(&row.bytes).unwrap();
             entry.index = index as u64;
-            entry.intent = entry
-                .intent
-                .map(|intent| intent.min(entry.index.saturating_sub(1)));
+            entry.intent = entry.intent.map(|intent| intent.min(entry.index.saturating_sub(1)));
             if entry.intent == Some(entry.index) {
                 // An outcome cannot be the first of all.
                 (entry.phase, entry.intent) = (Phase::Event, None);
@@ -137,10 +124,7 @@ impl Log {
 }
 
 fn outside(line: usize) -> Note {
-    Note {
-        origin: Origin::Outside,
-        place: line,
-    }
+    Note { origin: Origin::Outside, place: line }
 }
 
 /// The note of the honest outside file that covers `size` entries; each has six lines.
@@ -154,15 +138,9 @@ fn an_honest_log_is_in_order() {
     assert_eq!(report.entries, 18);
     assert_eq!(report.last_checkpoint_size, Some(16));
     assert_eq!(report.covered_by_outside, Some(16));
-    assert_eq!(
-        (report.stored_checkpoints, report.outside_checkpoints),
-        (4, 4)
-    );
+    assert_eq!((report.stored_checkpoints, report.outside_checkpoints), (4, 4));
     assert_eq!(report.unknown_outcomes, Vec::<u64>::new());
-    assert_eq!(
-        (report.first_time_us, report.last_time_us),
-        (Some(1_000), Some(1_017))
-    );
+    assert_eq!((report.first_time_us, report.last_time_us), (Some(1_000), Some(1_017)));
     assert_eq!(
         report.to_string(),
         format!(
@@ -178,16 +156,11 @@ fn an_honest_log_is_in_order() {
 #[test]
 fn checkpoints_that_cannot_be_trusted_are_refused() {
     let honest = Log::honest(9);
-    let other_key = Checkpoint::new(ORIGIN, 8, empty_root(), 5)
-        .unwrap()
-        .sign(&SigningKey::from_bytes(&[2; 32]));
+    let other_key = Checkpoint::new(ORIGIN, 8, empty_root(), 5).unwrap().sign(&SigningKey::from_bytes(&[2; 32]));
     let mut log = honest.clone();
     log.stored.push(other_key.to_string());
     let fault = log.fault();
-    let note = Note {
-        origin: Origin::Stored,
-        place: 3,
-    };
+    let note = Note { origin: Origin::Stored, place: 3 };
     assert!(
         matches!(&fault.what, FaultKind::BadCheckpoint { note: at, error: CheckpointError::UnknownKey(_) } if *at == note),
         "{fault}"
@@ -202,12 +175,7 @@ fn checkpoints_that_cannot_be_trusted_are_refused() {
     );
 
     let mut log = honest.clone();
-    log.stored = vec![
-        Checkpoint::new("other.example", 0, empty_root(), 5)
-            .unwrap()
-            .sign(&signing_key())
-            .to_string(),
-    ];
+    log.stored = vec![Checkpoint::new("other.example", 0, empty_root(), 5).unwrap().sign(&signing_key()).to_string()];
     assert!(matches!(log.fault().what, FaultKind::OtherLog { .. }));
 
     let mut log = honest.clone();
@@ -216,9 +184,7 @@ fn checkpoints_that_cannot_be_trusted_are_refused() {
 
     let mut log = honest;
     log.outside.insert_str(0, "junk\n\n— x y\n");
-    assert!(
-        matches!(&log.fault().what, FaultKind::BadCheckpoint { note, .. } if *note == outside(1))
-    );
+    assert!(matches!(&log.fault().what, FaultKind::BadCheckpoint { note, .. } if *note == outside(1)));
 }
 
 fn note_of_zero() -> String {
@@ -230,9 +196,7 @@ fn a_checkpoint_after_the_entries_is_refused() {
     let log = Log::honest(4);
     let key = VerifierKey::new(ORIGIN, signing_key().verifying_key()).unwrap();
     let mut verifier = Verifier::new(vec![key]);
-    verifier
-        .entry(0, &log.rows[0].bytes, log.rows[0].hash.as_bytes())
-        .unwrap();
+    verifier.entry(0, &log.rows[0].bytes, log.rows[0].hash.as_bytes()).unwrap();
     let fault = verifier.stored_checkpoint(&log.stored[0]).unwrap_err();
     assert!(matches!(fault.what, FaultKind::TooLate { .. }));
 }
@@ -240,9 +204,8 @@ fn a_checkpoint_after_the_entries_is_refused() {
 #[test]
 fn an_older_key_still_verifies_its_checkpoints() {
     let log = Log::honest(4);
-    let keys = [2, 1].map(|seed| {
-        VerifierKey::new(ORIGIN, SigningKey::from_bytes(&[seed; 32]).verifying_key()).unwrap()
-    });
+    let keys =
+        [2, 1].map(|seed| VerifierKey::new(ORIGIN, SigningKey::from_bytes(&[seed; 32]).verifying_key()).unwrap());
     let mut verifier = Verifier::new(keys.to_vec());
     verifier.stored_checkpoint(&log.stored[0]).unwrap();
 }
@@ -253,14 +216,9 @@ fn a_torn_outside_note_is_reported() {
     let end = log.outside.len() - 10;
     log.outside.truncate(end);
     let report = log.verify().unwrap();
-    assert_eq!(
-        (report.torn_outside_line, report.covered_by_outside),
-        (Some(7), Some(4))
-    );
+    assert_eq!((report.torn_outside_line, report.covered_by_outside), (Some(7), Some(4)));
     assert!(
-        report.to_string().contains(
-            "The last note of the outside file, on line 7, is incomplete and was left out."
-        )
+        report.to_string().contains("The last note of the outside file, on line 7, is incomplete and was left out.")
     );
 }
 
@@ -268,53 +226,23 @@ fn a_torn_outside_note_is_reported() {
 fn intents_and_outcomes_belong_together() {
     let report = Log::honest(17).verify().unwrap();
     assert_eq!(report.unknown_outcomes, [16]);
-    assert!(
-        report
-            .to_string()
-            .contains("1 intents have no outcome, the first is entry 16")
-    );
+    assert!(report.to_string().contains("1 intents have no outcome, the first is entry 16"));
 
-    let outcome = |index, intent| Entry {
-        index,
-        intent: Some(intent),
-        ..entry(1, "")
-    };
+    let outcome = |index, intent| Entry { index, intent: Some(intent), ..entry(1, "") };
     let twice = Log::of([entry(0, ""), entry(1, ""), outcome(2, 0)]);
-    assert_eq!(
-        twice.fault(),
-        Fault {
-            index: Some(2),
-            what: FaultKind::OutcomeTwice { intent: 0 }
-        }
-    );
+    assert_eq!(twice.fault(), Fault { index: Some(2), what: FaultKind::OutcomeTwice { intent: 0 } });
     let of_an_event = Log::of([entry(0, ""), entry(1, ""), entry(2, ""), outcome(3, 2)]);
-    assert_eq!(
-        of_an_event.fault(),
-        Fault {
-            index: Some(3),
-            what: FaultKind::OutcomeWithoutIntent { intent: 2 }
-        }
-    );
-    let many = (0..130)
-        .map(|index| entry(index, ""))
-        .chain([outcome(130, 128)]);
-    assert_eq!(
-        Log::of(many).fault().what,
-        FaultKind::OutcomeTwice { intent: 128 }
-    );
+    assert_eq!(of_an_event.fault(), Fault { index: Some(3), what: FaultKind::OutcomeWithoutIntent { intent: 2 } });
+    let many = (0..130).map(|index| entry(index, "")).chain([outcome(130, 128)]);
+    assert_eq!(Log::of(many).fault().what, FaultKind::OutcomeTwice { intent: 128 });
 }
 
 #[test]
 fn the_first_fault_stays() {
     let log = Log::honest(4);
     let mut verifier = Verifier::new(vec![]);
-    let fault = verifier
-        .entry(1, &log.rows[1].bytes, log.rows[1].hash.as_bytes())
-        .unwrap_err();
-    assert_eq!(
-        verifier.entry(0, &log.rows[0].bytes, log.rows[0].hash.as_bytes()),
-        Err(fault.clone())
-    );
+    let fault = verifier.entry(1, &log.rows[1].bytes, log.rows[1].hash.as_bytes()).unwrap_err();
+    assert_eq!(verifier.entry(0, &log.rows[0].bytes, log.rows[0].hash.as_bytes()), Err(fault.clone()));
     assert_eq!(verifier.finish(), Err(fault));
 }
 
@@ -323,11 +251,7 @@ fn what_can_still_be_trusted_is_told() {
     let mut log = Log::honest(18);
     log.rows[9] = row(&entry(9, "edited"));
     let mut verifier = log.verifier().unwrap();
-    assert!(log.rows.iter().any(|row| {
-        verifier
-            .entry(row.index, &row.bytes, row.hash.as_bytes())
-            .is_err()
-    }));
+    assert!(log.rows.iter().any(|row| { verifier.entry(row.index, &row.bytes, row.hash.as_bytes()).is_err() }));
     assert_eq!(verifier.confirmed(), 8);
 }
 
@@ -335,25 +259,12 @@ fn what_can_still_be_trusted_is_told() {
 fn an_outcome_that_does_not_fit_comes_before_a_later_fault() {
     let mut log = Log::of([
         entry(0, ""),
-        Entry {
-            index: 1,
-            ..entry(2, "")
-        },
-        Entry {
-            intent: Some(1),
-            index: 2,
-            ..entry(1, "")
-        },
+        Entry { index: 1, ..entry(2, "") },
+        Entry { intent: Some(1), index: 2, ..entry(1, "") },
     ]);
     log.rows.push(row(&entry(4, "")));
     let what = FaultKind::OutcomeWithoutIntent { intent: 1 };
-    assert_eq!(
-        log.fault(),
-        Fault {
-            index: Some(2),
-            what
-        }
-    );
+    assert_eq!(log.fault(), Fault { index: Some(2), what });
 }
 
 #[test]
@@ -361,22 +272,9 @@ fn two_stored_checkpoints_that_contradict_each_other_are_a_fork() {
     let mut log = Log::honest(9);
     log.outside.clear();
     log.stored.push(note(8, leaf_hash(b"other history")));
-    let stored = |place| Note {
-        origin: Origin::Stored,
-        place,
-    };
-    let what = FaultKind::Forked {
-        one: stored(3),
-        other: stored(2),
-        size: 8,
-    };
-    assert_eq!(
-        log.fault(),
-        Fault {
-            index: Some(4),
-            what
-        }
-    );
+    let stored = |place| Note { origin: Origin::Stored, place };
+    let what = FaultKind::Forked { one: stored(3), other: stored(2), size: 8 };
+    assert_eq!(log.fault(), Fault { index: Some(4), what });
 }
 
 #[test]
@@ -384,21 +282,7 @@ fn a_stored_checkpoint_that_is_ahead_is_named_before_an_outside_one() {
     let mut log = Log::honest(9);
     log.rows.truncate(6);
     log.outside = Log::honest(12).outside;
-    let note = Note {
-        origin: Origin::Stored,
-        place: 2,
-    };
-    let what = FaultKind::Truncated {
-        note,
-        size: 8,
-        entries: 6,
-        confirmed: 4,
-    };
-    assert_eq!(
-        log.fault(),
-        Fault {
-            index: Some(6),
-            what
-        }
-    );
+    let note = Note { origin: Origin::Stored, place: 2 };
+    let what = FaultKind::Truncated { note, size: 8, entries: 6, confirmed: 4 };
+    assert_eq!(log.fault(), Fault { index: Some(6), what });
 }

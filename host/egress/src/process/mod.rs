@@ -75,19 +75,10 @@ pub(crate) fn spawn(
     spec: ProcessSpec,
 ) -> Result<Process, ProcessError> {
     let command = spec.command()?;
-    let permit = Arc::clone(places)
-        .try_acquire_owned()
-        .map_err(|_| ProcessError::TooMany { limit })?;
-    let supervise::Started {
-        group,
-        exit,
-        stdin,
-        stdout,
-        stderr,
-    } = supervise::start(command, permit)?;
+    let permit = Arc::clone(places).try_acquire_owned().map_err(|_| ProcessError::TooMany { limit })?;
+    let supervise::Started { group, exit, stdin, stdout, stderr } = supervise::start(command, permit)?;
     let tail = Tail::default();
-    let tail_task =
-        stderr.map(|stderr| AbortOnDropHandle::new(tokio::spawn(tail.clone().fill(stderr))));
+    let tail_task = stderr.map(|stderr| AbortOnDropHandle::new(tokio::spawn(tail.clone().fill(stderr))));
     Ok(Process {
         group,
         exit,
@@ -137,9 +128,7 @@ impl Process {
                 Ok(())
             }
             Ok(Err(error)) => Err(ProcessError::Write(error.to_string())),
-            Err(_) => Err(ProcessError::WriteTimeout {
-                limit: self.write_limit,
-            }),
+            Err(_) => Err(ProcessError::WriteTimeout { limit: self.write_limit }),
         }
     }
 
@@ -231,12 +220,7 @@ impl Process {
     /// How it ended, if it has. A supervisor that is gone (the runtime is shutting down) has killed it.
     fn exited(&self) -> Option<supervise::Exit> {
         let exit = *self.exit.borrow();
-        exit.or_else(|| {
-            self.exit
-                .has_changed()
-                .is_err()
-                .then_some(supervise::Exit { code: None })
-        })
+        exit.or_else(|| self.exit.has_changed().is_err().then_some(supervise::Exit { code: None }))
     }
 }
 

@@ -42,14 +42,8 @@ impl ProcessSpec {
     pub(super) fn command(&self) -> Result<Command, ProcessError> {
         let path = file(&self.command)?;
         let folder = folder(&self.folder)?;
-        if self
-            .arguments
-            .iter()
-            .any(|argument| argument.contains('\0'))
-        {
-            return Err(ProcessError::Invalid(
-                "an argument holds a null character".to_owned(),
-            ));
+        if self.arguments.iter().any(|argument| argument.contains('\0')) {
+            return Err(ProcessError::Invalid("an argument holds a null character".to_owned()));
         }
         for (name, value) in &self.environment {
             if name.is_empty() || name.contains(['=', '\0']) {
@@ -58,9 +52,7 @@ impl ProcessSpec {
                 ));
             }
             if value.contains('\0') {
-                return Err(ProcessError::Invalid(format!(
-                    "the environment variable `{name}` holds a null character"
-                )));
+                return Err(ProcessError::Invalid(format!("the environment variable `{name}` holds a null character")));
             }
         }
         let mut command = Command::new(path);
@@ -81,24 +73,17 @@ impl ProcessSpec {
 
 fn file(command: &Path) -> Result<PathBuf, ProcessError> {
     let path = resolved("command", command)?;
-    let metadata = path
-        .metadata()
-        .map_err(|error| refused("command", command, &error))?;
+    let metadata = path.metadata().map_err(|error| refused("command", command, &error))?;
     if !metadata.is_file() {
         return Err(refused("command", command, &"it is not a regular file"));
     }
-    access(&path, Access::EXEC_OK)
-        .map_err(|_| refused("command", command, &"this server may not execute it"))?;
+    access(&path, Access::EXEC_OK).map_err(|_| refused("command", command, &"this server may not execute it"))?;
     Ok(path)
 }
 
 fn folder(folder: &Path) -> Result<PathBuf, ProcessError> {
     let path = resolved("folder", folder)?;
-    if path.is_dir() {
-        Ok(path)
-    } else {
-        Err(refused("folder", folder, &"it is not a folder"))
-    }
+    if path.is_dir() { Ok(path) } else { Err(refused("folder", folder, &"it is not a folder")) }
 }
 
 fn resolved(what: &str, path: &Path) -> Result<PathBuf, ProcessError> {
@@ -112,10 +97,7 @@ fn resolved(what: &str, path: &Path) -> Result<PathBuf, ProcessError> {
 }
 
 fn refused(what: &str, path: &Path, why: &dyn fmt::Display) -> ProcessError {
-    ProcessError::Invalid(format!(
-        "the {what} `{}` cannot be used: {why}",
-        path.display()
-    ))
+    ProcessError::Invalid(format!("the {what} `{}` cannot be used: {why}", path.display()))
 }
 
 #[cfg(test)]
@@ -145,49 +127,22 @@ mod tests {
         let plain = here.path().join("plain");
         std::fs::write(&plain, "#!/bin/sh\n").unwrap();
         let cases: [(&Path, &str); 5] = [
-            (
-                Path::new("sh"),
-                "the command `sh` cannot be used: it must be an absolute path",
-            ),
-            (
-                Path::new("./sh"),
-                "the command `./sh` cannot be used: it must be an absolute path",
-            ),
-            (
-                Path::new("/nowhere/at/all"),
-                "the command `/nowhere/at/all` cannot be used: it does not exist",
-            ),
-            (
-                Path::new("/dev/null"),
-                "the command `/dev/null` cannot be used: it is not a regular file",
-            ),
-            (
-                Path::new("/"),
-                "the command `/` cannot be used: it is not a regular file",
-            ),
+            (Path::new("sh"), "the command `sh` cannot be used: it must be an absolute path"),
+            (Path::new("./sh"), "the command `./sh` cannot be used: it must be an absolute path"),
+            (Path::new("/nowhere/at/all"), "the command `/nowhere/at/all` cannot be used: it does not exist"),
+            (Path::new("/dev/null"), "the command `/dev/null` cannot be used: it is not a regular file"),
+            (Path::new("/"), "the command `/` cannot be used: it is not a regular file"),
         ];
         for (command, wanted) in cases {
             assert_eq!(sentence(&spec(command)), wanted);
         }
-        let wanted = format!(
-            "the command `{}` cannot be used: this server may not execute it",
-            plain.display()
-        );
+        let wanted = format!("the command `{}` cannot be used: this server may not execute it", plain.display());
         assert_eq!(sentence(&spec(&plain)), wanted);
         let mut lost = spec(Path::new("/bin/sh"));
         lost.folder = plain.clone();
-        assert_eq!(
-            sentence(&lost),
-            format!(
-                "the folder `{}` cannot be used: it is not a folder",
-                plain.display()
-            )
-        );
+        assert_eq!(sentence(&lost), format!("the folder `{}` cannot be used: it is not a folder", plain.display()));
         lost.folder = "here".into();
-        assert_eq!(
-            sentence(&lost),
-            "the folder `here` cannot be used: it must be an absolute path"
-        );
+        assert_eq!(sentence(&lost), "the folder `here` cannot be used: it must be an absolute path");
     }
 
     #[test]
@@ -198,16 +153,10 @@ mod tests {
         odd.arguments.clear();
         for name in ["", "A=B", "A\0"] {
             odd.environment = vec![(name.to_owned(), String::new())];
-            assert_eq!(
-                sentence(&odd),
-                "the name of an environment variable is empty or holds `=`"
-            );
+            assert_eq!(sentence(&odd), "the name of an environment variable is empty or holds `=`");
         }
         odd.environment = vec![("TOKEN".to_owned(), "se\0cret".to_owned())];
-        assert_eq!(
-            sentence(&odd),
-            "the environment variable `TOKEN` holds a null character"
-        );
+        assert_eq!(sentence(&odd), "the environment variable `TOKEN` holds a null character");
         assert!(!format!("{odd:?}").contains("cret"));
     }
 
@@ -217,9 +166,6 @@ mod tests {
         let link = here.path().join("link");
         symlink("/bin/sh", &link).unwrap();
         let command = spec(&link).command().unwrap();
-        assert_eq!(
-            Path::new(command.get_program()),
-            Path::new("/bin/sh").canonicalize().unwrap()
-        );
+        assert_eq!(Path::new(command.get_program()), Path::new("/bin/sh").canonicalize().unwrap());
     }
 }

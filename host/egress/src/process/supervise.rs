@@ -58,36 +58,18 @@ impl Group {
 }
 
 /// Start `command`, which asks for a group and pipes of its own.
-pub(super) fn start(
-    command: Command,
-    permit: OwnedSemaphorePermit,
-) -> Result<Started, ProcessError> {
+pub(super) fn start(command: Command, permit: OwnedSemaphorePermit) -> Result<Started, ProcessError> {
     let refused = |error: std::io::Error| ProcessError::Start(error.to_string());
     // Before the start, so that no exit is missed.
     let exits = unix::signal(SignalKind::child()).map_err(refused)?;
-    let mut child = tokio::process::Command::from(command)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(refused)?;
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().map_err(refused)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let leader = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw);
+    let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let group = Arc::new(Group(Mutex::new(leader)));
     let (ended, exit) = watch::channel(None);
-    let supervised = Supervised {
-        group: Arc::clone(&group),
-        child,
-    };
+    let supervised = Supervised { group: Arc::clone(&group), child };
     tokio::spawn(supervised.run(leader, exits, ended, permit));
-    Ok(Started {
-        group,
-        exit,
-        stdin,
-        stdout,
-        stderr,
-    })
+    Ok(Started { group, exit, stdin, stdout, stderr })
 }
 
 struct Supervised {
@@ -106,8 +88,7 @@ impl Supervised {
     ) {
         while leader.is_some_and(is_running) && exits.recv().await.is_some() {}
         let mut status = None;
-        self.group
-            .end(|| status = self.child.try_wait().ok().flatten());
+        self.group.end(|| status = self.child.try_wait().ok().flatten());
         if status.is_none() {
             status = self.child.wait().await.ok();
         }
@@ -115,9 +96,7 @@ impl Supervised {
             reap_adopted(leader).await;
         }
         drop(permit);
-        ended.send_replace(Some(Exit {
-            code: status.and_then(|status| status.code()),
-        }));
+        ended.send_replace(Some(Exit { code: status.and_then(|status| status.code()) }));
     }
 }
 
@@ -131,20 +110,14 @@ impl Drop for Supervised {
 /// Whether the leader has not exited yet. Leaves it to be reaped.
 fn is_running(leader: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(
-        waitid(WaitId::Pid(leader), options),
-        Ok(None) | Err(Errno::INTR)
-    )
+    matches!(waitid(WaitId::Pid(leader), options), Ok(None) | Err(Errno::INTR))
 }
 
 /// Where this server is the init of its container, killed grandchildren become its own and wait to be reaped. Nobody
 /// else can have a group of this number while one of them is there.
 async fn reap_adopted(leader: Pid) {
     for _ in 0..20 {
-        match waitid(
-            WaitId::Pgid(Some(leader)),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        ) {
+        match waitid(WaitId::Pgid(Some(leader)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
             Ok(Some(_)) => {}
             Ok(None) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(_) => return,

@@ -33,17 +33,10 @@ async fn a_body_is_whole_or_an_error_says_that_it_is_not() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
     ];
     for answer in cut {
-        assert_eq!(
-            code_of(answer).await,
-            (b"hello".to_vec(), Some("unavailable")),
-            "{answer}"
-        );
+        assert_eq!(code_of(answer).await, (b"hello".to_vec(), Some("unavailable")), "{answer}");
     }
     let mangled = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n";
-    assert_eq!(
-        code_of(mangled).await,
-        (b"hello".to_vec(), Some("protocol"))
-    );
+    assert_eq!(code_of(mangled).await, (b"hello".to_vec(), Some("protocol")));
 }
 
 #[tokio::test]
@@ -55,12 +48,7 @@ async fn nothing_is_decompressed() {
 #[tokio::test]
 async fn an_answer_without_a_body_ends_at_once() {
     let server = Server::holding("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n").await;
-    let mut answer = send(HttpRequest {
-        method: Method::HEAD,
-        ..get(&server.url("/"))
-    })
-    .await
-    .unwrap();
+    let mut answer = send(HttpRequest { method: Method::HEAD, ..get(&server.url("/")) }).await.unwrap();
     assert_eq!(answer.next_chunk().await, Ok(None));
     server.until_ended(1).await;
 }
@@ -68,10 +56,7 @@ async fn an_answer_without_a_body_ends_at_once() {
 #[tokio::test]
 async fn a_reset_within_the_body_is_an_error() {
     let server = Server::with("127.0.0.1:0", |mut stream, _| async move {
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello").await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         stream.set_zero_linger().unwrap();
     })
@@ -82,10 +67,7 @@ async fn a_reset_within_the_body_is_an_error() {
     let error = end.unwrap_err();
     assert_eq!(error.code(), "unavailable");
     assert!(
-        error.to_string().starts_with(&format!(
-            "the answer from http://{} was cut short: ",
-            server.address
-        )),
+        error.to_string().starts_with(&format!("the answer from http://{} was cut short: ", server.address)),
         "{error}"
     );
     assert_eq!(answer.next_chunk().await, Err(error));
@@ -95,27 +77,16 @@ async fn a_reset_within_the_body_is_an_error() {
 async fn silence_within_the_body_has_a_limit_where_it_was_asked_for() {
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let server = Server::holding(answer).await;
-    let request = HttpRequest {
-        idle: Some(Duration::from_millis(200)),
-        ..get(&server.url("/"))
-    };
+    let request = HttpRequest { idle: Some(Duration::from_millis(200)), ..get(&server.url("/")) };
     let mut response = send(request).await.unwrap();
     let (body, end) = drain(&mut response).await;
     assert_eq!(body, b"hello");
     let error = end.unwrap_err();
-    let wanted = format!(
-        "http://{} fell silent within its answer for 200 ms",
-        server.address
-    );
+    let wanted = format!("http://{} fell silent within its answer for 200 ms", server.address);
     assert_eq!((error.code(), error.to_string()), ("timeout", wanted));
     server.until_ended(1).await;
 
-    let mut response = send(HttpRequest {
-        idle: None,
-        ..get(&server.url("/"))
-    })
-    .await
-    .unwrap();
+    let mut response = send(HttpRequest { idle: None, ..get(&server.url("/")) }).await.unwrap();
     assert_eq!(response.next_chunk().await.unwrap().unwrap(), "hello");
     let waited = tokio::time::timeout(Duration::from_millis(500), response.next_chunk()).await;
     assert!(waited.is_err(), "{waited:?}");
@@ -124,20 +95,13 @@ async fn silence_within_the_body_has_a_limit_where_it_was_asked_for() {
 #[tokio::test]
 async fn what_carries_no_bytes_is_no_sign_of_life() {
     let server = Server::with("127.0.0.1:0", |mut stream, _| async move {
-        drop(
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=")
-                .await,
-        );
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=").await);
         while stream.write_all(b"b").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
-    let request = HttpRequest {
-        idle: Some(Duration::from_millis(200)),
-        ..get(&server.url("/"))
-    };
+    let request = HttpRequest { idle: Some(Duration::from_millis(200)), ..get(&server.url("/")) };
     let mut answer = send(request).await.unwrap();
     assert_eq!(answer.next_chunk().await.unwrap_err().code(), "timeout");
 }
@@ -145,21 +109,14 @@ async fn what_carries_no_bytes_is_no_sign_of_life() {
 #[tokio::test]
 async fn a_drip_is_read_as_it_comes_and_survives_a_dropped_read() {
     let server = Server::with("127.0.0.1:0", |mut stream, _| async move {
-        drop(
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")
-                .await,
-        );
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await);
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_millis(50)).await;
             drop(stream.write_all(b"d").await);
         }
     })
     .await;
-    let request = HttpRequest {
-        idle: Some(Duration::from_millis(400)),
-        ..get(&server.url("/"))
-    };
+    let request = HttpRequest { idle: Some(Duration::from_millis(400)), ..get(&server.url("/")) };
     let mut answer = send(request).await.unwrap();
     let mut body = Vec::new();
     loop {
@@ -176,24 +133,15 @@ async fn a_drip_is_read_as_it_comes_and_survives_a_dropped_read() {
 #[tokio::test]
 async fn a_large_body_comes_in_small_chunks_up_to_its_limit() {
     let body: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
-    let answer = [
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes(),
-        body.clone(),
-    ]
-    .concat();
+    let answer =
+        [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes(), body.clone()].concat();
     let server = Server::answering(answer).await;
-    let exactly = HttpRequest {
-        max_response_bytes: 1_000_000,
-        ..get(&server.url("/"))
-    };
+    let exactly = HttpRequest { max_response_bytes: 1_000_000, ..get(&server.url("/")) };
     let mut response = send(exactly).await.unwrap();
     assert_eq!(drain(&mut response).await, (body, Ok(())));
     assert_eq!(response.received(), 1_000_000);
 
-    let one_less = HttpRequest {
-        max_response_bytes: 999_999,
-        ..get(&server.url("/"))
-    };
+    let one_less = HttpRequest { max_response_bytes: 999_999, ..get(&server.url("/")) };
     let mut response = send(one_less).await.unwrap();
     let (read, end) = drain(&mut response).await;
     assert!(read.len() < 1_000_000);
@@ -207,19 +155,12 @@ async fn a_large_body_comes_in_small_chunks_up_to_its_limit() {
 #[tokio::test]
 async fn an_endless_body_ends_at_its_limit() {
     let server = Server::with("127.0.0.1:0", |mut stream, _| async move {
-        drop(
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-                .await,
-        );
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await);
         let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
         while stream.write_all(&chunk).await.is_ok() {}
     })
     .await;
-    let request = HttpRequest {
-        max_response_bytes: 3 << 20,
-        ..get(&server.url("/"))
-    };
+    let request = HttpRequest { max_response_bytes: 3 << 20, ..get(&server.url("/")) };
     let (read, end) = drain(&mut send(request).await.unwrap()).await;
     assert!(read.len() <= 3 << 20);
     assert_eq!(end.unwrap_err().code(), "denied");
@@ -231,10 +172,7 @@ async fn an_answer_that_is_dropped_closes_its_connection() {
     let server = Server::holding("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello").await;
     let egress = egress();
     for _ in 0..50 {
-        let mut answer = egress
-            .send(get(&server.url("/")), CancellationToken::new())
-            .await
-            .unwrap();
+        let mut answer = egress.send(get(&server.url("/")), CancellationToken::new()).await.unwrap();
         assert_eq!(answer.next_chunk().await.unwrap().unwrap(), "hello");
     }
     server.until_ended(50).await;
@@ -243,18 +181,11 @@ async fn an_answer_that_is_dropped_closes_its_connection() {
 #[tokio::test]
 async fn a_reader_that_waits_holds_the_sender_back() {
     let server = Server::with("127.0.0.1:0", |mut stream, _| async move {
-        drop(
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
-                .await,
-        );
+        drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n").await);
         drop(stream.write_all(&vec![0; 100_000_000]).await);
     })
     .await;
-    let request = HttpRequest {
-        max_response_bytes: u64::MAX,
-        ..get(&server.url("/"))
-    };
+    let request = HttpRequest { max_response_bytes: u64::MAX, ..get(&server.url("/")) };
     let answer = send(request).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(server.ended.load(Ordering::SeqCst), 0);

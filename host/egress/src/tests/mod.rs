@@ -36,10 +36,7 @@ struct Server {
 }
 
 impl Server {
-    async fn with<F>(
-        at: &str,
-        script: impl Fn(TcpStream, Vec<u8>) -> F + Send + Sync + 'static,
-    ) -> Self
+    async fn with<F>(at: &str, script: impl Fn(TcpStream, Vec<u8>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -55,17 +52,10 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (ended, requests, script) = (
-                    Arc::clone(&ended),
-                    Arc::clone(&requests),
-                    Arc::clone(&script),
-                );
+                let (ended, requests, script) = (Arc::clone(&ended), Arc::clone(&requests), Arc::clone(&script));
                 tokio::spawn(async move {
                     let request = read_request(&mut stream).await;
-                    requests
-                        .lock()
-                        .unwrap()
-                        .push(String::from_utf8_lossy(&request).into_owned());
+                    requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
                     script(stream, request).await;
                     ended.fetch_add(1, Ordering::SeqCst);
                 });
@@ -112,10 +102,7 @@ impl Server {
     }
 
     async fn until_ended(&self, count: usize) {
-        eventually("connections close", || {
-            self.ended.load(Ordering::SeqCst) >= count
-        })
-        .await;
+        eventually("connections close", || self.ended.load(Ordering::SeqCst) >= count).await;
     }
 }
 
@@ -125,9 +112,7 @@ async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     loop {
         if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.map_or(0, |length| length.parse().unwrap());
             if request.len() >= end + 4 + length {
                 return request;
@@ -164,10 +149,7 @@ struct Fake {
 impl Fake {
     fn with(name: &str, answers: &[&[SocketAddr]]) -> Arc<Self> {
         let answers = answers.iter().map(|answer| answer.to_vec()).collect();
-        Arc::new(Self {
-            names: HashMap::from([(name.to_owned(), answers)]),
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Self { names: HashMap::from([(name.to_owned(), answers)]), asked: AtomicUsize::new(0) })
     }
 }
 
@@ -187,11 +169,7 @@ fn egress() -> Egress {
 }
 
 fn resolving(resolver: Arc<Fake>) -> Egress {
-    Egress::new(EgressConfig {
-        resolver,
-        ..EgressConfig::default()
-    })
-    .unwrap()
+    Egress::new(EgressConfig { resolver, ..EgressConfig::default() }).unwrap()
 }
 
 fn get(url: &str) -> HttpRequest {
@@ -208,11 +186,7 @@ fn get(url: &str) -> HttpRequest {
 }
 
 fn post(url: &str, body: impl Into<Bytes>) -> HttpRequest {
-    HttpRequest {
-        method: Method::POST,
-        body: body.into(),
-        ..get(url)
-    }
+    HttpRequest { method: Method::POST, body: body.into(), ..get(url) }
 }
 
 /// Accepts what is not inside.
@@ -222,10 +196,7 @@ fn outside_only(request: HttpRequest) -> HttpRequest {
         true => Err("127.0.0.2 is inside; grant it by address".to_owned()),
         false => Ok(()),
     };
-    HttpRequest {
-        vet: Arc::new(vet),
-        ..request
-    }
+    HttpRequest { vet: Arc::new(vet), ..request }
 }
 
 async fn send(request: HttpRequest) -> Result<HttpResponse, EgressError> {
@@ -238,11 +209,7 @@ async fn drain(answer: &mut HttpResponse) -> (Vec<u8>, Result<(), EgressError>) 
     loop {
         match answer.next_chunk().await {
             Ok(Some(chunk)) => {
-                assert!(
-                    (1..=64 << 10).contains(&chunk.len()),
-                    "a chunk of {} bytes",
-                    chunk.len()
-                );
+                assert!((1..=64 << 10).contains(&chunk.len()), "a chunk of {} bytes", chunk.len());
                 body.extend_from_slice(&chunk);
             }
             Ok(None) => return (body, Ok(())),

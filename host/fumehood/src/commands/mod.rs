@@ -66,7 +66,11 @@ fn verify(settings: &Settings, checkpoint_file: Option<std::path::PathBuf>) -> a
                 );
             }
             if !report.unknown_outcomes.is_empty() {
-                println!("{} actions have no recorded outcome: entries {:?}", report.unknown_outcomes.len(), report.unknown_outcomes);
+                println!(
+                    "{} actions have no recorded outcome: entries {:?}",
+                    report.unknown_outcomes.len(),
+                    report.unknown_outcomes
+                );
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -109,7 +113,14 @@ fn list_plugins() -> anyhow::Result<ExitCode> {
     writeln!(out, "{:<24} {:<8} {:<12} {:>9}  DESCRIPTION", "NAME", "VERSION", "WORLD", "SIZE")?;
     for plugin in fumehood_triage::plugins::shipped() {
         let size = format!("{} KiB", plugin.component.len() / 1024);
-        writeln!(out, "{:<24} {:<8} {:<12} {size:>9}  {}", plugin.name, plugin.version, plugin.world.name(), plugin.description)?;
+        writeln!(
+            out,
+            "{:<24} {:<8} {:<12} {size:>9}  {}",
+            plugin.name,
+            plugin.version,
+            plugin.world.name(),
+            plugin.description
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

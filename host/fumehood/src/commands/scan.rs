@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, IsTerminal as _, Read, Write};
 use std::process::ExitCode;
 
-
 use anyhow::Context as _;
 use fumehood_redact::{Finding, Gate, Kind, Pseudonyms, Seams, Span, Window, WindowSize, Windows, merge};
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
@@ -129,7 +128,11 @@ fn take_utf8(bytes: &mut Vec<u8>, ended: bool) -> String {
 /// How many bytes at the end are the beginning of a character.
 fn tail_of_character(bytes: &[u8]) -> usize {
     (1..=3.min(bytes.len()))
-        .find(|back| bytes.get(bytes.len() - back..).is_some_and(|tail| matches!(std::str::from_utf8(tail), Err(e) if e.error_len().is_none() && e.valid_up_to() == 0)))
+        .find(|back| {
+            bytes.get(bytes.len() - back..).is_some_and(
+                |tail| matches!(std::str::from_utf8(tail), Err(e) if e.error_len().is_none() && e.valid_up_to() == 0),
+            )
+        })
         .unwrap_or(0)
 }
 
@@ -169,11 +172,13 @@ impl Sink {
             .map(|span| span.start as u64)
             .min()
             .map_or(settled, |start| start.min(settled));
-        let ready: Vec<Span> = spans.into_iter().filter(|span| (span.end as u64) < settled || settled == u64::MAX).collect();
+        let ready: Vec<Span> =
+            spans.into_iter().filter(|span| (span.end as u64) < settled || settled == u64::MAX).collect();
         self.findings.retain(|finding| finding.end as u64 >= settled && settled != u64::MAX);
         match self.format {
             ScanFormat::Redacted => {
-                let cut = usize::try_from(settled.saturating_sub(self.begin)).unwrap_or(usize::MAX).min(self.text.len());
+                let cut =
+                    usize::try_from(settled.saturating_sub(self.begin)).unwrap_or(usize::MAX).min(self.text.len());
                 let cut = self.text.floor_char_boundary(cut);
                 let rest = self.text.split_off(cut);
                 let text = std::mem::replace(&mut self.text, rest);
@@ -245,7 +250,12 @@ async fn jsonl(scanners: &Scanners, input: impl Read, out: &mut impl Write) -> a
                 let spans = merge(doc.text.len(), &findings);
                 let spans = spans
                     .into_iter()
-                    .map(|span| DocSpan { kind: span.kind, start: span.start, end: span.end, confidence: span.confidence })
+                    .map(|span| DocSpan {
+                        kind: span.kind,
+                        start: span.start,
+                        end: span.end,
+                        confidence: span.confidence,
+                    })
                     .collect();
                 Ok(DocSpans { id: doc.id, spans })
             }));
@@ -295,4 +305,3 @@ impl Read for Progress {
         Ok(read)
     }
 }
-

@@ -22,7 +22,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter; try info", settings.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     // Whatever is in this process's memory stays out of core files and other processes' reach.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -32,8 +36,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     // The port first: a taken one is the commonest mistake, and nothing has been made yet.
-    let listener = std::net::TcpListener::bind(settings.listen)
-        .with_context(|| format!("cannot listen on {}; choose another address with --listen, port 0 takes a free one", settings.listen))?;
+    let listener = std::net::TcpListener::bind(settings.listen).with_context(|| {
+        format!("cannot listen on {}; choose another address with --listen, port 0 takes a free one", settings.listen)
+    })?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let tls_config = tls(settings).await?;
@@ -53,7 +58,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let local = format!("{}://{address}", if tls_config.is_some() { "https" } else { "http" });
     let public = settings.public_url.clone().map_or_else(|| local.clone(), |url| url.trim_end_matches('/').to_owned());
     let options = fumehood_web::Options { public_url: public.clone(), listen: address };
-    let service = fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let service =
+        fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
     let handle = axum_server::Handle::new();
     end_on_signal(handle.clone())?;
     announce(&app, &local, &public).await?;

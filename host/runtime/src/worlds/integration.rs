@@ -130,11 +130,7 @@ impl Integration {
     ///
     /// # Errors
     /// [`CallError`]; code `conflict` where someone else changed it, with `theirs-…` in the failure's extensions.
-    pub async fn publish_document(
-        &self,
-        document: &Document,
-        host: Arc<dyn CallHost>,
-    ) -> Result<Published, CallError> {
+    pub async fn publish_document(&self, document: &Document, host: Arc<dyn CallHost>) -> Result<Published, CallError> {
         let wit_document = wit::Document {
             marker: document.marker.clone(),
             project: document.project.clone(),

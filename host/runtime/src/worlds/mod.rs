@@ -68,8 +68,7 @@ impl Live {
         } else {
             None
         };
-        let permit =
-            runtime.permit().await.ok_or_else(|| CallError::Cancelled { plugin: plugin.name().to_owned() })?;
+        let permit = runtime.permit().await.ok_or_else(|| CallError::Cancelled { plugin: plugin.name().to_owned() })?;
         let mut state = State::new(config);
         state.host = host.clone();
         state.egress = runtime.0.egress.clone();
@@ -103,9 +102,7 @@ impl Live {
         let result = match tokio::time::timeout(wall, call(&mut self.store)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(classify(&self.plugin, &error, cpu_ms)),
-            Err(_) => {
-                Err(CallError::Stalled { plugin: self.plugin.clone(), limit_ms: wall.as_millis() as u64 })
-            }
+            Err(_) => Err(CallError::Stalled { plugin: self.plugin.clone(), limit_ms: wall.as_millis() as u64 }),
         };
         self.dead = result.is_err();
         result

@@ -15,10 +15,8 @@ use crate::state::State;
 /// The component with its memory as `prepare(rules)` left it.
 pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
     let failed = |reason: String| LoadError::Prepare { plugin: source.name.into(), reason };
-    let not_a_component = |error: wasmtime::Error| LoadError::NotAComponent {
-        plugin: source.name.into(),
-        reason: format!("{error:#}"),
-    };
+    let not_a_component =
+        |error: wasmtime::Error| LoadError::NotAComponent { plugin: source.name.into(), reason: format!("{error:#}") };
     let wizer = Wizer::new();
     let (context, instrumented) = wizer.instrument_component(source.component).map_err(not_a_component)?;
     let engine = &runtime.0.engine;

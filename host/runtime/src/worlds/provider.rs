@@ -98,7 +98,8 @@ impl Provider {
     pub async fn models(&self, host: Arc<dyn CallHost>) -> Result<Vec<Model>, CallError> {
         let pre = self.pre()?;
         let mut live =
-            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, false).await?;
+            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, false)
+                .await?;
         let models = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
@@ -120,7 +121,8 @@ impl Provider {
     pub async fn complete(&self, request: &Request, host: Arc<dyn CallHost>) -> Result<Completion, CallError> {
         let pre = self.pre()?;
         let mut live =
-            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, true).await?;
+            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, true)
+                .await?;
         let wit_request = lower(request);
         let (instance, answer) = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {

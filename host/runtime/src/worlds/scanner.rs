@@ -121,7 +121,10 @@ fn check(plugin: &str, text: &str, findings: Vec<wit::Finding>) -> Result<Vec<Ra
             if start >= end || end > text.len() || !text.is_char_boundary(start) || !text.is_char_boundary(end) {
                 return Err(CallError::Contract {
                     plugin: plugin.into(),
-                    what: format!("a finding at {start}..{end} is no range of characters in a window of {} bytes", text.len()),
+                    what: format!(
+                        "a finding at {start}..{end} is no range of characters in a window of {} bytes",
+                        text.len()
+                    ),
                 });
             }
             let confidence = if (0.0..=1.0).contains(&finding.confidence) { finding.confidence } else { 0.0 };

@@ -123,10 +123,8 @@ impl TransportConnection {
             })
             .await;
         self.live.flush_log();
-        let actions = answer?.map_err(|failure| CallError::Failed {
-            plugin: self.plugin.clone(),
-            failure: Failure::from(failure),
-        })?;
+        let actions = answer?
+            .map_err(|failure| CallError::Failed { plugin: self.plugin.clone(), failure: Failure::from(failure) })?;
         if actions.len() > limits::ACTIONS {
             return Err(CallError::OverLimit { plugin: self.plugin.clone(), what: "actions for one event" });
         }

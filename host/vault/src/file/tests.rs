@@ -9,10 +9,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn refusal(path: &Path) -> String {
-    MasterKey::load_or_create_file(path)
-        .err()
-        .unwrap()
-        .to_string()
+    MasterKey::load_or_create_file(path).err().unwrap().to_string()
 }
 
 #[test]
@@ -35,9 +32,7 @@ fn creating_never_overwrites() {
     let path = folder.path().join("master.key");
     fs::write(&path, "something").unwrap();
     let refused = MasterKey::create_file(&path).err().unwrap();
-    assert!(
-        matches!(&refused, VaultError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
-    );
+    assert!(matches!(&refused, VaultError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
     assert_eq!(fs::read_to_string(&path).unwrap(), "something");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     // Neither where the file system has no links.
@@ -56,19 +51,9 @@ fn of_several_that_start_at_once_all_get_the_same_key() {
     let path = folder.path().join("master.key");
     let keys: Vec<String> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8)
-            .map(|_| {
-                scope.spawn(|| {
-                    MasterKey::load_or_create_file(&path)
-                        .unwrap()
-                        .to_hex()
-                        .to_string()
-                })
-            })
+            .map(|_| scope.spawn(|| MasterKey::load_or_create_file(&path).unwrap().to_hex().to_string()))
             .collect();
-        starts
-            .into_iter()
-            .map(|start| start.join().unwrap())
-            .collect()
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
     assert!(keys.iter().all(|key| *key == keys[0]));
 }
@@ -111,10 +96,7 @@ fn short_and_garbled_files_are_refused_and_left_alone() {
         set_mode(&path, 0o600);
         let refused = refusal(&path);
         assert!(refused.ends_with(reason), "{refused}");
-        assert!(
-            refused.contains("was refused, and left as it is: "),
-            "{refused}"
-        );
+        assert!(refused.contains("was refused, and left as it is: "), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), content);
     }
     assert!(refusal(folder.path()).ends_with("it is not a regular file"));
@@ -124,18 +106,12 @@ fn short_and_garbled_files_are_refused_and_left_alone() {
 fn a_missing_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let refused = refusal(&folder.path().join("none/master.key"));
-    assert!(
-        refused.starts_with("cannot create the master key file "),
-        "{refused}"
-    );
+    assert!(refused.starts_with("cannot create the master key file "), "{refused}");
 }
 
 #[test]
 fn a_path_is_one_word_of_the_command() {
-    assert_eq!(
-        shell_word(Path::new("/etc/fumehood/master.key")),
-        "/etc/fumehood/master.key"
-    );
+    assert_eq!(shell_word(Path::new("/etc/fumehood/master.key")), "/etc/fumehood/master.key");
     assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     assert_eq!(shell_word(Path::new("-x")), "'./-x'");
 }

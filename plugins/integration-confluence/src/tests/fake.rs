@@ -71,29 +71,16 @@ pub struct Fake {
     next_id: Cell<u32>,
 }
 
-pub const SPACES: [(&str, &str, &str); 3] = [
-    ("98306", "OPS", "Operations"),
-    ("98307", "DEV", "Development"),
-    ("98308", "X \"Y", "Odd"),
-];
+pub const SPACES: [(&str, &str, &str); 3] =
+    [("98306", "OPS", "Operations"), ("98307", "DEV", "Development"), ("98308", "X \"Y", "Odd")];
 
 impl Fake {
     pub fn new(flavour: Flavour) -> Self {
         let (root, base) = match flavour {
-            Flavour::Cloud => (
-                "https://x.atlassian.net/wiki",
-                "https://x.atlassian.net/wiki",
-            ),
-            Flavour::DataCenter => (
-                "https://c.example/confluence",
-                "https://c.example/confluence/",
-            ),
+            Flavour::Cloud => ("https://x.atlassian.net/wiki", "https://x.atlassian.net/wiki"),
+            Flavour::DataCenter => ("https://c.example/confluence", "https://c.example/confluence/"),
         };
-        let word = if flavour == Flavour::Cloud {
-            "cloud"
-        } else {
-            "datacenter"
-        };
+        let word = if flavour == Flavour::Cloud { "cloud" } else { "datacenter" };
         Self {
             flavour,
             root,
@@ -115,12 +102,7 @@ impl Fake {
     }
 
     pub fn host(&self) -> Host<'_> {
-        Host {
-            http: self,
-            config: self,
-            kv: self,
-            log: self,
-        }
+        Host { http: self, config: self, kv: self, log: self }
     }
 
     /// A new process of the plugin, on the same server and the same durable store.
@@ -146,11 +128,7 @@ impl Fake {
             id: id.clone(),
             space,
             parent: None,
-            versions: vec![Version {
-                title: title.into(),
-                body: body.into(),
-                message: String::new(),
-            }],
+            versions: vec![Version { title: title.into(), body: body.into(), message: String::new() }],
             trashed: false,
             hidden: false,
             properties: BTreeMap::new(),
@@ -170,13 +148,7 @@ impl Fake {
     }
 
     pub fn with(&self, id: &str, change: impl FnOnce(&mut Stored)) {
-        change(
-            self.pages
-                .borrow_mut()
-                .iter_mut()
-                .find(|page| page.id == id)
-                .unwrap(),
-        );
+        change(self.pages.borrow_mut().iter_mut().find(|page| page.id == id).unwrap());
     }
 
     /// How often each method was used on a path that begins so.
@@ -191,17 +163,9 @@ impl Fake {
 
     /// How often a page was asked for to be created.
     pub fn creations(&self) -> usize {
-        let path = if self.flavour == Flavour::Cloud {
-            "/api/v2/pages"
-        } else {
-            "/rest/api/content"
-        };
+        let path = if self.flavour == Flavour::Cloud { "/api/v2/pages" } else { "/rest/api/content" };
         let url = format!("{}{path}", self.root);
-        self.requests
-            .borrow()
-            .iter()
-            .filter(|request| request.method == "POST" && request.url == url)
-            .count()
+        self.requests.borrow().iter().filter(|request| request.method == "POST" && request.url == url).count()
     }
 
     fn fault(&self, what: Option<(&str, &str)>) -> Option<Fault> {
@@ -212,9 +176,7 @@ impl Fake {
         }
         let (method, path) = what?;
         let mut at = self.fault_at.borrow_mut();
-        let hit = at
-            .iter()
-            .position(|(m, p, _)| *m == method && path.starts_with(p))?;
+        let hit = at.iter().position(|(m, p, _)| *m == method && path.starts_with(p))?;
         Some(at.remove(hit).2)
     }
 }
@@ -240,29 +202,14 @@ impl Response for Arriving {
     }
 }
 
-fn whole(
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: &str,
-) -> Result<Box<dyn Response>, Failure> {
+fn whole(status: u16, headers: Vec<(String, String)>, body: &str) -> Result<Box<dyn Response>, Failure> {
     // In pieces that cut characters.
-    let chunks = body
-        .as_bytes()
-        .chunks(1021)
-        .map(|chunk| Ok(chunk.to_vec()))
-        .collect();
-    Ok(Box::new(Arriving {
-        status,
-        headers,
-        chunks,
-    }))
+    let chunks = body.as_bytes().chunks(1021).map(|chunk| Ok(chunk.to_vec())).collect();
+    Ok(Box::new(Arriving { status, headers, chunks }))
 }
 
 fn dead() -> Failure {
-    Failure {
-        code: "cancelled".into(),
-        ..Failure::new(code::INVALID, "the process ended")
-    }
+    Failure { code: "cancelled".into(), ..Failure::new(code::INVALID, "the process ended") }
 }
 
 impl Http for Fake {
@@ -271,10 +218,7 @@ impl Http for Fake {
             return Err(dead());
         }
         let url = request.url.clone();
-        assert!(
-            url.is_ascii() && !url.contains([' ', '#']),
-            "not an address: {url}"
-        );
+        assert!(url.is_ascii() && !url.contains([' ', '#']), "not an address: {url}");
         let path = url.strip_prefix(self.root).map(str::to_owned);
         let fault = self.fault(Some((request.method, path.as_deref().unwrap_or(""))));
         self.requests.borrow_mut().push(request.clone());
@@ -316,11 +260,7 @@ impl Http for Fake {
 
 impl Config for Fake {
     fn get(&self, key: &str) -> Option<String> {
-        self.settings
-            .borrow()
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.clone())
+        self.settings.borrow().iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
     }
 }
 

@@ -12,11 +12,7 @@ use crate::text::without_volatile;
 type Raw = (u16, Vec<(String, String)>, String);
 
 fn ok(value: &Value) -> Raw {
-    (
-        200,
-        vec![("content-type".into(), "application/json".into())],
-        value.to_string(),
-    )
+    (200, vec![("content-type".into(), "application/json".into())], value.to_string())
 }
 
 impl Fake {
@@ -54,8 +50,7 @@ impl Fake {
             })
             .collect();
         let body = request.body.clone().unwrap_or_default();
-        if request.method != "GET" && !has("x-atlassian-token", HeaderValue::Text("nocheck".into()))
-        {
+        if request.method != "GET" && !has("x-atlassian-token", HeaderValue::Text("nocheck".into())) {
             return self.error(403, "XSRF check failed");
         }
         let json_body: Value = if has("", HeaderValue::Text("application/json".into())) {
@@ -134,10 +129,7 @@ impl Fake {
     fn on(&self, id: &str, act: impl FnOnce(&mut Stored) -> Raw) -> Raw {
         let missing = self.error(404, "No content found");
         let mut pages = self.pages.borrow_mut();
-        match pages
-            .iter_mut()
-            .find(|page| page.id == id && !page.hidden && !page.trashed)
-        {
+        match pages.iter_mut().find(|page| page.id == id && !page.hidden && !page.trashed) {
             Some(page) => act(page),
             None => missing,
         }
@@ -168,13 +160,11 @@ impl Fake {
         let missing = self.error(404, "No content found");
         let pages = self.pages.borrow();
         // Cloud shows a page that is in the trash; Data Center does not.
-        let found = pages.iter().find(|page| {
-            page.id == id && !page.hidden && (!page.trashed || self.flavour == Flavour::Cloud)
-        });
+        let found = pages
+            .iter()
+            .find(|page| page.id == id && !page.hidden && (!page.trashed || self.flavour == Flavour::Cloud));
         let Some(page) = found else { return missing };
-        let number = query
-            .get("version")
-            .map_or(page.versions.len(), |n| n.parse().unwrap());
+        let number = query.get("version").map_or(page.versions.len(), |n| n.parse().unwrap());
         if number == 0 || number > page.versions.len() {
             return missing;
         }
@@ -189,9 +179,7 @@ impl Fake {
             .filter(|page| !page.trashed && !page.hidden && page.now().title == query["title"])
             .filter(|page| {
                 let space = SPACES.iter().find(|s| s.1 == page.space).unwrap();
-                query
-                    .get("space-id")
-                    .map_or_else(|| query["spaceKey"] == space.1, |id| id == space.0)
+                query.get("space-id").map_or_else(|| query["spaceKey"] == space.1, |id| id == space.0)
             })
             .map(|page| self.show(page, page.versions.len()))
             .collect();
@@ -230,26 +218,18 @@ impl Fake {
             // What Confluence rewrites in what it keeps.
             body: without_volatile(body).replace(
                 "<ac:structured-macro ",
-                &format!(
-                    "<ac:structured-macro ac:schema-version=\"1\" ac:macro-id=\"{}\" ",
-                    self.calls.get()
-                ),
+                &format!("<ac:structured-macro ac:schema-version=\"1\" ac:macro-id=\"{}\" ", self.calls.get()),
             ),
-            message: json["version"]["message"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            message: json["version"]["message"].as_str().unwrap_or_default().to_owned(),
         })
     }
 
     fn create(&self, json: &Value) -> Raw {
         let wanted = match self.flavour {
-            Flavour::Cloud => SPACES
-                .iter()
-                .find(|s| Some(s.0) == json["spaceId"].as_str()),
-            Flavour::DataCenter => SPACES
-                .iter()
-                .find(|s| json["type"] == "page" && Some(s.1) == json["space"]["key"].as_str()),
+            Flavour::Cloud => SPACES.iter().find(|s| Some(s.0) == json["spaceId"].as_str()),
+            Flavour::DataCenter => {
+                SPACES.iter().find(|s| json["type"] == "page" && Some(s.1) == json["space"]["key"].as_str())
+            }
         };
         let Some((_, space, _)) = wanted else {
             return self.error(404, "No space");
@@ -259,12 +239,13 @@ impl Fake {
             Err(error) => return error,
         };
         if self.taken(space, &version.title, "") {
-            return self.error(400, "A page with this title already exists: A page already exists with the same TITLE in this space");
+            return self.error(
+                400,
+                "A page with this title already exists: A page already exists with the same TITLE in this space",
+            );
         }
         let id = self.page_by_hand(space, "", "");
-        let parent = json["parentId"]
-            .as_str()
-            .or_else(|| json["ancestors"][0]["id"].as_str());
+        let parent = json["parentId"].as_str().or_else(|| json["ancestors"][0]["id"].as_str());
         self.with(&id, |page| {
             page.parent = parent.map(str::to_owned);
             page.versions = vec![version];
@@ -274,9 +255,7 @@ impl Fake {
     }
 
     fn update(&self, id: &str, json: &Value) -> Raw {
-        if json["id"].as_str() != Some(id)
-            || (self.flavour == Flavour::Cloud && json["status"] != "current")
-        {
+        if json["id"].as_str() != Some(id) || (self.flavour == Flavour::Cloud && json["status"] != "current") {
             return self.error(400, "id or status missing");
         }
         let version = match self.version(json) {
@@ -284,20 +263,12 @@ impl Fake {
             Err(error) => return error,
         };
         let missing = self.error(404, "No content found");
-        let found = self
-            .pages
-            .borrow()
-            .iter()
-            .find(|page| page.id == id && !page.trashed && !page.hidden)
-            .cloned();
+        let found = self.pages.borrow().iter().find(|page| page.id == id && !page.trashed && !page.hidden).cloned();
         let Some(page) = found else { return missing };
         if json["version"]["number"].as_u64() != Some(page.versions.len() as u64 + 1) {
             return self.error(
                 409,
-                &format!(
-                    "Version must be incremented on update. Current version is: {}",
-                    page.versions.len()
-                ),
+                &format!("Version must be incremented on update. Current version is: {}", page.versions.len()),
             );
         }
         if self.taken(page.space, &version.title, id) {
@@ -321,16 +292,12 @@ impl Fake {
         let next = (!some.is_empty()).then(|| format!("{list}?limit=2&{cursor}={}", from + 2));
         // Cloud says it in the header as well; here in the header alone.
         let (status, mut headers, body) = match (&next, self.flavour) {
-            (Some(next), Flavour::DataCenter) => {
-                ok(&json!({"results":some,"_links":{"next":next,"base":self.root}}))
-            }
+            (Some(next), Flavour::DataCenter) => ok(&json!({"results":some,"_links":{"next":next,"base":self.root}})),
             _ => ok(&json!({"results":some,"_links":{"base":self.root}})),
         };
         if let (Some(next), Flavour::Cloud) = (next, self.flavour) {
-            headers.push((
-                "link".into(),
-                format!("<{next}>; rel=\"next\", <https://x.atlassian.net/wiki>; rel=\"base\""),
-            ));
+            headers
+                .push(("link".into(), format!("<{next}>; rel=\"next\", <https://x.atlassian.net/wiki>; rel=\"base\"")));
         }
         (status, headers, body)
     }
@@ -358,10 +325,7 @@ fn decode(text: &str) -> String {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
-            let hex: String = [bytes.next().unwrap(), bytes.next().unwrap()]
-                .map(char::from)
-                .iter()
-                .collect();
+            let hex: String = [bytes.next().unwrap(), bytes.next().unwrap()].map(char::from).iter().collect();
             out.push(u8::from_str_radix(&hex, 16).unwrap());
         } else {
             out.push(byte);
@@ -372,44 +336,18 @@ fn decode(text: &str) -> String {
 
 /// File name, comment and bytes of an upload.
 fn form(request: &Request) -> (String, String, Vec<u8>) {
-    let media = request
-        .headers
-        .iter()
-        .find(|(name, _)| *name == "content-type")
-        .unwrap();
-    let HeaderValue::Text(media) = &media.1 else {
-        panic!("a type")
-    };
-    let boundary = media
-        .strip_prefix("multipart/form-data; boundary=")
-        .unwrap();
+    let media = request.headers.iter().find(|(name, _)| *name == "content-type").unwrap();
+    let HeaderValue::Text(media) = &media.1 else { panic!("a type") };
+    let boundary = media.strip_prefix("multipart/form-data; boundary=").unwrap();
     let body = request.body.clone().unwrap();
     let find = |needle: &[u8], from: usize| {
-        body[from..]
-            .windows(needle.len())
-            .position(|w| w == needle)
-            .map(|at| at + from)
-            .unwrap()
+        body[from..].windows(needle.len()).position(|w| w == needle).map(|at| at + from).unwrap()
     };
     let start = find(b"\r\n\r\n", 0) + 4;
     let end = find(format!("\r\n--{boundary}").as_bytes(), start);
     let head = String::from_utf8(body[..start].to_vec()).unwrap();
-    let name = head
-        .split("filename=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned();
+    let name = head.split("filename=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let tail = String::from_utf8(body[end..].to_vec()).unwrap();
-    let comment = tail
-        .split("name=\"comment\"\r\n\r\n")
-        .nth(1)
-        .unwrap()
-        .split("\r\n")
-        .next()
-        .unwrap()
-        .to_owned();
+    let comment = tail.split("name=\"comment\"\r\n\r\n").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
     (name, comment, body[start..end].to_vec())
 }

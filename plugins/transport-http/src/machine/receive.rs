@@ -7,8 +7,7 @@ use super::state::{Call, Phase, Progress, Role, Stage, TimerUse};
 use crate::answer::{Content, Fault, Head, excerpt, fault};
 use crate::contract::{Action, Level};
 use crate::limits::{
-    MAX_BUFFERED_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_REFUSAL_BYTES,
-    MAX_SESSION_ID_BYTES, TAIL_MS,
+    MAX_BUFFERED_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_REFUSAL_BYTES, MAX_SESSION_ID_BYTES, TAIL_MS,
 };
 use crate::rpc::{self, Kind, Message, RpcId};
 use crate::sse::SseParser;
@@ -75,9 +74,7 @@ impl Machine {
         }
         let web_page = head.media_type == "text/html";
         match (head.status, head.content) {
-            _ if head.encoding.is_some() => {
-                self.fail_call(seq, fault(&self.name, &head, b"", changes))
-            }
+            _ if head.encoding.is_some() => self.fail_call(seq, fault(&self.name, &head, b"", changes)),
             (202 | 204 | 205, _) => self.accepted(id, seq),
             (_, Content::EventStream) => {
                 call.progress = Progress::Streaming;
@@ -120,20 +117,14 @@ impl Machine {
     }
 
     pub(super) fn on_body(&mut self, id: u64, data: &[u8]) {
-        let buffered: usize = self
-            .exchanges
-            .values()
-            .map(|exchange| exchange.buffered())
-            .sum();
+        let buffered: usize = self.exchanges.values().map(|exchange| exchange.buffered()).sum();
         let over = buffered + data.len() > MAX_BUFFERED_BYTES;
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
         match &mut exchange.phase {
             Phase::Head => {}
-            Phase::Json(_, body) if over || body.len() + data.len() > MAX_MESSAGE_BYTES => {
-                self.too_large(id)
-            }
+            Phase::Json(_, body) if over || body.len() + data.len() > MAX_MESSAGE_BYTES => self.too_large(id),
             Phase::Json(_, body) => body.extend_from_slice(data),
             Phase::Sse(_) if over => self.too_large(id),
             Phase::Sse(_) => self.feed(id, data),
@@ -184,9 +175,7 @@ impl Machine {
             match (String::from_utf8(event.data), role) {
                 (Ok(text), Role::Renew) => self.renewal_message(id, &text),
                 (Ok(text), _) => self.on_server_message(&text, origin, role),
-                (Err(_), _) => {
-                    self.note(Level::Warn, "skipped an event that is not UTF-8".to_owned())
-                }
+                (Err(_), _) => self.note(Level::Warn, "skipped an event that is not UTF-8".to_owned()),
             }
             if self.stage != Stage::Open {
                 return;
@@ -203,10 +192,7 @@ impl Machine {
             return;
         };
         self.cancel_exchange(id);
-        let text = format!(
-            "{} sent more than the {MAX_MESSAGE_BYTES} bytes that one message may have.",
-            self.name
-        );
+        let text = format!("{} sent more than the {MAX_MESSAGE_BYTES} bytes that one message may have.", self.name);
         match role {
             Role::Call(seq) => {
                 self.sent(seq);
@@ -228,9 +214,7 @@ impl Machine {
         };
         self.disarm(TimerUse::Tail(id));
         match (exchange.role, exchange.phase) {
-            (Role::Call(seq), Phase::Head) if exchange.resumed => {
-                self.resume_failed(seq, code, text)
-            }
+            (Role::Call(seq), Phase::Head) if exchange.resumed => self.resume_failed(seq, code, text),
             (Role::Call(seq), Phase::Head) => {
                 let fault = self.broken(code, text, "gave no answer");
                 self.fail_call(seq, fault);
@@ -243,12 +227,8 @@ impl Machine {
                 let fault = self.lost(seq, code, text);
                 self.fail_call(seq, fault);
             }
-            (Role::Call(seq), Phase::Sse(parser)) => {
-                self.stream_ended(seq, parser.retry_ms(), code, text)
-            }
-            (Role::Call(seq), Phase::Refused(head, body)) => {
-                self.refused(seq, &head, &body, exchange.origin)
-            }
+            (Role::Call(seq), Phase::Sse(parser)) => self.stream_ended(seq, parser.retry_ms(), code, text),
+            (Role::Call(seq), Phase::Refused(head, body)) => self.refused(seq, &head, &body, exchange.origin),
             (Role::Call(_), Phase::Drain(_)) | (Role::Tail, _) => {}
             (Role::Listen, phase) => {
                 if let Phase::Sse(parser) = phase
@@ -261,9 +241,7 @@ impl Machine {
                     _ => self.listen_later(None),
                 }
             }
-            (role @ (Role::Renew | Role::Renewed), phase) => {
-                self.renewal_end(id, role, phase, text)
-            }
+            (role @ (Role::Renew | Role::Renewed), phase) => self.renewal_end(id, role, phase, text),
             (Role::Delete, _) => self.deleted(id),
         }
     }
@@ -355,18 +333,12 @@ impl Machine {
     fn on_server_message(&mut self, text: &str, origin: u64, role: Role) {
         let text = text.trim_ascii();
         let Some(message) = Message::parse(text) else {
-            let message = format!(
-                "skipped what is no JSON-RPC message: {}",
-                excerpt(text.as_bytes())
-            );
+            let message = format!("skipped what is no JSON-RPC message: {}", excerpt(text.as_bytes()));
             self.note(Level::Warn, message);
             return;
         };
         if message.kind() != Some(Kind::Answer) {
-            self.outbox.push(Action::Deliver {
-                id: origin,
-                data: text.as_bytes().to_vec(),
-            });
+            self.outbox.push(Action::Deliver { id: origin, data: text.as_bytes().to_vec() });
             return;
         }
         let seq = match (message.rpc_id(), role) {
@@ -375,25 +347,15 @@ impl Machine {
             (None, Role::Call(seq)) if message.error.is_some() => Some(seq),
             (None, _) => None,
         };
-        match seq.filter(|seq| {
-            self.calls
-                .get(seq)
-                .is_some_and(|call| call.out.is_request())
-        }) {
+        match seq.filter(|seq| self.calls.get(seq).is_some_and(|call| call.out.is_request())) {
             Some(seq) => self.answer(seq, text, &message, origin),
-            None => self.note(
-                Level::Warn,
-                "skipped an answer to no request that is open".to_owned(),
-            ),
+            None => self.note(Level::Warn, "skipped an answer to no request that is open".to_owned()),
         }
     }
 
     /// The call that waits for the answer with this id. A request that was never sent has no answer.
     fn waiting_for(&self, id: &RpcId) -> Option<u64> {
-        let seq = self
-            .by_id
-            .get(id)
-            .or_else(|| self.by_id.get(&id.as_number()?))?;
+        let seq = self.by_id.get(id).or_else(|| self.by_id.get(&id.as_number()?))?;
         let call = self.calls.get(seq)?;
         (call.progress != Progress::Queued || call.replayed).then_some(*seq)
     }

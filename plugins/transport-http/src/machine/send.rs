@@ -7,8 +7,8 @@ use super::state::{Call, Era, Exchange, Phase, Progress, Role, Stage};
 use crate::answer::Fault;
 use crate::contract::{Action, Header, Request};
 use crate::limits::{
-    CONTROL_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_CALLS, MAX_MESSAGE_BYTES, MAX_OPEN_CONTROL,
-    MAX_OPEN_REQUESTS, MAX_RETAINED_BYTES, REQUEST_TIMEOUT_MS,
+    CONTROL_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_CALLS, MAX_MESSAGE_BYTES, MAX_OPEN_CONTROL, MAX_OPEN_REQUESTS,
+    MAX_RETAINED_BYTES, REQUEST_TIMEOUT_MS,
 };
 use crate::rpc::{Kind, Outgoing};
 use crate::wire;
@@ -41,10 +41,7 @@ impl Machine {
     fn admit(&self, seq: u64, data: &[u8]) -> Result<Outgoing, Fault> {
         let name = &self.name;
         if self.stage != Stage::Open {
-            return Err(Fault::new(
-                "unavailable",
-                format!("The connection to {name} is closed."),
-            ));
+            return Err(Fault::new("unavailable", format!("The connection to {name} is closed.")));
         }
         if data.len() > MAX_MESSAGE_BYTES {
             let text = format!(
@@ -57,16 +54,8 @@ impl Machine {
             .ok()
             .and_then(Outgoing::parse)
             .ok_or_else(|| Fault::new("invalid", "This is no JSON-RPC message."))?;
-        if self.calls.contains_key(&seq)
-            || out
-                .id
-                .as_ref()
-                .is_some_and(|id| self.by_id.contains_key(id))
-        {
-            return Err(Fault::new(
-                "invalid",
-                "A message with this id is under way already.",
-            ));
+        if self.calls.contains_key(&seq) || out.id.as_ref().is_some_and(|id| self.by_id.contains_key(id)) {
+            return Err(Fault::new("invalid", "A message with this id is under way already."));
         }
         if out.kind == Kind::Answer && self.session.renewal.is_some() {
             let text = format!("The session of {name} in which this was asked has ended.");
@@ -78,8 +67,7 @@ impl Machine {
             || retained + data.len() > MAX_RETAINED_BYTES
             || (control && self.exchanges.len() >= MAX_OPEN_REQUESTS + MAX_OPEN_CONTROL)
         {
-            let text =
-                format!("Too many messages to {name} are under way; wait until some are answered.");
+            let text = format!("Too many messages to {name} are under way; wait until some are answered.");
             return Err(Fault::new("rate-limited", text));
         }
         Ok(out)
@@ -88,22 +76,14 @@ impl Machine {
     /// In the newer era a call is cancelled by dropping its stream, and nothing is said. In the older one the server is
     /// told, and the call is over once it knows.
     fn on_cancelled(&mut self, seq: u64, out: Outgoing, data: Vec<u8>) {
-        let target = out
-            .cancels
-            .as_ref()
-            .and_then(|id| self.by_id.get(id))
-            .copied();
-        let Some((target, progress)) =
-            target.and_then(|seq| self.calls.get_mut(&seq).map(|call| (seq, call.progress)))
+        let target = out.cancels.as_ref().and_then(|id| self.by_id.get(id)).copied();
+        let Some((target, progress)) = target.and_then(|seq| self.calls.get_mut(&seq).map(|call| (seq, call.progress)))
         else {
             // Answered already: there is nothing left to cancel.
             self.outbox.push(Action::Sent { id: seq });
             return;
         };
-        if self.era != Era::Sessions
-            || progress == Progress::Queued
-            || self.session.renewal.is_some()
-        {
+        if self.era != Era::Sessions || progress == Progress::Queued || self.session.renewal.is_some() {
             self.drop_call(target);
             self.outbox.push(Action::Sent { id: seq });
             return;
@@ -119,10 +99,7 @@ impl Machine {
 
     /// A client that falls back to `initialize` no longer waits for `server/discover`.
     fn give_up_discovery(&mut self) {
-        let discoveries = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.out.method == "server/discover");
+        let discoveries = self.calls.iter().filter(|(_, call)| call.out.method == "server/discover");
         let seqs: Vec<u64> = discoveries.map(|(seq, _)| *seq).collect();
         for seq in seqs {
             self.drop_call(seq);
@@ -186,24 +163,20 @@ impl Machine {
             }
         }
         // Before `initialize` is answered its session is only an offer; what the server asks meanwhile belongs to it.
-        let offered = self
-            .barrier
-            .and_then(|barrier| self.calls.get(&barrier))
-            .and_then(|call| call.session.clone());
+        let offered = self.barrier.and_then(|barrier| self.calls.get(&barrier)).and_then(|call| call.session.clone());
         let session = match (self.era, is_initialize) {
             (Era::Sessions, false) => self.session.id.clone().or(offered),
             _ => None,
         };
         let text = std::str::from_utf8(&call.data).unwrap_or_default();
         let version = self.version.clone();
-        let standard =
-            match wire::standard_headers(&call.out, text, version.as_deref(), &self.tools) {
-                Ok(headers) => headers,
-                Err(text) => {
-                    self.fail_call(seq, Fault::new("too-large", text));
-                    return;
-                }
-            };
+        let standard = match wire::standard_headers(&call.out, text, version.as_deref(), &self.tools) {
+            Ok(headers) => headers,
+            Err(text) => {
+                self.fail_call(seq, Fault::new("too-large", text));
+                return;
+            }
+        };
         let (timeout_ms, idle_timeout_ms) = match call.out.method.as_str() {
             "initialize" | "server/discover" => (HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
             "subscriptions/listen" => (HANDSHAKE_TIMEOUT_MS, 0),
@@ -218,14 +191,7 @@ impl Machine {
         self.session.has_state |= call.out.leaves_state;
         let generation = self.session.generation;
         let request = self.request(
-            Request {
-                method: "POST",
-                url: self.url.clone(),
-                headers,
-                body: Some(body),
-                timeout_ms,
-                idle_timeout_ms,
-            },
+            Request { method: "POST", url: self.url.clone(), headers, body: Some(body), timeout_ms, idle_timeout_ms },
             Role::Call(seq),
             in_session,
         );
@@ -239,20 +205,14 @@ impl Machine {
 
     /// What every POST carries, but for the settings' own headers.
     pub(super) fn post_headers(&self, session: Option<String>) -> Vec<Header> {
-        let mut headers = vec![
-            wire::text("content-type", "application/json"),
-            wire::text("accept", wire::ACCEPT_POST),
-        ];
+        let mut headers = vec![wire::text("content-type", "application/json"), wire::text("accept", wire::ACCEPT_POST)];
         headers.extend(self.connection_headers(session));
         headers
     }
 
     /// The version and the session.
     pub(super) fn connection_headers(&self, session: Option<String>) -> Vec<Header> {
-        let version = self
-            .version
-            .as_deref()
-            .filter(|version| wire::is_visible(version));
+        let version = self.version.as_deref().filter(|version| wire::is_visible(version));
         let version = version.map(|version| wire::text("mcp-protocol-version", version));
         let session = session.map(|session| wire::text("mcp-session-id", session));
         version.into_iter().chain(session).collect()

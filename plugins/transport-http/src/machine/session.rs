@@ -13,8 +13,7 @@ use super::state::{Agreed, Call, Era, Phase, Progress, Renewal, Role, Session, S
 use crate::answer::{Content, Fault, Head, excerpt, fault};
 use crate::contract::{Action, Request};
 use crate::limits::{
-    CONTROL_TIMEOUT_MS, DELETE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES,
-    MAX_SESSION_ID_BYTES,
+    CONTROL_TIMEOUT_MS, DELETE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES, MAX_SESSION_ID_BYTES,
 };
 use crate::rpc::{self, Kind, Message, RpcId};
 use crate::sse::SseParser;
@@ -81,10 +80,7 @@ impl Machine {
         if generation == self.session.generation && self.session.renewal.is_none() {
             if self.session.has_state || self.session.agreed.is_none() {
                 self.fail_call(seq, fault);
-                self.end(
-                    "unavailable",
-                    format!("{text} Connect again to begin another."),
-                );
+                self.end("unavailable", format!("{text} Connect again to begin another."));
                 return;
             }
             self.renew();
@@ -100,13 +96,7 @@ impl Machine {
         self.version = version;
     }
 
-    fn renewal_post(
-        &mut self,
-        body: Vec<u8>,
-        session: Option<String>,
-        role: Role,
-        timeout_ms: u32,
-    ) {
+    fn renewal_post(&mut self, body: Vec<u8>, session: Option<String>, role: Role, timeout_ms: u32) {
         let in_session = session.is_some();
         let mut headers = self.post_headers(session);
         headers.extend(self.headers.iter().cloned());
@@ -123,9 +113,8 @@ impl Machine {
 
     pub(super) fn renewal_head(&mut self, id: u64, role: Role, head: Head) {
         let session = head.session.clone();
-        let usable = session.as_deref().is_none_or(|session| {
-            wire::is_visible(session) && session.len() <= MAX_SESSION_ID_BYTES
-        });
+        let usable =
+            session.as_deref().is_none_or(|session| wire::is_visible(session) && session.len() <= MAX_SESSION_ID_BYTES);
         match (role, head.content) {
             _ if !head.is_success() || !usable => {
                 self.cancel_exchange(id);
@@ -155,17 +144,13 @@ impl Machine {
     /// A message in the answer to the repeated `initialize`. The client has had its answer long ago; only the server's
     /// agreement matters.
     pub(super) fn renewal_message(&mut self, id: u64, text: &str) {
-        let Some(message) =
-            Message::parse(text).filter(|message| message.kind() == Some(Kind::Answer))
-        else {
+        let Some(message) = Message::parse(text).filter(|message| message.kind() == Some(Kind::Answer)) else {
             return;
         };
         let Some(renewal) = &mut self.session.renewal else {
             return;
         };
-        if renewal.answered
-            || (message.id.is_some() && message.rpc_id() != self.session.initialize_id)
-        {
+        if renewal.answered || (message.id.is_some() && message.rpc_id() != self.session.initialize_id) {
             return;
         }
         renewal.answered = true;
@@ -177,12 +162,7 @@ impl Machine {
                 self.renewal_failed(&said.unwrap_or_default());
             }
             Some(result) if Some(Agreed::read(result.get())) == self.session.agreed => {
-                self.renewal_post(
-                    INITIALIZED.to_vec(),
-                    session,
-                    Role::Renewed,
-                    CONTROL_TIMEOUT_MS,
-                );
+                self.renewal_post(INITIALIZED.to_vec(), session, Role::Renewed, CONTROL_TIMEOUT_MS);
             }
             Some(_) => {
                 let text = format!(
@@ -202,11 +182,7 @@ impl Machine {
                 self.renewal_message(id, message);
             }
         }
-        let answered = self
-            .session
-            .renewal
-            .as_ref()
-            .is_none_or(|renewal| renewal.answered);
+        let answered = self.session.renewal.as_ref().is_none_or(|renewal| renewal.answered);
         if !answered || role == Role::Renewed {
             let text = format!("it gave no answer {}", excerpt(text.as_bytes()));
             self.renewal_failed(text.trim_end());
@@ -223,29 +199,17 @@ impl Machine {
         self.session.generation = old.wrapping_add(1);
         self.session.id = renewal.session;
         let text = format!("{} ended the session before it answered.", self.name);
-        self.fail_where(
-            |call| call.generation == old && call.awaits_session(),
-            &text,
-        );
+        self.fail_where(|call| call.generation == old && call.awaits_session(), &text);
         self.listen();
     }
 
     pub(super) fn renewal_failed(&mut self, why: &str) {
         self.session.renewal = None;
-        let text = format!(
-            "{} has ended the session, and no new one could be had: {why}",
-            self.name
-        );
-        let waiting = self
-            .calls
-            .iter()
-            .filter(|(_, call)| call.replayed && call.progress == Progress::Queued);
+        let text = format!("{} has ended the session, and no new one could be had: {why}", self.name);
+        let waiting = self.calls.iter().filter(|(_, call)| call.replayed && call.progress == Progress::Queued);
         let seqs: Vec<u64> = waiting.map(|(seq, _)| *seq).collect();
         for seq in seqs {
-            self.fail_call(
-                seq,
-                Fault::new("unavailable", text.clone()).with_status(404),
-            );
+            self.fail_call(seq, Fault::new("unavailable", text.clone()).with_status(404));
         }
     }
 
@@ -314,9 +278,6 @@ impl Machine {
 
     fn closed(&mut self, code: &'static str, text: String) {
         self.stage = Stage::Closed;
-        self.outbox.push(Action::Closed {
-            code: code.into(),
-            text,
-        });
+        self.outbox.push(Action::Closed { code: code.into(), text });
     }
 }

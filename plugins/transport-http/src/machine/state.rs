@@ -3,9 +3,7 @@
 //! Invariant: nothing here decides anything; the rules are in the sibling modules.
 
 use crate::answer::Head;
-use crate::limits::{
-    MAX_EVENT_ID_BYTES, RETRY_DEFAULT_MS, RETRY_MAX_MS, RETRY_MIN_MS, RETRY_SERVER_MAX_MS,
-};
+use crate::limits::{MAX_EVENT_ID_BYTES, RETRY_DEFAULT_MS, RETRY_MAX_MS, RETRY_MIN_MS, RETRY_SERVER_MAX_MS};
 use crate::rpc::{Kind, Outgoing, RpcId};
 use crate::sse::SseParser;
 use serde_json::Value;
@@ -97,18 +95,12 @@ impl Call {
 
     /// Whether no other message may be under way beside it.
     pub fn is_barrier(&self) -> bool {
-        matches!(
-            self.out.method.as_str(),
-            "initialize" | "server/discover" | "notifications/initialized"
-        )
+        matches!(self.out.method.as_str(), "initialize" | "server/discover" | "notifications/initialized")
     }
 
     /// Whether the server took it and its answer can only come in the session in which it was sent.
     pub fn awaits_session(&self) -> bool {
-        matches!(
-            self.progress,
-            Progress::Streaming | Progress::Resuming | Progress::Elsewhere
-        )
+        matches!(self.progress, Progress::Streaming | Progress::Resuming | Progress::Elsewhere)
     }
 
     /// Whether it must not wait in the queue: answers and cancellations.
@@ -153,11 +145,7 @@ impl Resume {
             n => (RETRY_DEFAULT_MS << n.min(6)).min(RETRY_MAX_MS),
         };
         self.attempts = self.attempts.saturating_add(1);
-        let servers = self
-            .retry_ms
-            .unwrap_or(RETRY_DEFAULT_MS)
-            .max(asked.unwrap_or(0))
-            .min(RETRY_SERVER_MAX_MS);
+        let servers = self.retry_ms.unwrap_or(RETRY_DEFAULT_MS).max(asked.unwrap_or(0)).min(RETRY_SERVER_MAX_MS);
         servers.max(own).max(RETRY_MIN_MS)
     }
 }

@@ -7,9 +7,7 @@ use super::Machine;
 use super::state::{Call, Era, Listening, Phase, Progress, Role, Stage, TimerUse};
 use crate::answer::{Content, Fault, Head};
 use crate::contract::{Level, Request};
-use crate::limits::{
-    HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES, MAX_RESUME_ATTEMPTS, REQUEST_TIMEOUT_MS,
-};
+use crate::limits::{HANDSHAKE_TIMEOUT_MS, MAX_EVENT_BYTES, MAX_RESUME_ATTEMPTS, REQUEST_TIMEOUT_MS};
 use crate::sse::SseParser;
 use crate::wire;
 
@@ -37,10 +35,7 @@ impl Machine {
 
     /// A notification that was answered with a stream: that stream is over.
     fn accepted_stream(&mut self, seq: u64) {
-        let is_initialized = self
-            .calls
-            .get(&seq)
-            .is_some_and(|call| call.out.method == "notifications/initialized");
+        let is_initialized = self.calls.get(&seq).is_some_and(|call| call.out.method == "notifications/initialized");
         self.finish(seq);
         if is_initialized {
             self.listen();
@@ -115,13 +110,7 @@ impl Machine {
     }
 
     /// Ask for an event stream. `idle_timeout_ms` is the longest silence, 0 for no limit.
-    fn get(
-        &mut self,
-        event_id: Option<String>,
-        session: Option<String>,
-        role: Role,
-        idle_timeout_ms: u32,
-    ) -> u64 {
+    fn get(&mut self, event_id: Option<String>, session: Option<String>, role: Role, idle_timeout_ms: u32) -> u64 {
         let mut headers = vec![wire::text("accept", wire::ACCEPT_GET)];
         let in_session = session.is_some();
         headers.extend(self.connection_headers(session));
@@ -180,14 +169,8 @@ impl Machine {
 
     pub(super) fn listen_refused(&mut self, why: &str) {
         self.listen.state = Listening::Refused;
-        self.note(
-            Level::Info,
-            format!("the server offers no stream of its own ({why})"),
-        );
-        let text = format!(
-            "{} closed the stream on which the answer would have come.",
-            self.name
-        );
+        self.note(Level::Info, format!("the server offers no stream of its own ({why})"));
+        let text = format!("{} closed the stream on which the answer would have come.", self.name);
         self.fail_where(|call| call.progress == Progress::Elsewhere, &text);
     }
 
@@ -206,11 +189,7 @@ impl Machine {
         let seqs: Vec<u64> = found.map(|(seq, _)| *seq).collect();
         for seq in seqs {
             let changes = self.calls.get(&seq).is_some_and(Call::changes);
-            let code = if changes {
-                "outcome-unknown"
-            } else {
-                "unavailable"
-            };
+            let code = if changes { "outcome-unknown" } else { "unavailable" };
             self.fail_call(seq, Fault::new(code, text));
         }
     }

@@ -46,10 +46,7 @@ fn refusals_say_what_happened_and_what_to_do() {
         ),
         (
             503,
-            &[
-                ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"),
-                ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            ],
+            &[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:37 GMT")],
             "",
             "failed 2 503 unavailable 60000: srv is not available for the moment (HTTP 503).",
         ),
@@ -71,12 +68,7 @@ fn refusals_say_what_happened_and_what_to_do() {
             "missing\nfield",
             "failed 2 400 protocol 0: srv refused the message (HTTP 400). It said: missing field",
         ),
-        (
-            413,
-            NONE,
-            "",
-            "failed 2 413 too-large 0: srv takes no message of this size (HTTP 413).",
-        ),
+        (413, NONE, "", "failed 2 413 too-large 0: srv takes no message of this size (HTTP 413)."),
         (
             200,
             html,
@@ -89,12 +81,7 @@ fn refusals_say_what_happened_and_what_to_do() {
             "<input type=\"password\">",
             "failed 2 200 auth 0: srv answered with a page to sign in on. Register a credential for it, or renew it.",
         ),
-        (
-            200,
-            NONE,
-            "",
-            "failed 2 200 protocol 0: srv gave an empty answer (HTTP 200).",
-        ),
+        (200, NONE, "", "failed 2 200 protocol 0: srv gave an empty answer (HTTP 200)."),
         (
             200,
             &[("content-type", "text/plain")],
@@ -107,12 +94,7 @@ fn refusals_say_what_happened_and_what_to_do() {
             "{}",
             "failed 2 200 outcome-unknown 0: srv answered with JSON that does not answer the request: {}",
         ),
-        (
-            200,
-            JSON,
-            "",
-            "failed 2 200 outcome-unknown 0: srv gave an empty answer (HTTP 200).",
-        ),
+        (200, JSON, "", "failed 2 200 outcome-unknown 0: srv gave an empty answer (HTTP 200)."),
         (
             200,
             &[JSON[0], ("content-encoding", "br")],
@@ -129,35 +111,19 @@ fn an_error_in_a_refusal_is_the_answer() {
     for status in [400, 500] {
         let mut t = Talk::in_session();
         t.client(2, CALL);
-        let error =
-            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"x","data":{ "a":1}}}"#;
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"x","data":{ "a":1}}}"#;
         let want = error.replace("null", "2");
-        assert_eq!(
-            t.json(4, status, error),
-            ["sent 2".to_owned(), format!("deliver #4 {want}")]
-        );
+        assert_eq!(t.json(4, status, error), ["sent 2".to_owned(), format!("deliver #4 {want}")]);
     }
 }
 
 #[test]
 fn a_request_that_never_arrived_says_so() {
     for (code, text, want) in [
-        (
-            "unavailable",
-            "connection refused",
-            "failed 2 0 unavailable 0: srv gave no answer: connection refused",
-        ),
+        ("unavailable", "connection refused", "failed 2 0 unavailable 0: srv gave no answer: connection refused"),
         ("timeout", "", "failed 2 0 timeout 0: srv gave no answer."),
-        (
-            "denied",
-            "grant http to h",
-            "failed 2 0 denied 0: srv gave no answer: grant http to h",
-        ),
-        (
-            "outcome-unknown",
-            "reset",
-            "failed 2 0 outcome-unknown 0: srv gave no answer: reset",
-        ),
+        ("denied", "grant http to h", "failed 2 0 denied 0: srv gave no answer: grant http to h"),
+        ("outcome-unknown", "reset", "failed 2 0 outcome-unknown 0: srv gave no answer: reset"),
         ("", "", "failed 2 0 protocol 0: srv gave no answer."),
     ] {
         let mut t = Talk::in_session();
@@ -172,16 +138,8 @@ fn json_that_breaks_off_leaves_the_outcome_open() {
     t.client(2, CALL);
     t.head(4, 200, JSON);
     t.body(4, "{\"json");
-    let lost = error(
-        2,
-        -32603,
-        "srv broke off before its answer was complete: reset",
-        "outcome-unknown",
-    );
-    assert_eq!(
-        t.end_with(4, "unavailable", "reset"),
-        ["sent 2".to_owned(), format!("deliver #4 {lost}")]
-    );
+    let lost = error(2, -32603, "srv broke off before its answer was complete: reset", "outcome-unknown");
+    assert_eq!(t.end_with(4, "unavailable", "reset"), ["sent 2".to_owned(), format!("deliver #4 {lost}")]);
 }
 
 #[test]
@@ -204,8 +162,5 @@ fn a_notification_needs_no_answer() {
     }
     let mut t = Talk::in_session();
     t.client(2, note);
-    assert_eq!(
-        t.json(4, 400, "no"),
-        ["failed 2 400 protocol 0: srv refused the message (HTTP 400). It said: no"]
-    );
+    assert_eq!(t.json(4, 400, "no"), ["failed 2 400 protocol 0: srv refused the message (HTTP 400). It said: no"]);
 }

@@ -30,9 +30,7 @@ const CLIENT: &[&str] = &[
 ];
 const TYPES: &[&str] = &["application/json", "text/event-stream", "text/html", ""];
 const CODES: &[&str] = &["", "unavailable", "timeout", "denied", "outcome-unknown"];
-const STATUS: &[u16] = &[
-    100, 200, 200, 200, 202, 204, 302, 400, 401, 404, 404, 405, 429, 500, 503,
-];
+const STATUS: &[u16] = &[100, 200, 200, 200, 202, 204, 302, 400, 401, 404, 404, 405, 429, 500, 503];
 
 fn step() -> impl Strategy<Value = Step> {
     let any_index = any::<prop::sample::Index>;
@@ -76,11 +74,7 @@ impl World {
             prop_assert!(!closed || late, "{:?} after the end", action);
             match action {
                 Action::Request { id, request } => {
-                    prop_assert!(
-                        !self.gone.contains(&id) && !self.open.contains(&id),
-                        "{} used twice",
-                        id
-                    );
+                    prop_assert!(!self.gone.contains(&id) && !self.open.contains(&id), "{} used twice", id);
                     self.open.push(id);
                     let body = String::from_utf8(request.body.unwrap_or_default()).unwrap();
                     self.bodies.insert(id, body);
@@ -121,41 +115,16 @@ impl World {
 
     /// The handshake of the older era, with a session, so that what follows begins in the middle of a connection.
     fn connect(&mut self, t: &mut Talk) -> Result<(), TestCaseError> {
-        let session = [
-            ("content-type", "application/json"),
-            ("mcp-session-id", "s"),
-        ];
+        let session = [("content-type", "application/json"), ("mcp-session-id", "s")];
         let headers: Vec<_> = session.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let end = |id| Event::ResponseEnd {
-            id,
-            code: String::new(),
-            text: String::new(),
-        };
+        let end = |id| Event::ResponseEnd { id, code: String::new(), text: String::new() };
         let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25"}}"#;
         let initialize = self.event(Step::Client(0));
         let events = [
             initialize.into_iter().collect(),
-            vec![
-                Event::Response {
-                    id: 1,
-                    status: 200,
-                    headers,
-                },
-                Event::Body {
-                    id: 1,
-                    data: answer.into(),
-                },
-                end(1),
-            ],
+            vec![Event::Response { id: 1, status: 200, headers }, Event::Body { id: 1, data: answer.into() }, end(1)],
             self.event(Step::Client(2)).into_iter().collect(),
-            vec![
-                Event::Response {
-                    id: 2,
-                    status: 202,
-                    headers: vec![],
-                },
-                end(2),
-            ],
+            vec![Event::Response { id: 2, status: 202, headers: vec![] }, end(2)],
         ];
         for event in events.concat() {
             if let Event::ResponseEnd { id, .. } = event {
@@ -168,8 +137,7 @@ impl World {
     }
 
     fn event(&mut self, step: Step) -> Option<Event> {
-        let pick =
-            |from: &[u64], index: prop::sample::Index| (!from.is_empty()).then(|| *index.get(from));
+        let pick = |from: &[u64], index: prop::sample::Index| (!from.is_empty()).then(|| *index.get(from));
         Some(match step {
             Step::Client(which) => {
                 self.next_message += 1;
@@ -194,77 +162,43 @@ impl World {
                             self.discoveries.insert(id);
                         }
                         self.requests.insert(id, id);
-                        let params = if method == "server/discover" {
-                            meta
-                        } else {
-                            r#""name":"t","uri":"u""#
-                        };
-                        format!(
-                            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}}}}}"#
-                        )
+                        let params = if method == "server/discover" { meta } else { r#""name":"t","uri":"u""# };
+                        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}}}}}"#)
                     }
                 };
-                Event::Message {
-                    id,
-                    data: data.into_bytes(),
-                }
+                Event::Message { id, data: data.into_bytes() }
             }
-            Step::Drop(index) => Event::SendDropped {
-                id: index.index(self.next_message as usize + 1) as u64,
-            },
+            Step::Drop(index) => Event::SendDropped { id: index.index(self.next_message as usize + 1) as u64 },
             Step::Head(index, status, kind, session) => {
                 let mut headers = vec![("content-type".to_owned(), TYPES[kind].to_owned())];
                 if session {
                     headers.push(("mcp-session-id".into(), "s".into()));
                 }
-                Event::Response {
-                    id: pick(&self.open, index)?,
-                    status,
-                    headers,
-                }
+                Event::Response { id: pick(&self.open, index)?, status, headers }
             }
             Step::Body(index, which) => {
                 let id = pick(&self.open, index)?;
-                let own = self
-                    .bodies
-                    .get(&id)
-                    .and_then(|body| serde_json::from_str::<serde_json::Value>(body).ok());
-                let own = own
-                    .and_then(|body| body.get("id").and_then(|id| id.as_u64()))
-                    .unwrap_or(0);
-                let answer = format!(
-                    r#"{{"jsonrpc":"2.0","id":{own},"result":{{"protocolVersion":"2025-11-25"}}}}"#
-                );
+                let own = self.bodies.get(&id).and_then(|body| serde_json::from_str::<serde_json::Value>(body).ok());
+                let own = own.and_then(|body| body.get("id").and_then(|id| id.as_u64())).unwrap_or(0);
+                let answer = format!(r#"{{"jsonrpc":"2.0","id":{own},"result":{{"protocolVersion":"2025-11-25"}}}}"#);
                 let data = match which {
                     0 | 1 => answer,
                     2 | 3 => format!("data: {answer}\n\n"),
                     4 => format!("id: e\ndata: {PROGRESS}\n\n"),
                     5 => "id: f\nretry: 1\ndata:\n\n".to_owned(),
-                    6 => {
-                        r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#.to_owned()
-                    }
+                    6 => r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#.to_owned(),
                     7 => "data: {\n".to_owned(),
                     8 => format!("[{PROGRESS},{answer},{answer}]"),
-                    9 => format!(
-                        "data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}\n\n",
-                        self.next_message
-                    ),
+                    9 => format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}\n\n", self.next_message),
                     10 => "\u{feff}<html>".to_owned(),
                     _ => "\n\n".to_owned(),
                 };
-                Event::Body {
-                    id,
-                    data: data.into_bytes(),
-                }
+                Event::Body { id, data: data.into_bytes() }
             }
             Step::End(index, code) => {
                 let id = pick(&self.open, index)?;
                 self.close(id);
-                Event::ResponseEnd {
-                    id,
-                    code: CODES[code].into(),
-                    text: String::new(),
-                }
+                Event::ResponseEnd { id, code: CODES[code].into(), text: String::new() }
             }
             Step::Timer(index) => {
                 let timers: Vec<u64> = self.timers.iter().copied().collect();

@@ -7,23 +7,15 @@ const V: &str = "mcp-protocol-version=2026-07-28";
 
 fn request(id: u64, method: &str, params: &str) -> String {
     let comma = if params.is_empty() { "" } else { "," };
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{comma}{META}}}}}"#
-    )
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{comma}{META}}}}}"#)
 }
 
 fn discovered() -> Talk {
     let mut t = Talk::new();
     let discover = request(0, "server/discover", "");
-    assert_eq!(
-        t.client(1, &discover),
-        [format!("#1 POST {V} mcp-method=server/discover {discover}")]
-    );
+    assert_eq!(t.client(1, &discover), [format!("#1 POST {V} mcp-method=server/discover {discover}")]);
     let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"supportedVersions":["2026-07-28"]}}"#;
-    assert_eq!(
-        t.json(1, 200, answer),
-        ["sent 1".to_owned(), format!("deliver #1 {answer}")]
-    );
+    assert_eq!(t.json(1, 200, answer), ["sent 1".to_owned(), format!("deliver #1 {answer}")]);
     t
 }
 
@@ -31,33 +23,16 @@ fn discovered() -> Talk {
 fn each_method_names_what_it_is_about() {
     for (method, params, headers) in [
         ("tools/list", "", ""),
-        (
-            "tools/call",
-            r#""name":"get weather""#,
-            " mcp-name=get weather",
-        ),
-        (
-            "tools/call",
-            r#""name":"café""#,
-            " mcp-name==?base64?Y2Fmw6k=?=",
-        ),
+        ("tools/call", r#""name":"get weather""#, " mcp-name=get weather"),
+        ("tools/call", r#""name":"café""#, " mcp-name==?base64?Y2Fmw6k=?="),
         ("prompts/get", r#""name":"p""#, " mcp-name=p"),
-        (
-            "resources/read",
-            r#""uri":"file:///x y""#,
-            " mcp-name=file:///x y",
-        ),
+        ("resources/read", r#""uri":"file:///x y""#, " mcp-name=file:///x y"),
         ("tasks/get", r#""taskId":"t1""#, " mcp-name=t1"),
         ("completion/complete", r#""name":"x""#, ""),
     ] {
         let mut t = discovered();
         let message = request(1, method, params);
-        assert_eq!(
-            t.client(2, &message),
-            [format!(
-                "#2 POST {V} mcp-method={method}{headers} {message}"
-            )]
-        );
+        assert_eq!(t.client(2, &message), [format!("#2 POST {V} mcp-method={method}{headers} {message}")]);
     }
 }
 
@@ -65,10 +40,7 @@ fn each_method_names_what_it_is_about() {
 fn a_notification_names_its_method_too() {
     let mut t = discovered();
     let note = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
-    assert_eq!(
-        t.client(2, note),
-        [format!("#2 POST {V} mcp-method=notifications/x {note}")]
-    );
+    assert_eq!(t.client(2, note), [format!("#2 POST {V} mcp-method=notifications/x {note}")]);
 }
 
 #[test]
@@ -79,14 +51,8 @@ fn a_session_id_is_neither_kept_nor_sent() {
     t.body(2, LIST_OK);
     t.end(2);
     let next = request(2, "ping", "");
-    assert_eq!(
-        t.client(3, &next),
-        [format!("#3 POST {V} mcp-method=ping {next}")]
-    );
-    assert_eq!(
-        t.event(Event::Close)[2],
-        "closed : The connection to srv was closed."
-    );
+    assert_eq!(t.client(3, &next), [format!("#3 POST {V} mcp-method=ping {next}")]);
+    assert_eq!(t.event(Event::Close)[2], "closed : The connection to srv was closed.");
 }
 
 #[test]
@@ -95,25 +61,15 @@ fn arguments_travel_as_the_tools_ask_and_bad_tools_are_left_out() {
     t.client(2, &request(1, "tools/list", ""));
     let good = r#"{"name":"t","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}"#;
     let bad = r#"{"name":"u","inputSchema":{"type":"object","properties":{"n":{"type":"number","x-mcp-header":"N"}}}}"#;
-    let got = t.json(
-        2,
-        200,
-        &format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{good},{bad}],"ttlMs":1}}}}"#),
-    );
+    let got = t.json(2, 200, &format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{good},{bad}],"ttlMs":1}}}}"#));
     let kept = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{good}],"ttlMs":1}}}}"#);
     assert_eq!(got, ["sent 2".to_owned(), format!("deliver #2 {kept}")]);
     assert_eq!(
         t.machine.take_log()[0].message,
         "left out the tool u: x-mcp-header of `n` needs the type string, integer or boolean"
     );
-    let call = request(
-        2,
-        "tools/call",
-        r#""name":"t","arguments":{"region":"eu\n"}"#,
-    );
-    let want = format!(
-        "#3 POST {V} mcp-method=tools/call mcp-name=t mcp-param-Region==?base64?ZXUK?= {call}"
-    );
+    let call = request(2, "tools/call", r#""name":"t","arguments":{"region":"eu\n"}"#);
+    let want = format!("#3 POST {V} mcp-method=tools/call mcp-name=t mcp-param-Region==?base64?ZXUK?= {call}");
     assert_eq!(t.client(3, &call), [want]);
 }
 
@@ -122,27 +78,17 @@ fn the_older_era_has_none_of_these_headers_and_keeps_every_tool() {
     let mut t = Talk::in_session();
     t.client(2, LIST);
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"u","inputSchema":{"properties":{"n":{"type":"number","x-mcp-header":"N"}}}}]}}"#;
-    assert_eq!(
-        t.json(4, 200, list),
-        ["sent 2".to_owned(), format!("deliver #4 {list}")]
-    );
+    assert_eq!(t.json(4, 200, list), ["sent 2".to_owned(), format!("deliver #4 {list}")]);
     let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"u","arguments":{"n":1}}}"#;
     assert_eq!(t.client(3, call), [format!("#5 POST {IN_SESSION} {call}")]);
 }
 
 #[test]
 fn a_server_that_does_not_know_discovery_is_reported_so_that_the_client_falls_back() {
-    let null =
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid session"}}"#;
-    let own = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"No valid session"}}"#
-        .to_owned();
+    let null = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid session"}}"#;
+    let own = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"No valid session"}}"#.to_owned();
     let made = |status: u16, said: &str, cause: &str| {
-        error(
-            0,
-            -32600,
-            &format!("server/discover rejected with HTTP {status}: {said}"),
-            cause,
-        )
+        error(0, -32600, &format!("server/discover rejected with HTTP {status}: {said}"), cause)
     };
     for (status, body, want) in [
         (400, null, own.clone()),
@@ -150,11 +96,7 @@ fn a_server_that_does_not_know_discovery_is_reported_so_that_the_client_falls_ba
         (200, null, own),
         (400, "Bad Request", made(400, "Bad Request", "protocol")),
         (404, "", made(404, "", "not-found")),
-        (
-            405,
-            "<html>no</html>",
-            made(405, "<html>no</html>", "unsupported"),
-        ),
+        (405, "<html>no</html>", made(405, "<html>no</html>", "unsupported")),
         (501, "", made(501, "", "unsupported")),
     ] {
         let mut t = Talk::new();
@@ -166,39 +108,24 @@ fn a_server_that_does_not_know_discovery_is_reported_so_that_the_client_falls_ba
             }
             _ => t.json(1, status, body),
         };
-        assert_eq!(
-            got,
-            ["sent 1".to_owned(), format!("deliver #1 {want}")],
-            "{status} {body}"
-        );
+        assert_eq!(got, ["sent 1".to_owned(), format!("deliver #1 {want}")], "{status} {body}");
         // The fallback begins without a trace of the attempt.
         let init = INIT.replace("\"id\":0", "\"id\":1");
         assert_eq!(t.client(2, &init), [format!("#2 POST {init}")]);
         t.head(2, 200, &[JSON[0], ("mcp-session-id", "s-1")]);
         t.body(2, &INIT_OK.replace("\"id\":0", "\"id\":1"));
         t.end(2);
-        assert_eq!(
-            t.client(3, INITIALIZED),
-            [format!("#3 POST {IN_SESSION} {INITIALIZED}")]
-        );
+        assert_eq!(t.client(3, INITIALIZED), [format!("#3 POST {IN_SESSION} {INITIALIZED}")]);
     }
 }
 
 #[test]
 fn a_refusal_that_says_nothing_about_the_era_is_no_reason_to_fall_back() {
-    for (status, code) in [
-        (401, "auth"),
-        (403, "forbidden"),
-        (429, "rate-limited"),
-        (503, "unavailable"),
-    ] {
+    for (status, code) in [(401, "auth"), (403, "forbidden"), (429, "rate-limited"), (503, "unavailable")] {
         let mut t = Talk::new();
         t.client(1, &request(0, "server/discover", ""));
         let got = t.head(1, status, NONE);
-        assert!(
-            got[1].starts_with(&format!("failed 1 {status} {code} ")),
-            "{got:?}"
-        );
+        assert!(got[1].starts_with(&format!("failed 1 {status} {code} ")), "{got:?}");
     }
 }
 
@@ -207,10 +134,7 @@ fn a_modern_error_keeps_its_code() {
     let mut t = Talk::new();
     t.client(1, &request(0, "server/discover", ""));
     let error = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32022,"message":"v","data":{"supported":["x"]}}}"#;
-    assert_eq!(
-        t.json(1, 400, error),
-        ["sent 1".to_owned(), format!("deliver #1 {error}")]
-    );
+    assert_eq!(t.json(1, 400, error), ["sent 1".to_owned(), format!("deliver #1 {error}")]);
 }
 
 #[test]
@@ -236,11 +160,7 @@ fn a_cancellation_closes_the_stream_and_says_nothing() {
     assert_eq!(t.client(3, cancel), ["cancel #2", "sent 3"]);
     t.client(4, &request(2, "tools/call", r#""name":"t""#));
     let cancel = cancel.replace(":1}", ":2}");
-    let want = [
-        "cancel #3",
-        "failed 4 0 cancelled 0: The message to srv was cancelled.",
-        "sent 5",
-    ];
+    let want = ["cancel #3", "failed 4 0 cancelled 0: The message to srv was cancelled.", "sent 5"];
     assert_eq!(t.client(5, &cancel), want);
 }
 
@@ -250,22 +170,14 @@ fn a_stream_is_not_resumed() {
     t.client(2, &request(1, "tools/call", r#""name":"t""#));
     t.head(2, 200, SSE);
     t.body(2, "id: e1\nretry: 10\ndata:\n\n");
-    let lost = error(
-        1,
-        -32603,
-        "srv broke off before its answer was complete.",
-        "outcome-unknown",
-    );
+    let lost = error(1, -32603, "srv broke off before its answer was complete.", "outcome-unknown");
     assert_eq!(t.end(2), [format!("deliver #2 {lost}")]);
 }
 
 #[test]
 fn a_subscription_may_be_silent_for_ever() {
     let mut t = discovered();
-    let actions = t.machine.handle(Event::Message {
-        id: 2,
-        data: request(1, "subscriptions/listen", "").into(),
-    });
+    let actions = t.machine.handle(Event::Message { id: 2, data: request(1, "subscriptions/listen", "").into() });
     let Ok([Action::Request { request, .. }]) = actions.as_deref() else {
         panic!("{actions:?}");
     };
@@ -277,8 +189,5 @@ fn an_unknown_method_is_an_answer_not_a_lost_session() {
     let mut t = discovered();
     t.client(2, &request(1, "x/y", ""));
     let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#;
-    assert_eq!(
-        t.json(2, 404, error),
-        ["sent 2".to_owned(), format!("deliver #2 {error}")]
-    );
+    assert_eq!(t.json(2, 404, error), ["sent 2".to_owned(), format!("deliver #2 {error}")]);
 }
