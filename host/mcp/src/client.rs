@@ -342,7 +342,8 @@ impl Drop for Asked {
 fn server_error(error: &ErrorData) -> McpError {
     let transport = error.data.as_ref().and_then(|data| data.get("transport")).and_then(Value::as_str);
     match transport {
-        Some(code) if error.code == ErrorCode::INTERNAL_ERROR => McpError::of_message(code, &error.message),
+        // The request had reached the server, and its answer broke off.
+        Some(code) if error.code == ErrorCode::INTERNAL_ERROR => McpError::of_end(code, &error.message),
         _ => McpError::Tool { code: i64::from(error.code.0), message: bounded(&error.message) },
     }
 }

@@ -39,7 +39,7 @@ impl McpError {
         }
     }
 
-    /// A message that could not be sent, or an answer that broke off, by the contract's failure code.
+    /// A message that could not be sent, by the contract's failure code.
     pub(crate) fn of_message(code: &str, text: &str) -> Self {
         match code {
             // The request left, and nobody knows how far it came.
@@ -49,7 +49,7 @@ impl McpError {
         }
     }
 
-    /// A connection that is over, by the contract's failure code.
+    /// A connection that is over, or an answer that broke off, by the contract's failure code.
     pub(crate) fn of_end(code: &str, text: &str) -> Self {
         let text = bounded(text);
         match code {

@@ -23,6 +23,10 @@ use crate::driver::Command;
 /// Longest id of a server's request that is answered, bytes.
 const ID: usize = 256;
 
+/// Versions of the protocol that a server may name, and the longest of them, bytes.
+const VERSIONS: usize = 32;
+const VERSION: usize = 32;
+
 /// A message did not reach the server.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
@@ -137,9 +141,9 @@ impl PluginTransport {
             (_, Some(error)) => JsonRpcMessage::error(read_error(error), Some(id)),
             (Some(result), None) => match (wants, result) {
                 (Wants::Raw, result) => JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(result)), id),
-                (Wants::Typed, result) => match serde_json::from_value(result) {
-                    Ok(result) => JsonRpcMessage::response(result, id),
-                    Err(_) => JsonRpcMessage::error(unreadable(), Some(id)),
+                (Wants::Typed, result) => match handshake(&result) {
+                    Some(result) => JsonRpcMessage::response(result, id),
+                    None => JsonRpcMessage::error(unreadable(), Some(id)),
                 },
             },
             (None, None) => return None,
@@ -168,6 +172,35 @@ impl PluginTransport {
         // A server that asks faster than it reads gets no answer.
         let _ = self.commands.try_send(Command::Send { id: self.sequence, data, done });
     }
+}
+
+/// What counts of the answer to `initialize` or `server/discover`: versions, and whether there are tools. The rest
+/// (names, instructions) is a stranger's text that rmcp would write to the log, or that servers of the newer era forget.
+fn handshake(result: &Value) -> Option<ServerResult> {
+    let version = |value: &Value| {
+        let text =
+            value.as_str().filter(|text| text.len() <= VERSION && text.bytes().all(|byte| byte.is_ascii_graphic()));
+        text.map(str::to_owned)
+    };
+    let capabilities = match result.pointer("/capabilities/tools") {
+        Some(Value::Object(_)) => json!({"tools": {}}),
+        _ => json!({}),
+    };
+    let known = match result.get("supportedVersions") {
+        Some(Value::Array(versions)) => {
+            let versions: Vec<String> = versions.iter().filter_map(version).take(VERSIONS).collect();
+            json!({
+                "resultType": "complete", "supportedVersions": versions, "capabilities": capabilities,
+                "ttlMs": 0, "cacheScope": "private",
+            })
+        }
+        _ => {
+            let version = result.get("protocolVersion").and_then(version)?;
+            let info = json!({"name": "server", "version": "0"});
+            json!({"protocolVersion": version, "capabilities": capabilities, "serverInfo": info})
+        }
+    };
+    serde_json::from_value(known).ok()
 }
 
 fn unreadable() -> ErrorData {
@@ -320,8 +353,23 @@ mod tests {
             ClientRequest::InitializeRequest(InitializeRequest::new(InitializeRequestParams::default())),
         );
         let message = transport.take_in(br#"{"id":1,"result":{"protocolVersion":[]}}"#);
-        // Whatever rmcp makes of it, it must get something to end the handshake with.
-        assert!(message.is_some());
+        assert!(matches!(message, Some(JsonRpcMessage::Error(_))), "{message:?}");
+    }
+
+    #[test]
+    fn of_the_handshake_only_versions_and_tools_are_taken() {
+        let older = json!({
+            "protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": true}, "experimental": {"x": "secret"}},
+            "serverInfo": {"name": "secret", "version": "secret"}, "instructions": "secret", "_meta": {"a": "secret"}
+        });
+        let newer = json!({"supportedVersions": ["2026-07-28", 7, "secret secret"], "instructions": "secret"});
+        let (older, newer) = (handshake(&older), handshake(&newer));
+        assert!(matches!(older, Some(ServerResult::InitializeResult(_))), "{older:?}");
+        assert!(matches!(newer, Some(ServerResult::DiscoverResult(_))), "what it forgot is not missed: {newer:?}");
+        assert!(!format!("{older:?}{newer:?}").contains("secret"));
+        for odd in [json!({}), json!([]), json!(null), json!({"protocolVersion": "v".repeat(99)})] {
+            assert!(handshake(&odd).is_none(), "{odd}");
+        }
     }
 
     #[test]

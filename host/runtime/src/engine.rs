@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn golden() {
-        let config = engine_config(limits::INSTANCES);
+        let config = Engine::new(&engine_config(limits::INSTANCES)).unwrap();
         assert!(matches!(config.get_strategy(), Some(Strategy::Cranelift)), "Cranelift, never Winch");
         assert!(config.get_epoch_interruption());
         assert!(!config.get_concurrency_support());

@@ -1,5 +1,12 @@
 //! The store through its own interface: what is acknowledged stays, what is foreign is refused and left alone, and an
 //! audit log that was edited with the key in hand is found out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(clippy::disallowed_methods, reason = "the tests play the attacker who opens the database")]
 
 use std::path::Path;

@@ -373,7 +373,7 @@ step('18. it is published once although the connection breaks after the commit, 
   await fault([{ kind: 'cut-after-commit', method: 'POST', path: '/pages$' }]);
   await page.goto(`${incident}/document`);
   await page.getByRole('button', { name: /Publish to OPS/ }).click();
-  const link = page.getByRole('link', { name: /RCA: Orders answer 502/ });
+  const link = page.getByRole('link', { name: 'RCA: Orders answer 502', exact: true });
   // It may find its page by itself, or say that it does not know and be asked again; never is there a second page.
   await Promise.race([link.waitFor(), page.getByRole('button', { name: /Publish to OPS/ }).and(page.locator(':enabled')).waitFor({ timeout: 15_000 })]);
   if (!(await link.count())) {

@@ -91,6 +91,11 @@ fn serve(way: &str) {
         complain("giving up.");
         std::process::exit(3);
     }
+    if way == "chatty" {
+        say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "xyzzy before"}}));
+        say(&json!({"jsonrpc": "2.0", "method": "xyzzy/made-up", "params": {}}));
+        complain("xyzzy aside");
+    }
     if way == "floods" {
         std::thread::spawn(|| {
             loop {
@@ -201,6 +206,7 @@ fn list(way: &str, message: &Value, id: &Value) {
     answer(id, page);
 }
 
+#[allow(clippy::zombie_processes, reason = "the group is for the host to end: that is what is tested")]
 fn call(way: &str, message: &Value, id: &Value) {
     let text = |text: String| json!({"content": [{"type": "text", "text": text}]});
     let arguments = &message["params"]["arguments"];
@@ -213,6 +219,16 @@ fn call(way: &str, message: &Value, id: &Value) {
         "huge" => answer(id, text("h".repeat(5 << 20))),
         "large" => answer(id, text("l".repeat(3 << 20))),
         "fails" => answer(id, json!({"isError": true, "content": [{"type": "text", "text": "no such city"}]})),
+        "chatty" => {
+            say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "xyzzy within"}}));
+            say(
+                &json!({"jsonrpc": "2.0", "id": "xyzzy", "method": "elicitation/create", "params": {"message": "xyzzy?"}}),
+            );
+            hear();
+            refuse(&json!(4711), -32000, "xyzzy to nobody");
+            refuse(&json!(null), -32000, "xyzzy to anybody");
+            refuse(id, -32000, "xyzzy to you");
+        }
         "broken" => say(&json!({"jsonrpc": "2.0", "id": id, "error": "boom"})),
         "twice" => {
             answer(id, text("first".into()));

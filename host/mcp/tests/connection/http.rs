@@ -197,12 +197,10 @@ async fn dropping_ends_requests() {
 #[tokio::test]
 async fn a_flood_in_an_answer_is_bounded() {
     let (web, mut bench) = calls_get(|_| Reply::Flood).await;
-    bench.call_timeout = Duration::from_secs(2);
-    // The grant's own budget of bytes may end it first.
+    bench.call_timeout = Duration::from_secs(10);
     let connection = bench.open_url(&web.url(), Vec::new()).await.unwrap();
     let error = timeout(Duration::from_secs(15), call(&connection, "echo")).await.unwrap().unwrap_err();
-    let named = matches!(error, McpError::TimedOut { .. } | McpError::Closed(_) | McpError::Protocol(_));
-    assert!(named, "{error:?} {:?}", bench.host.departures.lock().unwrap().after);
+    assert!(matches!(&error, McpError::Closed(text) if text.contains("max_response_bytes")), "{error:?}");
     eventually("the end of its connection", || *web.open.lock().unwrap() == 0).await;
     timeout(Duration::from_secs(11), connection.close()).await.unwrap();
     bench.settled().await;

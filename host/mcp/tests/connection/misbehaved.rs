@@ -1,6 +1,7 @@
 //! Processes that exit, hang, flood or talk nonsense: each gives an error that names what happened.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fumehood_mcp::{Endpoint, McpError};
@@ -117,6 +118,42 @@ async fn a_message_of_ours_over_the_limit_is_refused_and_the_connection_goes_on(
     }
     assert!(call(&connection, "echo").await.is_ok(), "one failure says nothing about the next call");
     connection.close().await;
+}
+
+/// Everything that is written to the program's log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_servers_words_do_not_reach_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    // All tasks of this test run on its thread.
+    let _guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let (bench, endpoint) = server("chatty").await;
+    let connection = bench.open(endpoint).await.unwrap();
+    assert_eq!(connection.discover().await.unwrap().len(), 2);
+    let error = call(&connection, "echo").await.unwrap_err().to_string();
+    assert!(error.contains("xyzzy to"), "{error}");
+    connection.close().await;
+    let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(written.contains("Service initialized as client"), "rmcp's own lines are seen: {written}");
+    assert!(!written.contains("xyzzy"), "{written}");
 }
 
 #[tokio::test]

@@ -1,0 +1,4 @@
+;; Is a component, and no scanner.
+;; call: load
+;; says: ?
+(component)
