@@ -176,13 +176,7 @@ mod tests {
             "guard pages stay on"
         );
         let features = config.get_wasm_features();
-        for off in [
-            WasmFeatures::MEMORY64,
-            WasmFeatures::THREADS,
-            WasmFeatures::GC,
-            WasmFeatures::RELAXED_SIMD,
-            WasmFeatures::CM_ASYNC,
-        ] {
+        for off in [WasmFeatures::MEMORY64, WasmFeatures::THREADS, WasmFeatures::RELAXED_SIMD] {
             assert!(!features.contains(off), "{off:?} is off");
         }
         let pool = config.get_pooling_config().expect("the pooling allocator");

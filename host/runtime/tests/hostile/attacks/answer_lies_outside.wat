@@ -1,4 +1,0 @@
-;; An answer that lies outside the memory.
-;; says: hostile broke the plugin contract: a result is not well formed
-(func $scan (param i32 i32 i64 i32 i32 i32 i32) (result i32)
-  (i32.const -8))

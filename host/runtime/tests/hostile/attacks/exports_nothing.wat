@@ -1,4 +1,0 @@
-;; Is a component, and no scanner.
-;; call: load
-;; says: ?
-(component)

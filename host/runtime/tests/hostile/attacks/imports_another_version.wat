@@ -1,5 +1,0 @@
-;; Wants a version of the contract that the host does not have.
-;; call: load
-;; says: ?
-(component
-  (import "fumehood:log/log@0.2.0" (instance $i (export "log" (func (param "message" string))))))

@@ -1,5 +1,0 @@
-;; Computes for ever before anything of it was called.
-;; call: load
-;; says: hostile: preparing the rules failed: it computed for longer than 30000 ms
-(func $start (loop $again (br $again)))
-(start $start)

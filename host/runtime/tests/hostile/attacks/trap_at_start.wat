@@ -1,5 +1,0 @@
-;; Traps before anything of it was called.
-;; call: load
-;; says: hostile: preparing the rules failed: it gave up (unreachable code, usually a panic; see the plugin's log)
-(func $start unreachable)
-(start $start)
