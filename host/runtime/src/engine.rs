@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, Strategy,
-    UpdateDeadline,
+    UpdateDeadline, WasmFeatures,
 };
 
 use crate::error::{LimitHit, LoadError};
@@ -125,13 +125,36 @@ fn start_ticker(engine: &Engine, alive: &Arc<()>) -> Result<(), LoadError> {
         .map_err(|error| LoadError::Engine(error.to_string()))
 }
 
+/// What no plugin of the contract needs, and what would be more engine to trust.
+fn features_off() -> WasmFeatures {
+    WasmFeatures::MEMORY64
+        | WasmFeatures::THREADS
+        | WasmFeatures::SHARED_EVERYTHING_THREADS
+        | WasmFeatures::RELAXED_SIMD
+        | WasmFeatures::FUNCTION_REFERENCES
+        | WasmFeatures::GC
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::STACK_SWITCHING
+        | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::CM_ASYNC
+        | WasmFeatures::CM_ASYNC_STACKFUL
+        | WasmFeatures::CM_MORE_ASYNC_BUILTINS
+        | WasmFeatures::CM_THREADING
+        | WasmFeatures::CM_ERROR_CONTEXT
+        | WasmFeatures::CM_GC
+        | WasmFeatures::CM64
+}
+
 /// The engine's settings. `tests::golden` holds them still.
 pub(crate) fn engine_config(instances: u32) -> Config {
+    // As many of each as every instance may have: what one takes is never another's. They cost address space only.
+    let each = |limit: usize| instances.saturating_mul(u32::try_from(limit).unwrap_or(u32::MAX));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(8))
-        .total_memories(instances.saturating_mul(2))
-        .total_tables(instances.saturating_mul(8))
+        .total_core_instances(each(limits::CORE_INSTANCES))
+        .total_memories(each(limits::MEMORIES))
+        .total_tables(each(limits::TABLES))
         .total_stacks(instances)
         .max_core_instances_per_component(limits::CORE_INSTANCES as u32)
         .max_memories_per_component(limits::MEMORIES as u32)
@@ -148,9 +171,8 @@ pub(crate) fn engine_config(instances: u32) -> Config {
         .async_stack_size(limits::ASYNC_STACK_BYTES)
         .wasm_component_model(true)
         .concurrency_support(false)
-        .wasm_memory64(false)
         .wasm_multi_memory(true)
-        .wasm_relaxed_simd(false)
+        .wasm_features(features_off(), false)
         .memory_init_cow(true)
         .wasm_backtrace_max_frames(None)
         .parallel_compilation(true)
@@ -161,7 +183,6 @@ pub(crate) fn engine_config(instances: u32) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmtime::WasmFeatures;
 
     #[test]
     fn golden() {
@@ -176,13 +197,17 @@ mod tests {
             "guard pages stay on"
         );
         let features = config.get_wasm_features();
-        for off in [WasmFeatures::MEMORY64, WasmFeatures::THREADS, WasmFeatures::RELAXED_SIMD] {
-            assert!(!features.contains(off), "{off:?} is off");
+        assert_eq!(features & features_off(), WasmFeatures::empty(), "all of them are off");
+        for off in ["MEMORY64", "THREADS", "RELAXED_SIMD", "GC", "EXCEPTIONS", "CM_ASYNC", "CM_THREADING"] {
+            assert!(features.iter_names().all(|(name, _)| name != off), "{off} is off");
         }
         let pool = config.get_pooling_config().expect("the pooling allocator");
         assert_eq!(pool.get_max_memory_size(), 64 << 20);
         assert_eq!(pool.get_table_elements(), 100_000);
         assert_eq!(pool.get_total_component_instances(), 96);
+        assert_eq!(pool.get_total_core_instances(), 96 * pool.get_max_core_instances_per_component());
+        assert_eq!(pool.get_total_memories(), 96 * pool.get_max_memories_per_component());
+        assert_eq!(pool.get_total_tables(), 96 * pool.get_max_tables_per_component());
         assert_eq!(pool.get_memory_protection_keys(), Enabled::Auto);
         assert_eq!(pool.get_memory_keep_resident(), 0);
     }

@@ -5,6 +5,7 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 
 use crate::bindings::host::fumehood::{config::config, http::http, kv::kv, log::log, types::types};
 use crate::effects::{self, Failure};
+use crate::error::{known_code, shown};
 use crate::limits;
 use crate::state::State;
 
@@ -88,6 +89,12 @@ impl kv::Host for State {
     }
 }
 
+/// Bytes of a header as the plugin wrote it.
+fn header_bytes(header: &types::Header) -> usize {
+    let (types::HeaderValue::Text(value) | types::HeaderValue::Credential(value)) = &header.value;
+    header.name.len() + value.len()
+}
+
 fn check_key(key: &str) -> Result<(), Failure> {
     if (1..=limits::KV_KEY_BYTES).contains(&key.len()) {
         return Ok(());
@@ -104,7 +111,8 @@ impl http::Host for State {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<Resource<IncomingResponse>, types::Failure>> {
-        self.charge(request.url.len() + request.body.as_ref().map_or(0, Vec::len))?;
+        let headers: usize = request.headers.iter().map(header_bytes).sum();
+        self.charge(request.url.len() + headers + request.body.as_ref().map_or(0, Vec::len))?;
         let (Some(host), Some(egress)) = (self.host.clone(), self.egress.clone()) else {
             return Ok(Err(no_host().into()));
         };
@@ -165,15 +173,9 @@ impl From<Failure> for types::Failure {
 
 impl From<types::Failure> for Failure {
     fn from(failure: types::Failure) -> Self {
-        let mut message = failure.message;
-        let mut cut = message.len().min(2048);
-        while !message.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        message.truncate(cut);
         Self {
-            code: failure.code,
-            message,
+            code: known_code(&failure.code).into(),
+            message: shown(&failure.message),
             retry_after_ms: failure.retry_after_ms,
             extensions: failure.extensions.into_iter().take(64).collect(),
         }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-/// Linear memory of one instance, bytes. Enough for automata and a 1 MiB window; 64 instances fit a small machine.
-/// Does not cover what the host keeps for the plugin (log, tables), which has bounds of its own below.
+/// Linear memory of one component instance, bytes, over all its memories. Enough for automata and a 1 MiB window; 64
+/// instances fit a small machine. Does not cover what the host keeps for the plugin (log, tables), which has bounds of
+/// its own below.
 pub const MEMORY_BYTES: usize = 64 << 20;
 
-/// Elements over all tables of one instance. A fat-LTO Rust guest has a few thousand function pointers.
+/// Elements over all tables of one component instance. A fat-LTO Rust guest has a few thousand function pointers.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
 /// Core instances within one component. Rust guests have 3, componentize-py about 40.
 pub const CORE_INSTANCES: usize = 64;
 
-/// Memories and tables within one component.
+/// Memories within one component.
 pub const MEMORIES: usize = 8;
 /// Tables within one component; each core module of an adapter may bring one.
 pub const TABLES: usize = 64;
@@ -49,6 +50,9 @@ pub const CPU_PER_CALL: Duration = Duration::from_secs(5);
 
 /// Computing time of a scanner's `prepare`.
 pub const CPU_PREPARE: Duration = Duration::from_secs(30);
+
+/// Wall-clock bound on a scanner's start and `prepare`: waiting costs no computing time, and would never end.
+pub const PREPARE_WALL: Duration = Duration::from_secs(60);
 
 /// Wall-clock bound on a scanner call, which makes no waiting host call: also covers a starved machine.
 pub const SCAN_WALL: Duration = Duration::from_secs(30);

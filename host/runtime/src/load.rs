@@ -3,13 +3,16 @@
 //! Invariant: a component that asks for more than its world may have is refused before any of its code runs, and
 //! machine code is only ever our own (see `cache`).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use sha2::{Digest, Sha256};
+use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::engine::Runtime;
-use crate::error::LoadError;
+use crate::error::{LoadError, reason, shown};
 use crate::state::State;
 use crate::worlds::{self, prepare};
 use crate::{CacheKey, limits};
@@ -115,32 +118,26 @@ impl Runtime {
         if Engine::detect_precompiled(source.component).is_some() {
             return Err(LoadError::Precompiled { plugin: name.into() });
         }
+        check_is_component(name, source.component)?;
         let key = self.cache_key(&source);
         let engine = &self.0.engine;
-        let cached = self.0.cache.get(&key).and_then(|artefact| deserialize(engine, &artefact));
-        let from_cache = cached.is_some();
-        let component = match cached {
-            Some(component) => component,
+        let cached = self.0.cache.get(&key).and_then(|artefact| {
+            let loaded = deserialize(engine, &artefact);
+            loaded
+                .inspect_err(|error| tracing::warn!(%error, "a compiled plugin did not load; it is compiled anew"))
+                .ok()
+        });
+        let (component, made) = match cached {
+            Some(component) => (component, None),
             None => {
-                let prepared;
-                let mut bytes = source.component;
-                let compile = |bytes: &[u8]| {
-                    engine
-                        .precompile_component(bytes)
-                        .map_err(|error| LoadError::Compile { plugin: name.into(), reason: format!("{error:#}") })
-                };
-                if source.world == World::Scanner {
-                    prepared = prepare::prepare(self, &source).await?;
-                    bytes = &prepared;
-                } else {
-                    check_is_component(engine, name, bytes)?;
-                }
-                let artefact = compile(bytes)?;
-                self.0.cache.put(&key, &artefact);
-                deserialize(engine, &artefact).ok_or_else(|| LoadError::Compile {
-                    plugin: name.into(),
-                    reason: "the compiled form could not be loaded".into(),
-                })?
+                // A panic in what takes foreign bytes apart is a refusal of these bytes, not the end of the host.
+                let made = AssertUnwindSafe(self.compile(&source)).catch_unwind().await;
+                let artefact = made.unwrap_or_else(|_| {
+                    Err(LoadError::NotAComponent { plugin: name.into(), reason: "it cannot be taken apart".into() })
+                })?;
+                let component = deserialize(engine, &artefact)
+                    .map_err(|error| LoadError::Compile { plugin: name.into(), reason: reason(&error) })?;
+                (component, Some(artefact))
             }
         };
         check_imports(engine, &source, &component)?;
@@ -153,18 +150,34 @@ impl Runtime {
         let world_error = |error: wasmtime::Error| LoadError::World {
             plugin: name.into(),
             world: source.world.name(),
-            reason: format!("{error:#}"),
+            reason: reason(&error),
         };
         let pre: InstancePre<State> = linker.instantiate_pre(&component).map_err(world_error)?;
         let entry = worlds::Entry::new(source.world, pre).map_err(world_error)?;
+        if let Some(artefact) = &made {
+            self.0.cache.put(&key, artefact);
+        }
         Ok(Plugin(Arc::new(Loaded {
             name: name.into(),
             version: source.version.into(),
             world: source.world,
             digest: Sha256::digest(source.component).into(),
-            from_cache,
+            from_cache: made.is_none(),
             entry,
         })))
+    }
+
+    /// Machine code from a component: a scanner's is prepared first.
+    async fn compile(&self, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
+        let prepared;
+        let bytes = if source.world == World::Scanner {
+            prepared = prepare::prepare(self, source).await?;
+            &prepared
+        } else {
+            source.component
+        };
+        let compiled = self.0.engine.precompile_component(bytes);
+        compiled.map_err(|error| LoadError::Compile { plugin: source.name.into(), reason: reason(&error) })
     }
 
     fn cache_key(&self, source: &PluginSource<'_>) -> CacheKey {
@@ -190,18 +203,16 @@ impl Runtime {
     }
 }
 
-use wasmtime::Engine;
-
-fn deserialize(engine: &Engine, artefact: &[u8]) -> Option<Component> {
+fn deserialize(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> {
     #[expect(unsafe_code, reason = "the bytes were made by this engine and authenticated by the cache")]
     // SAFETY: `artefact` comes from `precompile_component` of an engine with the same compatibility hash, either just
     // now or through `CompiledCache::get`, which verified it with a key from the vault.
-    let component = unsafe { Component::deserialize(engine, artefact) };
-    component.inspect_err(|error| tracing::warn!(%error, "a compiled plugin did not load; it is compiled anew")).ok()
+    unsafe {
+        Component::deserialize(engine, artefact)
+    }
 }
 
-fn check_is_component(engine: &Engine, plugin: &str, bytes: &[u8]) -> Result<(), LoadError> {
-    let _ = engine;
+fn check_is_component(plugin: &str, bytes: &[u8]) -> Result<(), LoadError> {
     // The component preamble: magic, version 13, layer 1.
     match bytes.get(..8) {
         Some([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]) => Ok(()),
@@ -228,7 +239,7 @@ pub(crate) fn check_imports(
         if !allowed {
             return Err(LoadError::Import {
                 plugin: source.name.into(),
-                import: import.into(),
+                import: shown(import),
                 world: source.world.name(),
                 hint,
             });

@@ -13,6 +13,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::{WasiCtx, WasiView};
 
+use crate::error::plain;
 use crate::limits;
 use crate::state::State;
 
@@ -92,10 +93,7 @@ impl LogBuffer {
         }
         log.bytes += cut;
         // Line breaks and control characters would let a plugin forge entries of others.
-        let clean =
-            message.get(..cut).unwrap_or_default().chars().map(|c| if c.is_control() && c != '\t' { '␤' } else { c });
-        let line = clean.collect();
-        log.lines.push((level, line));
+        log.lines.push((level, plain(message.get(..cut).unwrap_or_default())));
     }
 
     /// What was kept, and how many messages were dropped.

@@ -97,7 +97,7 @@ impl Live {
         }
         self.dead = true;
         let cpu_ms = cpu.as_millis() as u64;
-        self.store.data_mut().ticks_left = ticks(cpu);
+        self.store.data_mut().begin_call(ticks(cpu));
         self.store.set_epoch_deadline(1);
         let result = match tokio::time::timeout(wall, call(&mut self.store)).await {
             Ok(Ok(value)) => Ok(value),

@@ -5,52 +5,67 @@ use wasmtime::component::{Component, Instance};
 use wasmtime::{AsContextMut as _, Store};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
-use crate::bindings::scanner::Scanner;
+use crate::bindings::scanner::{Scanner, ScannerPre};
 use crate::engine::{Runtime, ticks};
-use crate::error::LoadError;
+use crate::error::{CallError, LoadError, classify, reason, shown};
 use crate::limits;
 use crate::load::PluginSource;
 use crate::state::State;
+use crate::wasi::LogBuffer;
 
 /// The component with its memory as `prepare(rules)` left it.
 pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
-    let failed = |reason: String| LoadError::Prepare { plugin: source.name.into(), reason };
-    let not_a_component =
-        |error: wasmtime::Error| LoadError::NotAComponent { plugin: source.name.into(), reason: format!("{error:#}") };
+    let plugin = || source.name.to_owned();
+    let failed = |reason: String| LoadError::Prepare { plugin: plugin(), reason };
+    let world = |error: wasmtime::Error| LoadError::World {
+        plugin: plugin(),
+        world: source.world.name(),
+        reason: reason(&error),
+    };
     let wizer = Wizer::new();
-    let (context, instrumented) = wizer.instrument_component(source.component).map_err(not_a_component)?;
+    let (context, instrumented) = wizer
+        .instrument_component(source.component)
+        .map_err(|error| LoadError::NotAComponent { plugin: plugin(), reason: reason(&error) })?;
     let engine = &runtime.0.engine;
     let component = Component::new(engine, &instrumented)
-        .map_err(|error| LoadError::Compile { plugin: source.name.into(), reason: format!("{error:#}") })?;
+        .map_err(|error| LoadError::Compile { plugin: plugin(), reason: reason(&error) })?;
     crate::load::check_imports(engine, source, &component)?;
+    let pre = runtime.0.scanner.instantiate_pre(&component).map_err(world)?;
+    // Whether it is a scanner at all is known before any of its code runs.
+    ScannerPre::new(pre.clone()).map_err(world)?;
 
     let _permit = runtime.permit().await.ok_or_else(|| failed("the runtime is shutting down".into()))?;
+    let ticks = ticks(limits::CPU_PREPARE);
     let mut state = State::new(Default::default());
-    state.ticks_left = ticks(limits::CPU_PREPARE);
+    state.begin_call(ticks);
     let log = state.log.clone();
     let mut store = runtime.store(state, limits::HOSTCALL_BYTES);
-    let world_error = |error: wasmtime::Error| LoadError::World {
-        plugin: source.name.into(),
-        world: source.world.name(),
-        reason: format!("{error:#}"),
+    let stopped = |error: wasmtime::Error| {
+        let cpu_ms = limits::CPU_PREPARE.as_millis() as u64;
+        failed(with_log(classify("it", &error, cpu_ms), &log))
     };
-    let instance = runtime.0.scanner.instantiate_async(&mut store, &component).await.map_err(world_error)?;
-    let scanner = Scanner::new(&mut store, &instance).map_err(world_error)?;
-    let answer = scanner.fumehood_scanner_guest().call_prepare(&mut store, source.rules).await;
-    match answer {
-        Ok(Ok(())) => {}
-        Ok(Err(failure)) => return Err(failed(failure.message)),
-        Err(error) => {
-            let (lines, _) = log.take();
-            let said: Vec<_> = lines.into_iter().map(|(_, line)| line).take(8).collect();
-            return Err(failed(format!("{error:#}; {}", said.join("; "))));
-        }
-    }
-    store.data_mut().ticks_left = ticks(limits::CPU_PREPARE);
-    wizer
-        .snapshot_component(&context, &mut Snapshot { store: &mut store, instance })
-        .await
-        .map_err(|error| failed(format!("{error:#}")))
+    let run = async {
+        let instance = pre.instantiate_async(&mut store).await.map_err(stopped)?;
+        let scanner = Scanner::new(&mut store, &instance).map_err(world)?;
+        let answer = scanner.fumehood_scanner_guest().call_prepare(&mut store, source.rules).await;
+        answer.map_err(stopped)?.map_err(|failure| failed(shown(&failure.message)))?;
+        store.data_mut().begin_call(ticks);
+        let snapshot = wizer.snapshot_component(&context, &mut Snapshot { store: &mut store, instance }).await;
+        snapshot.map_err(|error| failed(reason(&error)))
+    };
+    let limit = limits::PREPARE_WALL;
+    tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
+        let stalled = CallError::Stalled { plugin: "it".into(), limit_ms: limit.as_millis() as u64 };
+        Err(failed(with_log(stalled, &log)))
+    })
+}
+
+/// Why it was stopped, and the first lines that it logged. `prepare` sees rules and no text of anyone's, so its words
+/// may be shown.
+fn with_log(error: CallError, log: &LogBuffer) -> String {
+    let (lines, _) = log.take();
+    let said: Vec<_> = lines.into_iter().map(|(_, line)| line).take(8).collect();
+    if said.is_empty() { error.to_string() } else { shown(&format!("{error}; it logged: {}", said.join("; "))) }
 }
 
 /// Reads an instance's memory and globals for the snapshot.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bindings::scanner::exports::fumehood::scanner::guest as wit;
 use crate::effects::{CallHost, Failure};
 use crate::engine::Runtime;
-use crate::error::CallError;
+use crate::error::{CallError, known_code};
 use crate::limits;
 use crate::load::Plugin;
 use crate::worlds::{Entry, Live};
@@ -96,7 +96,8 @@ impl Runtime {
             Err(failure) => {
                 // What a scanner says may quote what it read.
                 live.store.data().log.push(0, &failure.message);
-                let failure = Failure::new(&failure.code, "the scanner refused this text (see the plugin's log)");
+                let code = known_code(&failure.code);
+                let failure = Failure::new(code, "the scanner refused this text (see the plugin's log)");
                 Err(CallError::Failed { plugin: plugin.name().into(), failure })
             }
         }

@@ -1,0 +1,4 @@
+;; A finding of nothing.
+;; says: hostile broke the plugin contract: a finding at 4..4 is no range of characters in a window of 25 bytes
+(func $scan (param i32 i32 i64 i32 i32 i32 i32) (result i32)
+  (call $report (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 4) (f32.const 1) (i32.const 0) (i32.const 0)))

@@ -1,0 +1,4 @@
+;; A finding at the end of the address space.
+;; says: hostile broke the plugin contract: a finding at 4294967294..4294967295 is no range of characters in a window of 25 bytes
+(func $scan (param i32 i32 i64 i32 i32 i32 i32) (result i32)
+  (call $report (i32.const 0) (i32.const 0) (i32.const -2) (i32.const -1) (f32.const 1) (i32.const 0) (i32.const 0)))

@@ -1,0 +1,4 @@
+;; A kind that lies outside the memory.
+;; says: hostile broke the plugin contract: a value that it handed over is not well formed
+(func $scan (param i32 i32 i64 i32 i32 i32 i32) (result i32)
+  (call $report (i32.const -16) (i32.const 64) (i32.const 0) (i32.const 4) (f32.const 1) (i32.const 0) (i32.const 0)))

@@ -1,0 +1,6 @@
+;; Logs at a level that does not exist.
+;; says: hostile broke the plugin contract: a value that it handed over is not well formed
+(import "fumehood:log/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+(func $scan (param i32 i32 i64 i32 i32 i32 i32) (result i32)
+  (call $log (i32.const 77) (i32.const 0) (i32.const 1))
+  (i32.const 0))
