@@ -79,7 +79,7 @@ CREATE TABLE documents (
 CREATE TABLE publications (
     incident_id TEXT NOT NULL REFERENCES incidents (id), tenant_id TEXT NOT NULL,
     integration_id TEXT NOT NULL REFERENCES integrations (id), marker TEXT NOT NULL, state TEXT NOT NULL,
-    problem TEXT NOT NULL, project TEXT NOT NULL, remote_id TEXT NOT NULL, remote_version TEXT NOT NULL,
-    content_sha256 TEXT NOT NULL, url TEXT NOT NULL, title TEXT NOT NULL, document_version INTEGER NOT NULL,
-    updated_us INTEGER NOT NULL, PRIMARY KEY (incident_id, integration_id)
+    problem TEXT NOT NULL, theirs TEXT NOT NULL, project TEXT NOT NULL, remote_id TEXT NOT NULL,
+    remote_version TEXT NOT NULL, content_sha256 TEXT NOT NULL, url TEXT NOT NULL, title TEXT NOT NULL,
+    document_version INTEGER NOT NULL, updated_us INTEGER NOT NULL, updated_by TEXT NOT NULL, PRIMARY KEY (incident_id, integration_id)
 ) STRICT, WITHOUT ROWID;

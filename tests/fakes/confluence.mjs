@@ -29,7 +29,7 @@ class Site {
   constructor() {
     for (const space of this.spaces) {
       const page = { id: space.homepageId, spaceId: space.id, title: `${space.name} Home`, value: '<p/>' };
-      this.pages.set(page.id, { ...page, parentId: null, version: 1, message: '', status: 'current', properties: [] });
+      this.pages.set(page.id, { ...page, parentId: null, version: 1, message: '', status: 'current', properties: [], history: [] });
     }
   }
 
@@ -53,6 +53,12 @@ class Site {
     );
   }
 
+  /** The next version of a page; the one before it stays readable. */
+  revise(page, { title, value, message }) {
+    page.history.push({ ...page });
+    Object.assign(page, { title, value, message, version: page.version + 1 });
+  }
+
   /** Check what both interfaces ask of a page, and put it in. `refuse(status, text)` makes the error. */
   write(page, { spaceId, title, value, parentId, number, message }, refuse) {
     if (typeof title !== 'string' || !title.trim()) refuse(400, 'A title is required');
@@ -66,7 +72,7 @@ class Site {
     }
     if (parentId && !this.page(parentId)) refuse(404, 'The parent page was not found');
     if (!page) {
-      const made = { id: this.id(), spaceId, title, value, version: 1, message: '', status: 'current', properties: [] };
+      const made = { id: this.id(), spaceId, title, value, version: 1, message: '', status: 'current', properties: [], history: [] };
       made.parentId = parentId ?? this.space({ id: spaceId }).homepageId;
       this.pages.set(made.id, made);
       return made;
@@ -74,11 +80,14 @@ class Site {
     if (number !== page.version + 1) {
       refuse(409, `Version must be incremented on update. Current version is: ${page.version}`);
     }
-    Object.assign(page, { title, value, version: number, message: message ?? '' });
+    this.revise(page, { title, value, message: message ?? '' });
     if (parentId) page.parentId = parentId;
     return page;
   }
 }
+
+/** A page as it was in a version; nothing where it never had that one. */
+const asOf = (one, version) => (version === null || Number(version) === one.version ? one : one.history.find((old) => old.version === Number(version)));
 
 const v2Error = (status, title) => {
   const code = { 400: 'INVALID_REQUEST_PARAMETER', 401: 'UNAUTHORIZED', 404: 'NOT_FOUND', 409: 'CONFLICT' }[status];
@@ -168,7 +177,10 @@ function cloud(site, { request, response, url, body, origin }) {
   }
   if ((match = /^\/pages\/(\d+)$/.exec(path))) {
     const one = found(match[1]);
-    if (method === 'GET') return json(response, 200, view(one, url.searchParams.get('body-format') === 'storage'));
+    if (method === 'GET') {
+      const shown = asOf(one, url.searchParams.get('version')) ?? refuse(404, 'The version was not found');
+      return json(response, 200, view(shown, url.searchParams.get('body-format') === 'storage'));
+    }
     if (method === 'DELETE') {
       one.status = 'trashed';
       response.writeHead(204);
@@ -308,7 +320,10 @@ function classic(site, { request, response, url, body, origin, isCloud }) {
   }
   if ((match = /^\/content\/(\d+)$/.exec(path))) {
     const one = found(match[1]);
-    if (method === 'GET') return json(response, 200, view(one));
+    if (method === 'GET') {
+      const historical = url.searchParams.get('status') === 'historical';
+      return json(response, 200, view(asOf(one, historical ? url.searchParams.get('version') : null) ?? refuse(404, 'No such version')));
+    }
     if (method !== 'PUT') refuse(405, 'Method Not Allowed');
     const input = parseJson(request, body);
     if (!Number.isInteger(input.version?.number)) refuse(400, 'Must supply an incremented version when updating Content');
@@ -387,11 +402,11 @@ export async function start(port = 0) {
       site.faults = faults.map((fault) => ({ times: 1, ...fault }));
     },
     pages: () =>
-      [...site.pages.values()].map(({ properties, ...rest }) => ({ ...rest, space: site.space({ id: rest.spaceId }).key, properties })),
+      [...site.pages.values()].map(({ properties, history, ...rest }) => ({ ...rest, space: site.space({ id: rest.spaceId }).key, properties })),
     // What another person does in the meantime.
     edit: ({ id, value, title }) => {
       const one = site.page(id);
-      Object.assign(one, { value: value ?? one.value, title: title ?? one.title, version: one.version + 1 });
+      site.revise(one, { value: value ?? one.value, title: title ?? one.title, message: '' });
     },
   };
   return serve({ handle, control, reset: () => (site = new Site()) }, port);

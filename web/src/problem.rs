@@ -69,6 +69,37 @@ impl From<TriageError> for Problem {
     }
 }
 
+/// Bytes of a framework's refusal that are taken over as the detail.
+const REFUSAL_BYTES: usize = 4096;
+
+/// Turn what the framework refuses by itself (a wrong method, type or length, JSON that cannot be read) into a problem.
+pub async fn refusals(response: Response) -> Response {
+    let status = response.status();
+    let json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(json);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, REFUSAL_BYTES).await.unwrap_or_default();
+    let detail = match (status, std::str::from_utf8(&said).unwrap_or_default().trim()) {
+        (StatusCode::METHOD_NOT_ALLOWED, _) => "This address does not take that method; see /api/v1/openapi.json.",
+        (_, "") => "The request was refused; see /api/v1/openapi.json.",
+        (_, said) => said,
+    };
+    let code = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+        status if status.is_server_error() => "internal",
+        _ => "invalid",
+    };
+    let mut problem = Problem::new(status, code, detail).into_response();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    problem
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -65,14 +65,20 @@ impl OutsideFile {
                     found.notes.push(OutsideNote { line: pending.line, note });
                     pending = Pending::default();
                 }
-                // A line that the file ends in the middle of is torn; a line with its newline was written so.
+                // A line that the file ends in the middle of may be torn; a line with its newline was written so.
                 Err(_) if !line.ends_with(b"\n") => break,
                 Err(error) => {
                     return Err(OutsideError { line: pending.line, error });
                 }
             }
         }
-        found.torn_line = (!pending.bytes.is_empty()).then_some(pending.line);
+        if !pending.bytes.is_empty() {
+            if !begins_a_note(&pending.bytes) {
+                let error = CheckpointError::Malformed("its end is neither a note nor the beginning of one");
+                return Err(OutsideError { line: pending.line, error });
+            }
+            found.torn_line = Some(pending.line);
+        }
         Ok(found)
     }
 }
@@ -90,6 +96,38 @@ impl Pending {
         let text = std::str::from_utf8(&self.bytes).map_err(|_| CheckpointError::Malformed("it is not UTF-8"))?;
         SignedCheckpoint::parse(text)
     }
+}
+
+/// Digits of a root hash, and of a key id with an Ed25519 signature, in base64.
+const ROOT_DIGITS: usize = 44;
+const SIGNATURE_DIGITS: usize = 92;
+
+/// Whether a note as we write it can begin so. A crash leaves nothing else: what was edited is not taken for torn.
+fn begins_a_note(bytes: &[u8]) -> bool {
+    let is_base64 = |text: &[u8]| text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    // What follows `lead`, where the line has all of it; nothing where the line ends within it.
+    let after = |line: &[u8], lead: &[u8]| match line.strip_prefix(lead) {
+        Some(rest) => Some(rest.to_vec()),
+        None => lead.starts_with(line).then(Vec::new),
+    };
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let origin = lines.first().copied().unwrap_or_default();
+    lines.iter().enumerate().all(|(number, line)| {
+        let ended = number + 1 < lines.len();
+        let empty = ended && line.is_empty();
+        match number {
+            0 => !empty && line.iter().all(|b| !b.is_ascii_control() && !matches!(b, b' ' | b'+')),
+            1 => !empty && line.iter().all(u8::is_ascii_digit),
+            2 => is_base64(line) && if ended { line.len() == ROOT_DIGITS } else { line.len() <= ROOT_DIGITS },
+            3 => after(line, b"time_us ").is_some_and(|time| time.iter().all(u8::is_ascii_digit)),
+            4 => line.is_empty(),
+            5 => {
+                let lead = [SIGNATURE_PREFIX.as_bytes(), origin, b" "].concat();
+                after(line, &lead).is_some_and(|text| is_base64(&text) && text.len() <= SIGNATURE_DIGITS)
+            }
+            _ => false,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -140,8 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn no_edited_bit_is_taken_for_a_torn_end() {
+        let file = format!("{}{}", note(1), note(2)).into_bytes();
+        for at in 0..file.len() * 8 {
+            let mut bad = file.clone();
+            bad[at / 8] ^= 1 << (at % 8);
+            let Ok(read) = OutsideFile::parse(&bad) else { continue };
+            assert_eq!(read.torn_line, None, "bit {at}");
+            let key = SigningKey::from_bytes(&[1; 32]).verifying_key();
+            assert!(read.notes.iter().any(|one| one.note.clone().verify(&key).is_err()), "bit {at}");
+        }
+    }
+
+    #[test]
     fn what_is_no_note_is_an_error_or_torn() {
         assert_eq!(OutsideFile::parse(b"\xff\xfe").unwrap().torn_line, Some(1));
+        assert!(OutsideFile::parse(b"a b").is_err());
         assert!(OutsideFile::parse("a\n\n— b c\n".as_bytes()).is_err());
     }
 }

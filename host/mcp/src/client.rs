@@ -70,6 +70,8 @@ pub struct Connect {
     pub host: Arc<dyn CallHost>,
     /// Longest wait for a tool's answer.
     pub call_timeout: Duration,
+    /// Keeps what a process writes to its standard error.
+    pub output: ServerOutput,
 }
 
 /// A tool as its server describes it.
@@ -115,14 +117,6 @@ impl Connection {
     /// # Errors
     /// [`McpError`]; what was started is ended.
     pub async fn open(connect: Connect) -> Result<Self, McpError> {
-        Self::open_with(connect, ServerOutput::default()).await
-    }
-
-    /// The same, with the process's standard error kept where the caller sees it also when this fails.
-    ///
-    /// # Errors
-    /// [`McpError`]; what was started is ended.
-    pub async fn open_with(connect: Connect, output: ServerOutput) -> Result<Self, McpError> {
         let cancel = connect.host.cancellation();
         let (url, headers, process) = match connect.endpoint {
             Endpoint::Http { url, headers } => (Some(url), headers, None),
@@ -140,7 +134,7 @@ impl Connection {
         .map_err(McpError::Plugin)?;
         let (commands, queue) = mpsc::channel::<Command>(COMMANDS);
         let (deliver, messages) = mpsc::channel(MESSAGES);
-        let (shared, ending) = (Arc::new(Shared::new(output)), CancellationToken::new());
+        let (shared, ending) = (Arc::new(Shared::new(connect.output)), CancellationToken::new());
         let driver = Driver {
             machine,
             host: connect.host,
@@ -302,11 +296,6 @@ impl Connection {
     /// Whether calls can still be made. A server that hangs looks alive.
     pub fn is_alive(&self) -> bool {
         !self.peer.is_transport_closed()
-    }
-
-    /// The last lines that a process wrote to its standard error.
-    pub fn output_tail(&self) -> Vec<String> {
-        self.shared.output.tail()
     }
 
     /// Say goodbye and end everything that this connection started.

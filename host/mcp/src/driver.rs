@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::{Egress, Output, Process, ProcessSpec};
-use fumehood_runtime::effects::{self, Request};
+use fumehood_runtime::effects::{self, EffectOutcome, EffectRequest, Request};
 use fumehood_runtime::{Action, CallHost, Event, TransportConnection, TransportRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -355,7 +355,16 @@ impl Running {
         if let Err(reason) = grant::process(&grant, &spec).await {
             return self.end(McpError::Unreachable(bounded(&reason)));
         }
-        match self.driver.egress.spawn(spec) {
+        let path = spec.command.to_string_lossy().into_owned();
+        let effect = EffectRequest { method: effects::SPAWN, url: &path, headers: &[], body: &[] };
+        let token = match self.driver.host.before(effect).await {
+            Ok(token) => token,
+            Err(failure) => return self.end(McpError::Unreachable(bounded(&failure.message))),
+        };
+        let started = self.driver.egress.spawn(spec);
+        let result = if started.is_ok() { "ok" } else { "unavailable" };
+        self.driver.host.after(token, EffectOutcome { result: result.into(), ..EffectOutcome::default() });
+        match started {
             Ok(process) => self.process = Some(process),
             Err(error) => self.end(McpError::Unreachable(bounded(&error.to_string()))),
         }

@@ -75,29 +75,28 @@ pub fn tool_name(server_slug: &str, tool: &str) -> String {
     format!("{head}_{suffix}")
 }
 
-/// The names of all tools, in order: of each server's slug and its tools.
-///
-/// # Errors
-/// [`Collision`]: the first two tools that would be called the same.
-pub fn assign(servers: &[(String, Vec<String>)]) -> Result<Vec<String>, Collision> {
-    let mut taken: HashMap<String, (&String, &String)> = HashMap::new();
-    let mut names = Vec::new();
-    for (server, tools) in servers {
-        for tool in tools {
-            let name = tool_name(server, tool);
-            if let Some((first_server, first)) = taken.insert(name.clone(), (server, tool)) {
-                return Err(Collision {
-                    first_server: first_server.clone(),
-                    first: first.clone(),
-                    second_server: server.clone(),
-                    second: tool.clone(),
-                    name,
-                });
-            }
-            names.push(name);
-        }
+/// The names of all tools of all servers, in order: given each server's slug and its tools. Of tools that would be called
+/// the same none gets a name: which one a model meant could not be told.
+pub fn assign(servers: &[(String, Vec<String>)]) -> Vec<Result<String, Collision>> {
+    let tools = || servers.iter().flat_map(|(server, tools)| tools.iter().map(move |tool| (server, tool)));
+    let mut called: HashMap<String, Vec<(&String, &String)>> = HashMap::new();
+    for (server, tool) in tools() {
+        called.entry(tool_name(server, tool)).or_default().push((server, tool));
     }
-    Ok(names)
+    let name = |(server, tool): (&String, &String)| {
+        let name = tool_name(server, tool);
+        match called.get(&name).map(Vec::as_slice) {
+            Some([(first_server, first), (second_server, second), ..]) => Err(Collision {
+                first_server: (*first_server).clone(),
+                first: (*first).clone(),
+                second_server: (*second_server).clone(),
+                second: (*second).clone(),
+                name,
+            }),
+            _ => Ok(name),
+        }
+    };
+    tools().map(name).collect()
 }
 
 /// The pin of a tool: SHA-256 of the whole raw object as compact JSON with sorted keys (what `jq -cS` prints), so that
@@ -153,7 +152,10 @@ mod tests {
         assert_eq!(tool_name("time", "get_current_time"), "mcp_time_get_current_time");
         assert_eq!(tool_name("time", "--Get.Current//Time--"), "mcp_time_get_current_time");
         assert!(slug("…").is_err());
-        let collision = assign(&[("s".into(), vec!["a-b".into(), "c".into(), "A b".into()])]).unwrap_err();
+        let named = assign(&[("s".into(), vec!["a-b".into(), "c".into(), "A b".into()])]);
+        assert_eq!(named[1].as_deref(), Ok("mcp_s_c"));
+        assert_eq!(named[0], named[2]);
+        let collision = named[0].clone().unwrap_err();
         assert_eq!(
             collision.to_string(),
             "the tools “a-b” and “A b” would both be called mcp_s_a_b; neither is offered to the model. Rename one of them on its server"
@@ -164,13 +166,15 @@ mod tests {
     fn names_collide_across_servers_too() {
         let servers =
             [("a".to_owned(), vec!["b_c".to_owned()]), ("a_b".to_owned(), vec!["d".to_owned(), "c".to_owned()])];
-        let collision = assign(&servers).unwrap_err();
+        let named = assign(&servers);
+        assert_eq!(named[1].as_deref(), Ok("mcp_a_b_d"));
+        let collision = named[2].clone().unwrap_err();
         assert_eq!((collision.first_server.as_str(), collision.second.as_str()), ("a", "c"));
         assert!(
             collision.to_string().starts_with("the tools “b_c” of a and “c” of a_b would both be called mcp_a_b_c;")
         );
-        let names = assign(&[("a".into(), vec!["x".into()]), ("b".into(), vec!["x".into()])]).unwrap();
-        assert_eq!(names, ["mcp_a_x", "mcp_b_x"]);
+        let names = assign(&[("a".into(), vec!["x".into()]), ("b".into(), vec!["x".into()])]);
+        assert_eq!(names, [Ok("mcp_a_x".to_owned()), Ok("mcp_b_x".to_owned())]);
     }
 
     #[test]
@@ -244,15 +248,15 @@ mod tests {
         #[test]
         fn names_are_assigned_or_collide(tools in proptest::collection::vec("[a-c_. -]{1,3}", 0..8)) {
             let named: Vec<String> = tools.iter().map(|tool| tool_name("s", tool)).collect();
-            let distinct: std::collections::HashSet<&String> = named.iter().collect();
-            match assign(&[("s".into(), tools.clone())]) {
-                Ok(names) => {
-                    prop_assert_eq!(distinct.len(), tools.len());
-                    prop_assert_eq!(names, named);
-                }
-                Err(collision) => {
-                    prop_assert!(distinct.len() < tools.len());
-                    prop_assert_eq!(tool_name("s", &collision.first), tool_name("s", &collision.second));
+            for (at, name) in assign(&[("s".into(), tools.clone())]).into_iter().enumerate() {
+                let same = named.iter().filter(|other| **other == named[at]).count();
+                match name {
+                    Ok(name) => prop_assert_eq!((&name, same), (&named[at], 1)),
+                    Err(collision) => {
+                        prop_assert!(same > 1);
+                        prop_assert_eq!(&collision.name, &named[at]);
+                        prop_assert_eq!(tool_name("s", &collision.first), tool_name("s", &collision.second));
+                    }
                 }
             }
         }

@@ -89,12 +89,17 @@ pub enum HeaderValue {
 /// A request that is about to leave, for the record.
 #[derive(Debug)]
 pub struct EffectRequest<'a> {
+    /// Of HTTP, or [`SPAWN`].
     pub method: &'a str,
+    /// A process: its path.
     pub url: &'a str,
     /// Credentials as `(credential)`.
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
 }
+
+/// The method of an effect that starts a process.
+pub const SPAWN: &str = "spawn";
 
 /// The record's own handle of an effect that is on its way.
 #[derive(Clone, Copy, Debug)]

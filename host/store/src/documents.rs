@@ -28,18 +28,22 @@ pub struct Publication {
     /// `publishing`, `published`, `conflict`, `failed` or `unknown`.
     pub state: String,
     pub problem: String,
+    /// After a conflict: where their text begins to differ.
+    pub theirs: String,
     pub project: String,
     pub remote_id: String,
     pub remote_version: String,
     pub content_sha256: String,
     pub url: String,
     pub title: String,
+    /// The version of the document that was sent last; 0 where none arrived.
     pub document_version: i64,
     pub updated_us: i64,
+    pub updated_by: String,
 }
 
 const PUBLICATION: &str = "integration_id, marker, state, problem, project, remote_id, remote_version, content_sha256, \
-                           url, title, document_version, updated_us";
+                           url, title, document_version, updated_us, theirs, updated_by";
 
 fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
     Ok(Publication {
@@ -55,6 +59,8 @@ fn publication(row: &Row<'_>) -> rusqlite::Result<Publication> {
         title: row.get(9)?,
         document_version: row.get(10)?,
         updated_us: row.get(11)?,
+        theirs: row.get(12)?,
+        updated_by: row.get(13)?,
     })
 }
 
@@ -142,7 +148,6 @@ impl Store {
         incident: IncidentId,
         integration: IntegrationId,
         project: String,
-        document_version: i64,
     ) -> Result<Publication, StoreError> {
         let owner = scope.clone();
         let change = Change::new("document.publish", format!("incident:{incident}")).with("integration", integration);
@@ -156,11 +161,12 @@ impl Store {
             let marker = format!("fumehood-{}-{}", short(&incident.to_string()), short(&integration.to_string()));
             tx.connection.execute(
                 "INSERT INTO publications (incident_id, tenant_id, integration_id, marker, state, problem, project,
-                 remote_id, remote_version, content_sha256, url, title, document_version, updated_us)
-                 VALUES (?1,?2,?3,?4,'publishing','',?5,'','','','','',?6,?7)
+                 remote_id, remote_version, content_sha256, url, title, document_version, updated_us, theirs, updated_by)
+                 VALUES (?1,?2,?3,?4,'publishing','',?5,'','','','','',0,?6,'',?7)
                  ON CONFLICT (incident_id, integration_id) DO UPDATE SET state = 'publishing', problem = '',
-                 project = excluded.project, document_version = excluded.document_version, updated_us = excluded.updated_us",
-                (incident, &owner.tenant, integration, marker, &project, document_version, tx.now_us),
+                 theirs = '', project = excluded.project, updated_us = excluded.updated_us,
+                 updated_by = excluded.updated_by",
+                (incident, &owner.tenant, integration, marker, &project, tx.now_us, owner.actor.to_string()),
             )?;
             one(tx.connection, &owner.tenant, incident, integration)?
                 .ok_or_else(|| StoreError::not_found("publication", integration))
@@ -186,7 +192,7 @@ impl Store {
         self.change(scope, change, move |tx| {
             tx.connection.execute(
                 "UPDATE publications SET state = ?4, problem = ?5, remote_id = ?6, remote_version = ?7,
-                 content_sha256 = ?8, url = ?9, title = ?10, updated_us = ?11
+                 content_sha256 = ?8, url = ?9, title = ?10, updated_us = ?11, theirs = ?12, document_version = ?13
                  WHERE tenant_id = ?1 AND incident_id = ?2 AND integration_id = ?3",
                 (
                     &owner.tenant,
@@ -200,6 +206,8 @@ impl Store {
                     &publication.url,
                     &publication.title,
                     tx.now_us,
+                    &publication.theirs,
+                    publication.document_version,
                 ),
             )?;
             let summary = match publication.state.as_str() {

@@ -7,13 +7,20 @@ use std::sync::Arc;
 
 use fumehood_policy::{Digest, PluginGrant};
 use fumehood_redact::{Segment, restore};
+use fumehood_runtime::effects::SPAWN;
 use fumehood_runtime::{CallHost, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine, Plugin};
 use fumehood_store::departures::NewDeparture;
 use fumehood_store::{Change, CredentialId, DepartureId, IncidentId, IntentId, Scope, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{App, TriageError};
+
+/// Actions on record.
+const HTTP: &str = "effect.http";
+const PROCESS: &str = "effect.process";
+/// The token of a process that was started: no departure has this id.
+const STARTED: u128 = u128::MAX;
 
 /// What a call is about.
 #[derive(Clone)]
@@ -37,6 +44,8 @@ pub(crate) struct Call {
     purpose: Purpose,
     grant: Arc<PluginGrant>,
     cancel: CancellationToken,
+    /// With the call, whoever waits for its cancellation ends, too.
+    _ended: DropGuard,
 }
 
 impl App {
@@ -62,10 +71,11 @@ impl App {
                 token
             }
             (Some(incident), None) => self.sash(incident).child_token(),
-            (None, Some(cancel)) => cancel,
+            (None, Some(cancel)) => cancel.child_token(),
             (None, None) => CancellationToken::new(),
         };
-        Arc::new(Call { app: self.clone(), scope: scope.clone(), purpose, grant: Arc::new(grant), cancel })
+        let _ended = cancel.clone().drop_guard();
+        Arc::new(Call { app: self.clone(), scope: scope.clone(), purpose, grant: Arc::new(grant), cancel, _ended })
     }
 }
 
@@ -126,15 +136,19 @@ impl CallHost for Call {
 
     async fn before(&self, request: EffectRequest<'_>) -> Result<EffectToken, Failure> {
         let store = &self.app.0.store;
-        let Some(incident) = self.purpose.incident else {
-            let change = Change::new("effect.http", self.purpose.subject.clone())
+        let starts_process = request.method == SPAWN;
+        let Some(incident) = self.purpose.incident.filter(|_| !starts_process) else {
+            let change = Change::new(if starts_process { PROCESS } else { HTTP }, self.purpose.subject.clone())
                 .with("plugin", &self.grant.plugin)
-                .with("purpose", self.purpose.kind)
-                .with("method", request.method)
-                .with("host", host_of(request.url))
-                .with("bytes", request.body.len());
+                .with("purpose", self.purpose.kind);
+            let change = if starts_process {
+                change.with("path", request.url)
+            } else {
+                let change = change.with("method", request.method).with("host", host_of(request.url));
+                change.with("bytes", request.body.len())
+            };
             let intent = store.intent(&self.scope, change).await.map_err(store_failure)?;
-            return Ok(EffectToken(0, intent.0));
+            return Ok(EffectToken(if starts_process { STARTED } else { 0 }, intent.0));
         };
         for bytes in [request.url.as_bytes(), request.body] {
             self.app.check_outgoing(&self.scope, incident, bytes).await.map_err(failure)?;
@@ -164,12 +178,16 @@ impl CallHost for Call {
             let intent = IntentId(token.1);
             let store = &app.0.store;
             let written = match purpose.incident {
+                _ if token.0 == STARTED => {
+                    let change = Change::new(PROCESS, purpose.subject).with("plugin", plugin);
+                    store.outcome(&scope, intent, change, &outcome.result).await
+                }
                 Some(_) => {
                     let id = DepartureId::from_u128(token.0);
                     store.arrived(&scope, id, intent, outcome.status, outcome.received_bytes, outcome.result).await
                 }
                 None => {
-                    let change = Change::new("effect.http", purpose.subject)
+                    let change = Change::new(HTTP, purpose.subject)
                         .with("plugin", plugin)
                         .with("status", outcome.status.unwrap_or(0))
                         .with("received", outcome.received_bytes);

@@ -52,8 +52,7 @@ impl App {
         let (Some(title), Some(markdown)) = (masked.next(), masked.next()) else {
             return Err(TriageError::Internal("masking".into()));
         };
-        let mut row =
-            self.0.store.begin_publication(scope, incident, instance.id, project.clone(), document.version).await?;
+        let mut row = self.0.store.begin_publication(scope, incident, instance.id, project.clone()).await?;
         let parent = instance.settings.get("parent").filter(|parent| !parent.is_empty()).cloned();
         let known = (!row.remote_id.is_empty()).then(|| Remote {
             id: row.remote_id.clone(),
@@ -61,31 +60,32 @@ impl App {
             content_sha256: row.content_sha256.clone(),
         });
         let request = Document { marker: row.marker.clone(), project, parent, title, markdown, known, overwrite };
-        let result = self.try_publish(scope, incident, &instance, &request).await;
-        match result {
-            Ok(published) => {
-                row.state = "published".into();
-                row.problem = String::new();
-                row.remote_id = published.remote.id;
-                row.remote_version = published.remote.version;
-                row.content_sha256 = published.remote.content_sha256;
-                row.url = safe_link(&published.url, &instance.base_url);
-                row.title = published.title;
-                self.0.store.finish_publication(scope, incident, row.clone()).await?;
-                Ok(row)
-            }
-            Err(error) => {
-                row.state = match error.code() {
-                    "conflict" => "conflict",
-                    "outcome-unknown" => "unknown",
-                    _ => "failed",
+        // Goes on where the person who asked leaves the page: the row must not stay on its way.
+        let (app, scope) = (self.clone(), scope.clone());
+        let publication = async move {
+            let result = app.try_publish(&scope, incident, &instance, &request).await;
+            let error = match result {
+                Ok(published) => {
+                    row.state = "published".into();
+                    row.document_version = document.version;
+                    row.remote_id = published.remote.id;
+                    row.remote_version = published.remote.version;
+                    row.content_sha256 = published.remote.content_sha256;
+                    row.url = safe_link(&published.url, &instance.base_url);
+                    row.title = published.title;
+                    None
                 }
-                .into();
-                row.problem = error.to_string();
-                self.0.store.finish_publication(scope, incident, row).await?;
-                Err(error)
-            }
-        }
+                Err(error) => {
+                    row.state = state_after(&error).into();
+                    row.problem = error.to_string();
+                    row.theirs = theirs(&error).unwrap_or_default();
+                    Some(error)
+                }
+            };
+            app.0.store.finish_publication(&scope, incident, row.clone()).await?;
+            error.map_or(Ok(row), Err)
+        };
+        tokio::spawn(publication).await.map_err(|error| TriageError::Internal(error.to_string()))?
     }
 
     async fn try_publish(
@@ -121,6 +121,21 @@ impl App {
             }
         }
     }
+}
+
+fn state_after(error: &TriageError) -> &'static str {
+    match error.code() {
+        "conflict" => "conflict",
+        "outcome-unknown" => "unknown",
+        _ => "failed",
+    }
+}
+
+/// Where their text begins to differ from ours, as the plugin tells it with a conflict.
+fn theirs(error: &TriageError) -> Option<String> {
+    let TriageError::Plugin(error) = error else { return None };
+    let mut extensions = error.failure()?.extensions.iter();
+    extensions.find(|(name, _)| name == "theirs-excerpt").map(|(_, excerpt)| excerpt.clone())
 }
 
 /// How long to wait before another try; nothing where none would help. The plugin looks for the page by its marker

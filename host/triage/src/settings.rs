@@ -330,6 +330,7 @@ impl App {
     pub async fn remove_server(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageServers)?;
         self.disconnect(id).await;
+        self.0.tools.forget_output(id);
         Ok(self.0.store.remove_server(scope, id).await?)
     }
 

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::ProcessSpec;
-use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, assign, tool_name};
+use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, ServerOutput, assign};
 use fumehood_policy::{Permission, PluginGrant, ProcessArguments, ProcessRule};
 use fumehood_redact::{Origin, Redacted};
 use fumehood_runtime::Plugin;
@@ -36,6 +36,8 @@ pub const RESULT_BYTES: usize = 64 << 10;
 #[derive(Default)]
 pub(crate) struct Tools {
     connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
+    /// What each server's process wrote last: also of one that ended before it was connected.
+    outputs: std::sync::Mutex<HashMap<ServerId, ServerOutput>>,
 }
 
 /// A tool as the model is offered it.
@@ -82,6 +84,16 @@ fn offered(server: &McpServer, name: String, raw: &serde_json::Value) -> Option<
     })
 }
 
+impl Tools {
+    fn output(&self, id: ServerId) -> ServerOutput {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
+    }
+
+    pub(crate) fn forget_output(&self, id: ServerId) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
 impl App {
     /// What the model can be offered, from the last discovery of each server.
     ///
@@ -99,27 +111,26 @@ impl App {
                 _ => catalogue.problems.push((server.name.clone(), server.reason.clone())),
             }
         }
-        for server in servers.iter().filter(|server| server.state == "connected") {
-            let raw = server.tools.as_array().cloned().unwrap_or_default();
-            let names: Vec<String> = raw
-                .iter()
-                .filter_map(|tool| tool.get("name").and_then(|name| name.as_str()).map(str::to_owned))
-                .collect();
-            if let Err(collision) = assign(&[(server.slug.clone(), names)]) {
-                catalogue.problems.push((server.name.clone(), collision.to_string()));
-            }
-            for tool in &raw {
-                let own = tool.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-                let name = tool_name(&server.slug, own);
-                // Of tools whose names collide none is offered: which one was meant cannot be told.
-                let same = raw.iter().filter(|other| {
-                    other
-                        .get("name")
-                        .and_then(|name| name.as_str())
-                        .is_some_and(|other| tool_name(&server.slug, other) == name)
-                });
-                if same.count() == 1 {
-                    catalogue.tools.extend(offered(server, name, tool));
+        let connected = || servers.iter().filter(|server| server.state == "connected");
+        let raw = |server: &McpServer| server.tools.as_array().cloned().unwrap_or_default();
+        let own = |tool: &serde_json::Value| {
+            tool.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        // All servers at once: names of different servers can run into each other, too.
+        let tools: Vec<_> =
+            connected().map(|server| (server.slug.clone(), raw(server).iter().map(own).collect())).collect();
+        let mut names = assign(&tools).into_iter();
+        for server in connected() {
+            for tool in raw(server) {
+                match names.next() {
+                    Some(Ok(name)) => catalogue.tools.extend(offered(server, name, &tool)),
+                    Some(Err(collision)) => {
+                        let problem = (server.name.clone(), collision.to_string());
+                        if !catalogue.problems.contains(&problem) {
+                            catalogue.problems.push(problem);
+                        }
+                    }
+                    None => {}
                 }
             }
         }
@@ -220,6 +231,7 @@ impl App {
             endpoint,
             host,
             call_timeout: CALL,
+            output: self.0.tools.output(server.id),
         })
         .await?;
         Ok(Arc::new(connection))
@@ -266,8 +278,7 @@ impl App {
     /// `Forbidden`.
     pub async fn server_output(&self, scope: &Scope, id: ServerId) -> Result<Vec<String>, TriageError> {
         self.require(scope, Permission::ReadPluginLogs)?;
-        let connections = self.0.tools.connections.lock().await;
-        Ok(connections.get(&id).map(|connection| connection.output_tail()).unwrap_or_default())
+        Ok(self.0.tools.output(self.0.store.server(scope, id).await?.id).tail())
     }
 
     /// What a call is bound to: the tool as it is now, the transport, the exact arguments.

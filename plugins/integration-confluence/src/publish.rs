@@ -86,10 +86,11 @@ impl Content {
 
     /// The digest of what we wrote, if the current version is one that we wrote.
     pub fn written_in(&self, page: &Page) -> Option<String> {
-        if let Some(digest) = self.marker.digest_in(&page.message) {
-            return Some(digest);
-        }
-        (page.version == 1).then(|| self.marker.digest_in(&page.body)).flatten()
+        // An editor keeps the anchor in the body, and a restored version its message: only both together are ours. A
+        // first version has no message of ours.
+        let body = self.marker.digest_in(&page.body)?;
+        let same = self.marker.digest_in(&page.message).is_some_and(|digest| digest == body);
+        (same || page.version == 1).then_some(body)
     }
 
     fn is_in(&self, page: &Page) -> bool {

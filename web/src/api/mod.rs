@@ -22,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Shared;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// Largest JSON body, bytes. Uploads of logs have no such limit: they are streamed.
 const BODY: usize = 2 << 20;
@@ -73,10 +73,9 @@ pub fn router() -> Router<Arc<Shared>> {
         .split_for_parts();
     let schemes = document.components.get_or_insert_default();
     schemes.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    let nested = router.fallback(missing);
+    let nested = router.route("/openapi.json", get(move || async move { Json(document) })).fallback(missing);
     Router::new()
-        .nest("/api/v1", nested)
-        .route("/api/v1/openapi.json", get(move || async move { Json(document) }))
+        .nest("/api/v1", nested.layer(axum::middleware::map_response(problem::refusals)))
         .route("/health", get(health))
 }
 

@@ -274,7 +274,7 @@ async fn document_view(
     let conflict = publications.iter().find(|one| one.state == "conflict").map(|one| Conflict {
         with: "Confluence".into(),
         kind: "remote".into(),
-        theirs: Some(one.problem.clone()),
+        theirs: (!one.theirs.is_empty()).then(|| one.theirs.clone()),
         at: Some(when(one.updated_us, bench.now)),
     });
     let busy = publications.iter().any(|one| one.state == "publishing").then(|| "Publishing to Confluence".to_owned());
@@ -282,7 +282,7 @@ async fn document_view(
         url: one.url.clone(),
         title: one.title.clone(),
         at: when(one.updated_us, bench.now),
-        by: String::new(),
+        by: bench.names.of(&one.updated_by),
         changed_since: one.document_version != version,
     });
     let failed = publications.iter().find(|one| matches!(one.state.as_str(), "failed" | "unknown"));

@@ -22,6 +22,11 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
         .with_context(|| format!("`{}` is no log filter; try info", settings.log))?;
+    // Below info these write down what they carry: text of incidents, and headers.
+    let filter = ["rmcp=info", "hyper=info", "h2=info"]
+        .into_iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, tracing_subscriber::EnvFilter::add_directive);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

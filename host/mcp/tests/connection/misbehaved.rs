@@ -88,7 +88,7 @@ async fn a_server_that_dies_in_a_call_is_named_with_its_exit_code() {
     let connection = bench.open(endpoint).await.unwrap();
     let error = call(&connection, "echo").await.unwrap_err();
     assert!(matches!(&error, McpError::Closed(text) if text.contains("exit code 7")), "{error}");
-    assert_eq!(connection.output_tail(), ["Traceback: out of cheese"]);
+    assert_eq!(bench.output.tail(), ["Traceback: out of cheese"]);
     eventually("the end", || !connection.is_alive()).await;
     let again = call(&connection, "echo").await.unwrap_err();
     assert!(matches!(&again, McpError::Closed(text) if text.contains("exit code 7")), "{again}");

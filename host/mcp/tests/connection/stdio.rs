@@ -34,7 +34,7 @@ async fn an_older_server_is_discovered_with_all_pages_and_called() {
     connection.close().await;
     assert!(!connection.is_alive());
     assert!(matches!(call(&connection, "echo").await, Err(McpError::Closed(_))));
-    assert_eq!(connection.output_tail(), ["input closed"], "it was asked to end, not killed");
+    assert_eq!(bench.output.tail(), ["input closed"], "it was asked to end, not killed");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_call_that_takes_too_long_is_cancelled_upstream_and_the_connection_goe
     let connection = bench.open(endpoint).await.unwrap();
     assert!(matches!(call(&connection, "echo").await, Err(McpError::TimedOut { .. })));
     let heard = |what: &'static str, times: usize| {
-        let tail = || connection.output_tail();
+        let tail = || bench.output.tail();
         async move { eventually(what, || tail().iter().filter(|line| line.starts_with(what)).count() == times).await }
     };
     heard("cancelled", 1).await;
@@ -140,7 +140,7 @@ async fn the_sash_ends_everything_at_once() {
     let connection = std::sync::Arc::new(bench.open(endpoint).await.unwrap());
     let waiting = std::sync::Arc::clone(&connection);
     let call = tokio::spawn(async move { call(&waiting, "echo").await });
-    eventually("the call's arrival", || connection.output_tail().iter().any(|line| line.starts_with("asked"))).await;
+    eventually("the call's arrival", || bench.output.tail().iter().any(|line| line.starts_with("asked"))).await;
     let start = Instant::now();
     bench.host.cancel.cancel();
     assert!(matches!(call.await.unwrap(), Err(McpError::Cancelled)));

@@ -171,8 +171,9 @@ impl Bench {
             endpoint,
             host: Arc::clone(&self.host) as Arc<dyn CallHost>,
             call_timeout: self.call_timeout,
+            output: self.output.clone(),
         };
-        Connection::open_with(connect, self.output.clone()).await
+        Connection::open(connect).await
     }
 
     pub async fn open_url(&self, url: &str, headers: Vec<Header>) -> Result<Connection, McpError> {

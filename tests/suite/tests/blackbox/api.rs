@@ -105,7 +105,6 @@ fn whys_and_the_document_are_kept() {
 }
 
 #[test]
-#[ignore = "axum answers some refusals (405) without a problem document; to be mended"]
 fn every_error_is_a_problem_document() {
     let (_data, server, client) = admin();
     let id = client.incident("Errors");

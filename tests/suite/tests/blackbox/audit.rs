@@ -126,7 +126,6 @@ fn a_record_that_was_rolled_back_and_continued_is_found() {
 }
 
 #[test]
-#[ignore = "an edit in the last note reads as a torn note; to be mended in the audit crate"]
 fn a_checkpoint_file_that_was_edited_is_found() {
     let data = Data::prepared();
     let checkpoints = data.beside("checkpoints");
