@@ -50,7 +50,7 @@ pub fn status_of(error: &TriageError) -> StatusCode {
         TriageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         TriageError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         TriageError::Plugin(_) => StatusCode::BAD_GATEWAY,
-        TriageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        TriageError::CannotOpen(_) | TriageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
+use crate::conversation::Turn;
 use crate::record::Change;
 use crate::{ApprovalId, IncidentId, Scope, ServerId, Store, StoreError, TurnId};
 
@@ -122,11 +123,12 @@ impl Store {
         .await
     }
 
-    /// Decide, once.
+    /// Decide, once. With the last decision that a turn waited for, the turn runs again, in the same transaction: it is
+    /// given to the one caller that has to go on with it.
     ///
     /// # Errors
-    /// `Conflict` where it was decided already or ran out.
-    pub async fn decide_call(&self, scope: &Scope, id: ApprovalId, approve: bool) -> Result<Approval, StoreError> {
+    /// `Conflict` where it was decided already, ran out, or its turn no longer waits.
+    pub async fn decide_call(&self, scope: &Scope, id: ApprovalId, approve: bool) -> Result<Option<Turn>, StoreError> {
         let owner = scope.clone();
         let verb = if approve { "approval.approve" } else { "approval.deny" };
         // The exact hash goes on record, so the record says what was approved.
@@ -154,7 +156,7 @@ impl Store {
             let did = if approve { "Approved" } else { "Denied" };
             let summary = format!("{did}: {} on {}", after.tool, after.server);
             tx.event(&owner, after.incident_id, "tool", &summary, &format!("chat#approval-{id}"))?;
-            Ok(after)
+            crate::conversation::run_again(tx.connection, &owner.tenant, after.turn_id)
         })
         .await
     }
@@ -192,7 +194,7 @@ impl Store {
     /// Record what the tool answered, or why it did not.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, `Conflict` where it is not on its way.
     pub async fn finish_call(
         &self,
         scope: &Scope,
@@ -204,10 +206,14 @@ impl Store {
         let owner = scope.clone();
         self.change(scope, Change::new("approval.finish", format!("approval:{id}")).with("state", state), move |tx| {
             let found = one(tx.connection, &owner.tenant, id)?;
-            tx.connection.execute(
-                "UPDATE approvals SET state = ?3, result = ?4, problem = ?5 WHERE tenant_id = ?1 AND id = ?2",
+            let changed = tx.connection.execute(
+                "UPDATE approvals SET state = ?3, result = ?4, problem = ?5
+                 WHERE tenant_id = ?1 AND id = ?2 AND state IN ('approved', 'running')",
                 (&owner.tenant, id, state, &result, &problem),
             )?;
+            if changed == 0 {
+                return Err(StoreError::Conflict(format!("This tool call is {} and cannot end again.", found.state)));
+            }
             let summary = match state {
                 "done" => format!("{} on {} answered", found.tool, found.server),
                 _ => format!("{} on {} failed: {problem}", found.tool, found.server),

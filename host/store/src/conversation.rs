@@ -3,7 +3,7 @@
 //! A turn is `running`, `waiting` (for a person to approve), `done`, `failed` or `stopped`. A message that is still
 //! arriving has `complete` unset; what was acknowledged of it survives a kill.
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::record::Change;
 use crate::{IncidentId, MessageId, ModelId, Scope, Store, StoreError, TurnId};
@@ -77,6 +77,26 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     })
 }
 
+/// Set a turn running again once none of its calls waits for a person.
+///
+/// # Errors
+/// `Conflict` where the turn waits no longer.
+pub(crate) fn run_again(connection: &Connection, tenant: &str, id: TurnId) -> Result<Option<Turn>, StoreError> {
+    let select = format!("SELECT {TURN} FROM turns WHERE tenant_id = ?1 AND id = ?2");
+    let found = connection.query_row(&select, (tenant, id), turn)?;
+    if found.state != "waiting" {
+        return Err(StoreError::Conflict(
+            "The answer that asked for this call was stopped, so nothing is called. Ask the model again.".into(),
+        ));
+    }
+    let changed = connection.execute(
+        "UPDATE turns SET state = 'running' WHERE tenant_id = ?1 AND id = ?2 AND NOT EXISTS
+         (SELECT 1 FROM approvals WHERE tenant_id = ?1 AND turn_id = ?2 AND state = 'pending')",
+        (tenant, id),
+    )?;
+    Ok((changed == 1).then(|| Turn { state: "running".into(), ..found }))
+}
+
 impl Store {
     /// Begin a turn with what a person said.
     ///
@@ -147,6 +167,12 @@ impl Store {
             if over {
                 tx.connection.execute(
                     "UPDATE messages SET complete = 1 WHERE tenant_id = ?1 AND turn_id = ?2 AND complete = 0",
+                    (&owner.tenant, id),
+                )?;
+                // What was not called by now never is: its turn is over.
+                tx.connection.execute(
+                    "UPDATE approvals SET state = 'expired'
+                     WHERE tenant_id = ?1 AND turn_id = ?2 AND state IN ('pending', 'approved')",
                     (&owner.tenant, id),
                 )?;
                 let summary = match state {

@@ -308,6 +308,22 @@ impl Store {
         }
     }
 
+    /// Logs that are not kept and still have text.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn leftover_logs(&self, scope: &Scope) -> Result<Vec<LogId>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare(
+                "SELECT id FROM logs WHERE tenant_id = ?1 AND state IN ('failed', 'cancelled') AND EXISTS
+                 (SELECT 1 FROM log_chunks WHERE log_chunks.tenant_id = ?1 AND log_id = logs.id)",
+            )?;
+            Ok(statement.query_map([tenant], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Logs whose upload was cut off by the end of the process.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use fumehood_audit::{Checkpoint, Entry, Frontier, Hash, Phase, leaf_hash};
@@ -15,8 +16,8 @@ use crate::{Scope, Store, StoreError, Tx};
 /// The name under which this log signs its checkpoints.
 pub const ORIGIN: &str = "fumehood/audit";
 
-/// Checkpoints are kept, and copied outside, at most this often, microseconds.
-const CHECKPOINT_EVERY_US: i64 = 1_000_000;
+/// Checkpoints are kept, and copied outside, at most this often; by a clock that nobody sets back.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 /// What is changed, for the record. Details never hold personal data: ids, kinds, counts, hashes.
 #[derive(Clone, Debug)]
@@ -210,8 +211,16 @@ pub(crate) struct Recorder {
     frontier: Frontier,
     key: SigningKey,
     outside: Option<PathBuf>,
-    kept_us: i64,
-    pending: Option<(String, i64)>,
+    kept: Option<Instant>,
+    pending: Option<String>,
+    /// The last copy did not arrive; what it left is cut off before the next.
+    copy_failed: bool,
+}
+
+fn append(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()
 }
 
 /// Where the tree stood, to go back to.
@@ -228,6 +237,9 @@ impl Recorder {
     pub(crate) fn open(connection: &Connection, key: SigningKey, outside: Option<PathBuf>) -> Result<Self, StoreError> {
         if let Some(path) = &outside {
             cut_torn_end(path)?;
+            // A file that cannot be written is found now, not when its proof is needed.
+            append(path, b"")
+                .map_err(|error| StoreError::ReadOnly { path: path.clone(), detail: error.to_string() })?;
         }
         let mut statement = connection.prepare("SELECT leaf FROM audit_entries ORDER BY idx")?;
         let mut rows = statement.query([])?;
@@ -238,7 +250,7 @@ impl Recorder {
                 Hash::from_slice(&leaf).ok_or_else(|| StoreError::Decode("an audit leaf has no 32 bytes".into()))?,
             );
         }
-        Ok(Self { frontier, key, outside, kept_us: 0, pending: None })
+        Ok(Self { frontier, key, outside, kept: None, pending: None, copy_failed: false })
     }
 
     fn append(&mut self, connection: &Connection, entry: &Entry) -> Result<u64, StoreError> {
@@ -292,29 +304,33 @@ impl Recorder {
                  ON CONFLICT (one) DO UPDATE SET size = excluded.size, note = excluded.note",
             )?
             .execute((size as i64, &note))?;
-        if force || now_us - self.kept_us >= CHECKPOINT_EVERY_US {
+        if force || self.kept.is_none_or(|kept| kept.elapsed() >= CHECKPOINT_EVERY) {
             connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO audit_checkpoints (size, tenant_id, note, time_us) VALUES (?1, '', ?2, ?3)",
                 )?
                 .execute((size as i64, &note, now_us))?;
-            self.pending = Some((note, now_us));
+            self.pending = Some(note);
         }
         Ok(())
     }
 
     /// After the commit: copy a kept checkpoint outside. Never before, or the copy could be ahead of the log.
     pub(crate) fn committed(&mut self) {
-        let Some((note, now_us)) = self.pending.take() else { return };
-        self.kept_us = now_us;
+        let Some(note) = self.pending.take() else { return };
+        self.kept = Some(Instant::now());
         let Some(path) = &self.outside else { return };
-        let appended = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(note.as_bytes()).and_then(|()| file.sync_data()));
-        if let Err(error) = appended {
-            tracing::error!(%error, path = %path.display(), "a checkpoint could not be copied outside");
+        let copied = if self.copy_failed { cut_torn_end(path) } else { Ok(()) }
+            .and_then(|()| append(path, note.as_bytes()).map_err(|error| StoreError::Io(error.to_string())));
+        match copied {
+            Ok(()) => self.copy_failed = false,
+            Err(error) => {
+                if !self.copy_failed {
+                    tracing::error!(%error, path = %path.display(), "a checkpoint could not be copied outside; it is tried again");
+                }
+                self.copy_failed = true;
+                self.pending = Some(note);
+            }
         }
     }
 

@@ -244,3 +244,135 @@ async fn a_torn_file_outside_is_taken_up_again() {
     let notes = filled(folder.path(), &vault, Some(&outside)).await;
     assert!(matches!(verify(folder.path(), &vault, Some(&notes)).unwrap(), VerifyReport::Ok(_)));
 }
+
+#[tokio::test]
+async fn a_checkpoint_file_that_cannot_be_written_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no-such-folder/checkpoints");
+    let options = OpenOptions { checkpoint_file: Some(path.clone()), ..OpenOptions::default() };
+    let error = Store::open(folder.path(), vault(), &options).err().expect("it is refused");
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+}
+
+mod tool_calls {
+    use super::*;
+    use fumehood_store::approvals::{Approval, Binding};
+    use fumehood_store::conversation::Turn;
+    use fumehood_store::outside::{McpServer, Model};
+    use fumehood_store::{ApprovalId, IncidentId, ModelId, ServerId, clock};
+
+    /// An incident whose turn waits for as many decisions.
+    async fn waiting(store: &Store, calls: usize) -> (IncidentId, Turn, Vec<ApprovalId>) {
+        let scope = Scope::system();
+        let incident = store.create_incident(&scope, fields("calls")).await.unwrap().id;
+        let model = Model {
+            id: ModelId::new(),
+            name: "m".into(),
+            plugin: "p".into(),
+            base_url: "http://127.0.0.1:9/v1".into(),
+            model: "m".into(),
+            credential_id: None,
+            created_us: 0,
+            checked_us: None,
+            problem: String::new(),
+        };
+        let model_id = model.id;
+        store.create_model(&scope, model).await.unwrap();
+        let server = McpServer {
+            id: ServerId::new(),
+            name: "s".into(),
+            slug: format!("s{}", clock::now_us()),
+            transport: "stdio".into(),
+            url: String::new(),
+            command: "/bin/true".into(),
+            arguments: Vec::new(),
+            auth_kind: "none".into(),
+            auth_header: String::new(),
+            credential_id: None,
+            enabled: true,
+            created_us: 0,
+            state: "connected".into(),
+            reason: String::new(),
+            checked_us: None,
+            tools: serde_json::json!([]),
+        };
+        let server_id = server.id;
+        store.create_server(&scope, server).await.unwrap();
+        let turn = store.begin_turn(&scope, incident, model_id, "why?".into()).await.unwrap();
+        let ask = |number: usize| Approval {
+            id: ApprovalId::new(),
+            incident_id: incident,
+            turn_id: turn.id,
+            call_id: format!("call-{number}"),
+            server_id,
+            server: "s".into(),
+            tool: "t".into(),
+            tool_sha256: vec![1; 32],
+            plugin_sha256: vec![2; 32],
+            arguments: "{}".into(),
+            arguments_sha256: vec![3; 32],
+            masked: Vec::new(),
+            state: "pending".into(),
+            decided_by: None,
+            decided_us: None,
+            expires_us: clock::now_us() + 60_000_000,
+            result: String::new(),
+            problem: String::new(),
+            created_us: 0,
+        };
+        let asks: Vec<Approval> = (0..calls).map(ask).collect();
+        let ids = asks.iter().map(|ask| ask.id).collect();
+        store.ask(&scope, turn.id, asks).await.unwrap();
+        (incident, turn, ids)
+    }
+
+    #[tokio::test]
+    async fn of_decisions_at_the_same_time_one_goes_on_with_the_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), &vault());
+        let scope = Scope::system();
+        for round in 0..20 {
+            let (_, turn, ids) = waiting(&store, 4).await;
+            let decided =
+                futures_util::future::join_all(ids.iter().map(|id| store.decide_call(&scope, *id, true))).await;
+            let going_on = decided.into_iter().filter_map(Result::unwrap).count();
+            assert_eq!(going_on, 1, "round {round}");
+            assert_eq!(store.turn(&scope, turn.id).await.unwrap().state, "running");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_used_once_and_ends_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), &vault());
+        let scope = Scope::system();
+        let (_, _, ids) = waiting(&store, 1).await;
+        let binding =
+            || Binding { tool_sha256: vec![1; 32], plugin_sha256: vec![2; 32], arguments_sha256: vec![3; 32] };
+        assert!(store.consume(&scope, ids[0], binding()).await.is_err(), "nobody has approved it");
+        store.decide_call(&scope, ids[0], true).await.unwrap();
+        let other = Binding { arguments_sha256: vec![4; 32], ..binding() };
+        assert!(matches!(store.consume(&scope, ids[0], other).await, Err(StoreError::Conflict(_))));
+        store.consume(&scope, ids[0], binding()).await.unwrap();
+        assert!(matches!(store.consume(&scope, ids[0], binding()).await, Err(StoreError::Conflict(_))));
+        store.finish_call(&scope, ids[0], "done", "42".into(), String::new()).await.unwrap();
+        let late = store.finish_call(&scope, ids[0], "failed", String::new(), "late".into()).await;
+        assert!(matches!(late, Err(StoreError::Conflict(_))));
+        assert_eq!(store.approval(&scope, ids[0]).await.unwrap().result, "42");
+    }
+
+    #[tokio::test]
+    async fn what_waits_in_a_turn_that_was_stopped_is_never_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path(), &vault());
+        let scope = Scope::system();
+        let (_, turn, ids) = waiting(&store, 2).await;
+        assert!(store.decide_call(&scope, ids[0], true).await.unwrap().is_none(), "the other one still waits");
+        store.set_turn(&scope, turn.id, "stopped", String::new()).await.unwrap();
+        assert!(matches!(store.decide_call(&scope, ids[1], true).await, Err(StoreError::Conflict(_))));
+        for id in ids {
+            assert_eq!(store.approval(&scope, id).await.unwrap().state, "expired");
+        }
+        assert_eq!(store.turn(&scope, turn.id).await.unwrap().state, "stopped");
+    }
+}

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use fumehood_egress::Egress;
 use fumehood_policy::Permission;
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
 use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
 use fumehood_vault::Vault;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::TriageError;
 use crate::conversation::Live;
@@ -19,6 +22,13 @@ use crate::tools::Tools;
 
 /// Told of each plugin that was loaded: its name, how many are done, of how many, whether it came from the cache.
 pub type StartProgress = dyn Fn(&str, usize, usize, bool) + Send + Sync;
+
+/// Compressed uploads that are read at once; more wait with their bodies unread.
+const UNPACKING: usize = 8;
+/// How long what is going on may take to end when the server does.
+const END: Duration = Duration::from_secs(10);
+/// How often what failed uploads have left is looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
 
 /// How the application is set up.
 pub struct AppConfig {
@@ -42,9 +52,13 @@ pub(crate) struct Inner {
     pub(crate) books: Books,
     pub(crate) tools: Tools,
     pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
+    /// Compressed uploads at once: each decoder keeps its window in memory.
+    pub(crate) unpacking: Semaphore,
+    /// What has to end before the store closes.
+    pub(crate) tasks: TaskTracker,
     pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
-    pub(crate) attempts: Mutex<HashMap<String, (u32, i64)>>,
+    pub(crate) attempts: Mutex<HashMap<String, (u32, Instant)>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) checkpoint_file: Option<PathBuf>,
     pub(crate) verification: Mutex<Option<(bool, String, i64)>>,
@@ -76,7 +90,7 @@ impl App {
     pub async fn open(config: AppConfig, vault: Arc<Vault>) -> Result<Self, TriageError> {
         let options = OpenOptions { checkpoint_file: config.checkpoint_file.clone(), max_pages: None };
         let store = Store::open(&config.data, Arc::clone(&vault), &options)
-            .map_err(|error| TriageError::Internal(error.to_string()))?;
+            .map_err(|error| TriageError::CannotOpen(error.to_string()))?;
         let egress =
             Arc::new(Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?);
         let runtime = Runtime::new(RuntimeConfig {
@@ -94,6 +108,8 @@ impl App {
             books: Books::default(),
             tools: Tools::default(),
             uploads: Mutex::default(),
+            unpacking: Semaphore::new(UNPACKING),
+            tasks: TaskTracker::new(),
             turns: Mutex::default(),
             sashes: Mutex::default(),
             attempts: Mutex::default(),
@@ -136,21 +152,54 @@ impl App {
         Ok(())
     }
 
-    /// Connect to the MCP servers that are set up, in the background.
+    /// Connect to the MCP servers that are set up, and tidy up from time to time, in the background.
     pub fn start_background(&self) {
         let app = self.clone();
-        tokio::spawn(async move { app.discover_all().await });
+        self.0.tasks.spawn(async move { app.discover_all().await });
+        let app = self.clone();
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = app.tidy().await {
+                    tracing::warn!(%error, "what failed uploads have left could not be removed; it is tried again");
+                }
+                tokio::time::sleep(TIDY_EVERY).await;
+            }
+        });
     }
 
-    /// Stop what is going on and close the store, so that everything that was acknowledged is on disk.
-    pub async fn shut_down(&self) {
+    /// Remove what uploads have left that failed where nothing could be written: on a full disk, or by a kill.
+    async fn tidy(&self) -> Result<(), TriageError> {
+        let scope = Scope::system();
+        for log in self.0.store.unfinished_logs(&scope).await? {
+            if self.upload_progress(log.id).is_none() {
+                let reason = "The upload was cut off. Upload the file again.".to_owned();
+                self.0.store.abandon_log(&scope, log.id, "failed", reason).await?;
+            }
+        }
+        for log in self.0.store.leftover_logs(&scope).await? {
+            self.0.store.drop_chunks(&scope, log).await?;
+        }
+        Ok(())
+    }
+
+    /// Stop what is going on: uploads, and everything that leaves. Each says so on record.
+    pub fn stop_work(&self) {
         if let Ok(uploads) = self.0.uploads.lock() {
             uploads.values().for_each(|upload| upload.cancel.cancel());
         }
         if let Ok(sashes) = self.0.sashes.lock() {
             sashes.values().for_each(CancellationToken::cancel);
         }
+    }
+
+    /// Stop what is going on and close the store, so that everything that was acknowledged is on disk.
+    pub async fn shut_down(&self) {
+        self.stop_work();
         self.disconnect_all().await;
+        self.0.tasks.close();
+        if tokio::time::timeout(END, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("not everything ended within {} s; the next start says what was cut off", END.as_secs());
+        }
         let store = self.0.store.clone();
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }

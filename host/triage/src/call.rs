@@ -174,7 +174,7 @@ impl CallHost for Call {
     fn after(&self, token: EffectToken, outcome: EffectOutcome) {
         let (app, scope, purpose) = (self.app.clone(), self.scope.clone(), self.purpose.clone());
         let plugin = self.grant.plugin.clone();
-        tokio::spawn(async move {
+        self.app.0.tasks.spawn(async move {
             let intent = IntentId(token.1);
             let store = &app.0.store;
             let written = match purpose.incident {
@@ -223,7 +223,7 @@ impl CallHost for Call {
         if dropped > 0 {
             lines.push((1, format!("({dropped} more messages were over the limit and dropped)")));
         }
-        tokio::spawn(async move {
+        self.app.0.tasks.spawn(async move {
             if let Err(error) = app.0.store.add_plugin_log(&scope, &plugin, lines).await {
                 tracing::warn!(%error, "a plugin's log could not be kept");
             }

@@ -149,22 +149,8 @@ impl App {
         self.live(id).map(|live| live.changed.subscribe())
     }
 
-    /// Go on with a turn once all of its calls are decided.
-    pub(crate) async fn resume(&self, scope: &Scope, id: TurnId) -> Result<(), TriageError> {
-        let turn = self.0.store.turn(scope, id).await?;
-        if turn.state != "waiting" || self.live(id).is_some() {
-            return Ok(());
-        }
-        let approvals = self.0.store.approvals(scope, turn.incident_id).await?;
-        if approvals.iter().any(|approval| approval.turn_id == id && approval.state == "pending") {
-            return Ok(());
-        }
-        self.0.store.set_turn(scope, id, "running", String::new()).await?;
-        self.spawn_turn(scope, turn);
-        Ok(())
-    }
-
-    fn spawn_turn(&self, scope: &Scope, turn: Turn) {
+    /// Run a turn that the store has just set running.
+    pub(crate) fn spawn_turn(&self, scope: &Scope, turn: Turn) {
         let cancel = self.sash(turn.incident_id).child_token();
         let live = Arc::new(Live {
             changed: watch::Sender::new(0),
@@ -176,7 +162,7 @@ impl App {
             turns.insert(turn.id, Arc::clone(&live));
         }
         let (app, scope) = (self.clone(), scope.clone());
-        tokio::spawn(async move {
+        self.0.tasks.spawn(async move {
             let result = Runner { app: &app, scope: &scope, turn: &turn, live: &live }.run().await;
             let (state, problem) = match result {
                 Ok(Step::Waiting) => ("", String::new()),
@@ -189,7 +175,10 @@ impl App {
             {
                 tracing::error!(%error, "the end of a turn could not be written");
             }
-            if let Ok(mut turns) = app.0.turns.lock() {
+            if let Ok(mut turns) = app.0.turns.lock()
+                && turns.get(&turn.id).is_some_and(|known| Arc::ptr_eq(known, &live))
+            {
+                // Another decision may have set the same turn running by now.
                 turns.remove(&turn.id);
             }
             // Whoever listens sees the sender go, and reads the end from the store.

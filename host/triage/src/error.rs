@@ -30,6 +30,9 @@ pub enum TriageError {
     /// A plugin, or what it talks to, said no.
     #[error("{0}")]
     Plugin(CallError),
+    /// The data folder cannot be used as it is. For the operator.
+    #[error("{0}")]
+    CannotOpen(String),
     #[error("Stopped: {0}")]
     Cancelled(String),
     /// A value would have left. Names the pseudonym, never the value.
@@ -59,6 +62,7 @@ impl TriageError {
             Self::DiskFull => "disk-full",
             Self::TooMany { .. } => "too-many",
             Self::Plugin(error) => error.code(),
+            Self::CannotOpen(_) => "cannot-open",
             Self::Cancelled(_) => "cancelled",
             Self::WouldLeak { .. } => "would-leak",
             Self::Internal(_) => "internal",

@@ -6,13 +6,14 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use async_compression::zstd::DParameter;
 use fumehood_policy::Permission;
 use fumehood_redact::{Finding, Seams, WindowSize, Windows};
 use fumehood_store::findings::StoredFinding;
 use fumehood_store::logs::{CHUNK_BYTES, Chunk, ChunkPlace, KindCount, LogFile, LogTotals};
 use fumehood_store::{IncidentId, LogId, Scope};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Upload;
@@ -28,6 +29,10 @@ const RATIO_FREE_BYTES: u64 = 64 << 20;
 const NAME: usize = 200;
 /// Read from the decoder at once, bytes.
 const READ_BYTES: usize = 64 << 10;
+/// Largest window of a zstd file, as a power of two; what the levels below `--ultra` use is at most half of it.
+const ZSTD_WINDOW_LOG: u32 = 24;
+/// What is looked at to tell text from something else, bytes.
+const HEAD_BYTES: usize = 4 << 10;
 /// Control bytes per thousand above which a file is not text.
 const BINARY_PER_MILLE: usize = 50;
 
@@ -121,6 +126,7 @@ impl App {
         let upload = upload.ok_or(TriageError::NotFound { what: "upload that has begun" })?;
         // Whoever drops this future (a browser that went away) must not leave half a log behind.
         let guard = Abandon { app: Some(self.clone()), scope: scope.clone(), id };
+        let _going_on = self.0.tasks.token();
         let work = Intake::new(self, scope, id, Arc::clone(&upload)).run(encoding, body);
         let result = tokio::select! {
             result = work => result,
@@ -170,7 +176,7 @@ impl Drop for Abandon {
         if let Ok(mut uploads) = app.0.uploads.lock() {
             uploads.remove(&id);
         }
-        tokio::spawn(async move {
+        app.0.tasks.clone().spawn(async move {
             let reason = "The connection was closed before the whole file had arrived. Upload it again.".to_owned();
             if let Err(error) = app.0.store.abandon_log(&scope, id, "failed", reason).await {
                 tracing::warn!(%error, "an upload that was cut off could not be cleaned up");
@@ -192,14 +198,15 @@ fn clean_name(name: &str) -> Result<String, TriageError> {
 /// # Errors
 /// What reading says.
 pub async fn sniff(body: Body) -> std::io::Result<(&'static str, Body)> {
-    let mut reader = BufReader::with_capacity(READ_BYTES, body);
-    let head = reader.fill_buf().await?;
-    let encoding = match head {
+    // A first piece may be shorter than what tells.
+    let (mut head, mut body) = (Vec::with_capacity(READ_BYTES), body);
+    while head.len() < 4 && body.read_buf(&mut head).await? > 0 {}
+    let encoding = match head.as_slice() {
         [0x1f, 0x8b, ..] => "gzip",
         [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
         _ => "plain",
     };
-    Ok((encoding, Box::pin(reader)))
+    Ok((encoding, Box::pin(std::io::Cursor::new(head).chain(body))))
 }
 
 /// The text of a body.
@@ -212,7 +219,8 @@ fn decode(encoding: &str, body: Body) -> Body {
             Box::pin(decoder)
         }
         "zstd" => {
-            let mut decoder = async_compression::tokio::bufread::ZstdDecoder::new(buffered);
+            let window = DParameter::window_log_max(ZSTD_WINDOW_LOG);
+            let mut decoder = async_compression::tokio::bufread::ZstdDecoder::with_params(buffered, &[window]);
             decoder.multiple_members(true);
             Box::pin(decoder)
         }
@@ -221,6 +229,13 @@ fn decode(encoding: &str, body: Body) -> Body {
 }
 
 fn broken(error: std::io::Error) -> TriageError {
+    // zstd's own words for a window that is larger than allowed.
+    if error.to_string().contains("requires too much memory") {
+        return TriageError::TooLarge(format!(
+            "The zstd file needs more than {} MiB of memory to unpack. Pack it again without --long and --ultra.",
+            (1 << ZSTD_WINDOW_LOG) >> 20
+        ));
+    }
     TriageError::invalid("file", format!("The file could not be read to its end ({error}). Nothing of it was kept."))
 }
 
@@ -283,11 +298,20 @@ impl<'a> Intake<'a> {
         let mut windows = Windows::new(WindowSize::DEFAULT);
         let mut seams = Seams::new();
         let mut buffer = vec![0u8; READ_BYTES];
+        let mut head = Some(Vec::with_capacity(HEAD_BYTES));
+        let _room = match encoding {
+            "plain" => None,
+            _ => self.app.0.unpacking.acquire().await.ok(),
+        };
         loop {
             let read = text.read(&mut buffer).await.map_err(broken)?;
             let piece = buffer.get(..read).unwrap_or_default();
-            if self.text_bytes == 0 {
-                refuse_binary(piece)?;
+            if let Some(seen) = &mut head {
+                seen.extend_from_slice(piece.get(..HEAD_BYTES.min(read)).unwrap_or_default());
+                if read == 0 || seen.len() >= HEAD_BYTES {
+                    refuse_binary(seen)?;
+                    head = None;
+                }
             }
             self.hash.update(piece);
             self.text_bytes += read as u64;

@@ -1,5 +1,7 @@
 //! Accounts, sessions and tokens.
 
+use std::time::{Duration, Instant};
+
 use fumehood_policy::{Permission, Role};
 use fumehood_store::people::{ApiToken, SignInLink, User};
 use fumehood_store::{Actor, Change, Scope, TokenId, UserId, clock};
@@ -16,7 +18,7 @@ pub const LINK_US: i64 = 24 * 3600 * 1_000_000;
 /// How often the last use of a session is written down, microseconds.
 const TOUCH_US: i64 = 60 * 1_000_000;
 /// Sign-ins that may fail for one address before it has to wait, and how long, microseconds.
-const ATTEMPTS: (u32, i64) = (5, 60 * 1_000_000);
+const ATTEMPTS: (u32, Duration) = (5, Duration::from_secs(60));
 /// Shortest password, characters; longest, bytes.
 const PASSWORD: (usize, usize) = (12, 1024);
 
@@ -175,10 +177,9 @@ impl App {
 
     fn throttle(&self, email: &str) -> Result<(), TriageError> {
         let Ok(attempts) = self.0.attempts.lock() else { return Ok(()) };
-        let now = clock::now_us();
         match attempts.get(email) {
-            Some((count, last)) if *count >= ATTEMPTS.0 && now - last < ATTEMPTS.1 => {
-                Err(TriageError::TooMany { seconds: ((ATTEMPTS.1 - (now - last)) / 1_000_000).max(1) as u64 })
+            Some((count, last)) if *count >= ATTEMPTS.0 && last.elapsed() < ATTEMPTS.1 => {
+                Err(TriageError::TooMany { seconds: (ATTEMPTS.1 - last.elapsed()).as_secs().max(1) })
             }
             _ => Ok(()),
         }
@@ -186,13 +187,12 @@ impl App {
 
     fn failed_attempt(&self, email: &str) {
         let Ok(mut attempts) = self.0.attempts.lock() else { return };
-        let now = clock::now_us();
         // Bounded: whoever makes up addresses must not fill the memory.
         if attempts.len() > 10_000 {
-            attempts.retain(|_, (_, last)| now - *last < ATTEMPTS.1);
+            attempts.retain(|_, (_, last)| last.elapsed() < ATTEMPTS.1);
         }
-        let entry = attempts.entry(email.to_owned()).or_insert((0, now));
-        *entry = if now - entry.1 < ATTEMPTS.1 { (entry.0 + 1, now) } else { (1, now) };
+        let entry = attempts.entry(email.to_owned()).or_insert((0, Instant::now()));
+        *entry = (if entry.1.elapsed() < ATTEMPTS.1 { entry.0 + 1 } else { 1 }, Instant::now());
     }
 
     /// The person of a session that is in force.

@@ -85,7 +85,7 @@ impl App {
             app.0.store.finish_publication(&scope, incident, row.clone()).await?;
             error.map_or(Ok(row), Err)
         };
-        tokio::spawn(publication).await.map_err(|error| TriageError::Internal(error.to_string()))?
+        self.0.tasks.spawn(publication).await.map_err(|error| TriageError::Internal(error.to_string()))?
     }
 
     async fn try_publish(

@@ -319,7 +319,7 @@ impl App {
         let id = server.id;
         self.0.store.create_server(scope, server).await?;
         let (app, scope) = (self.clone(), scope.clone());
-        tokio::spawn(async move { app.discover(&scope, id).await });
+        self.0.tasks.spawn(async move { app.discover(&scope, id).await });
         Ok(id)
     }
 

@@ -144,7 +144,7 @@ impl App {
         let Ok(servers) = self.0.store.servers(&scope).await else { return };
         for server in servers.into_iter().filter(|server| server.enabled) {
             let (app, scope) = (self.clone(), scope.clone());
-            tokio::spawn(async move { app.discover(&scope, server.id).await });
+            self.0.tasks.spawn(async move { app.discover(&scope, server.id).await });
         }
     }
 
@@ -158,7 +158,7 @@ impl App {
         self.disconnect(id).await;
         self.0.store.server_state(scope, id, "pending", String::new(), None).await?;
         let (app, scope) = (self.clone(), scope.clone());
-        tokio::spawn(async move { app.discover(&scope, id).await });
+        self.0.tasks.spawn(async move { app.discover(&scope, id).await });
         Ok(())
     }
 
@@ -311,8 +311,10 @@ impl App {
         if approval.incident_id != incident {
             return Err(TriageError::NotFound { what: "tool call" });
         }
-        self.0.store.decide_call(scope, id, approve).await?;
-        self.resume(scope, approval.turn_id).await
+        if let Some(turn) = self.0.store.decide_call(scope, id, approve).await? {
+            self.spawn_turn(scope, turn);
+        }
+        Ok(())
     }
 
     /// Carry out an approved call. What it brings back is raw text and is kept as it came.

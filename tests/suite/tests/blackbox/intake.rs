@@ -263,3 +263,43 @@ impl std::io::Read for Breaks {
         Err(std::io::Error::other("the network is gone"))
     }
 }
+
+#[test]
+fn what_a_file_is_does_not_depend_on_how_it_arrives() {
+    /// Gives a first piece of a few bytes, and the rest.
+    struct Pieces<'a>(&'a [u8], usize);
+    impl std::io::Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(buffer.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            (self.0, self.1) = (&self.0[count..], usize::MAX);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            Ok(count)
+        }
+    }
+    let bench = bench();
+    let text = Plants::new(5).lines();
+    for (name, first, encoding) in [("1.gz", 1, "gzip"), ("3.zst", 3, "zstd"), ("1.log", 1, "plain")] {
+        let line = format!("{text}{name}\n");
+        let body = match encoding {
+            "gzip" => gzip(line.as_bytes()),
+            "zstd" => zstd::encode_all(line.as_bytes(), 3).unwrap(),
+            // Rare control characters do not make a log binary, even where one comes first.
+            _ => format!("\u{1}{line}").into_bytes(),
+        };
+        let log = bench.client.upload_from(&bench.incident, name, Pieces(&body, first)).unwrap().expect(201).json();
+        assert_eq!(log["encoding"], encoding, "{log}");
+    }
+}
+
+#[test]
+fn a_zstd_window_that_takes_too_much_memory_is_refused_with_what_to_do() {
+    let bench = bench();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all("a line that says nothing\n".repeat(20_000).as_bytes()).unwrap();
+    let body = encoder.finish().unwrap();
+    let answer = bench.client.upload(&bench.incident, "long.zst", &body);
+    let problem = answer.problem(413);
+    assert!(problem["detail"].as_str().unwrap().contains("--long"), "{problem}");
+}
