@@ -9,18 +9,19 @@ use crate::literals::Cue;
 use crate::scan::Scan;
 use crate::text::{BASE64, BLANK, KEY};
 use crate::value::{self, Join, Makeup, Value};
-use crate::{auth, csv, dates, hosts, people, places, users};
+use crate::{auth, csv, dates, hosts, logins, people, places, prose, worded};
 
 /// Names inside one value that are looked at.
-const NESTED: usize = 4;
+pub(crate) const NESTED: usize = 4;
 
 /// A literal that may be part of a field's name stands at `start..end`.
 pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     if end <= scan.key_done {
         return;
     }
-    // Some literals bring the separator with them, to be rarer.
-    let end = if scan.text.at(end - 1) == b'=' { end - 1 } else { end };
+    // Some literals bring what stands around them, to be rarer.
+    let end = if matches!(scan.text.at(end - 1), b'=' | b'"' | b':') { end - 1 } else { end };
+    let start = if matches!(scan.text.at(start), b' ' | b'"' | b'\n') { start + 1 } else { start };
     let name_end = scan.text.run(end, KEY);
     // A dot at the end is the sentence's.
     let name_end = if scan.text.at(name_end - 1) == b'.' { name_end - 1 } else { name_end };
@@ -34,12 +35,19 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     if scan.text.has_before(name_start, "::") {
         return;
     }
+    // `arn:aws:secretsmanager:…:secret:name` names where a secret is.
+    if scan.text.before(name_start) == b':' && scan.text.at(name_end) == b':' {
+        let before = scan.text.slice(name_start.saturating_sub(80), name_start);
+        scan.text.tick(before.len());
+        if before.windows(4).any(|w| w == b"arn:") {
+            return;
+        }
+    }
+    let name_start = worded::whole_name(&scan.text, name_start, name_end);
     let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
         return;
     };
-    // Between separators, the name may be a column's.
-    let separator = |b: u8| matches!(b, b',' | b';' | b'\t' | b'|' | b'\n' | b'\r' | b'"' | 0);
-    if separator(scan.text.at(name_end)) && separator(scan.text.before(name_start)) {
+    if csv::between_separators(&scan.text, name_start, name_end) {
         csv::header(scan, name_start);
     }
     if class == Class::Cookie {
@@ -48,11 +56,11 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
     let Some(found) = value::after(&scan.text, &mut scan.quotes, name_start, name_end) else {
         if class == Class::Password {
-            prose(scan, name_end);
+            prose::found(scan, name_end);
         }
         return;
     };
-    let found = if class == Class::Username { users::inner(scan, found) } else { found };
+    let found = if class == Class::Username { logins::inner(scan, found) } else { found };
     if scan.value_again(found.end) > NESTED {
         return;
     }
@@ -61,9 +69,29 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
 
 /// A field of `class` has the value `found`.
 pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+    one_value(scan, class, name_start, found);
+    // Plans of changes show the value that was and the one that will be: `"old" -> "new"`.
+    if found.quoted && scan.text.has(found.end + 1, " -> \"") {
+        let start = found.end + 6;
+        let text = &scan.text;
+        let length = text.slice(start, start + 256).iter().position(|b| matches!(b, b'"' | b'\n')).unwrap_or(0);
+        text.tick(length);
+        if text.at(start + length) == b'"' {
+            one_value(scan, class, name_start, Value { start, end: start + length, ..found });
+        }
+    }
+}
+
+#[inline]
+fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     let value = scan.text.slice(found.start, found.end);
     scan.text.tick(value.len());
     if value.is_empty() || (value.len() < 256 && value::is_placeholder(value)) {
+        return;
+    }
+    // `key_password=key_password` hands a variable on.
+    let name = scan.text.slice(name_start, name_start + value.len());
+    if !found.quoted && name.eq_ignore_ascii_case(value) {
         return;
     }
     match class {
@@ -81,7 +109,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
         Class::Cookie => {}
         Class::Person => people::field(scan, found, false),
         Class::Name => people::field(scan, found, true),
-        Class::Username => users::field(scan, name_start, found),
+        Class::Username => logins::field(scan, name_start, found),
         Class::Address => places::field(scan, name_start, found),
         Class::Birth => {
             if let Some(end) = dates::date(&scan.text, found.start) {
@@ -102,8 +130,8 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         if verb {
             return;
         }
-        if !(flag || found.quoted) {
-            return prose(scan, found.start.saturating_sub(1));
+        if !(flag || found.quoted || prose::is_directive(&scan.text, name_start, found)) {
+            return prose::found(scan, found.start.saturating_sub(1));
         }
         if flag && scan.text.at(found.start) == b'-' {
             return;
@@ -141,7 +169,7 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         if (plain_word || capitalised) && (found.spaced && more || value.len() < 4) {
             return;
         }
-        if long || (value.len() < 4 && makeup.digits == 0) {
+        if long || (value.len() < 4 && makeup.digits == 0) || prose::is_remark(&scan.text, found) {
             return;
         }
     }
@@ -169,86 +197,6 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
 fn makeup_marks(value: &[u8]) -> usize {
     let makeup = Makeup::of(value);
     makeup.digits + value.iter().filter(|b| b"!@#$%^&*?".contains(b)).count()
-}
-
-/// "password hunter2", "the password is hunter2": a password in prose has to look like one. `at` is behind the word.
-fn prose(scan: &mut Scan<'_>, at: usize) {
-    let text = &scan.text;
-    let mut start = text.run(at, BLANK);
-    if start == at {
-        return;
-    }
-    for word in ["is ", "was ", "to ", "now ", "=> ", "-> "] {
-        if text.has(start, word) {
-            start = text.run(start + word.len(), BLANK);
-        }
-    }
-    let close = match text.at(start) {
-        quote @ (b'"' | b'\'' | b'`') => {
-            start += 1;
-            Some(quote)
-        }
-        _ => None,
-    };
-    let mut end = start;
-    while end < start + 64 && text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<')
-    {
-        end += 1;
-    }
-    text.tick(end - start + 8);
-    if close.is_none() {
-        while end > start && matches!(text.at(end - 1), b'.' | b',' | b';' | b':' | b')' | b'\'') {
-            end -= 1;
-        }
-    }
-    let value = text.slice(start, end);
-    let makeup = Makeup::of(value);
-    let letters = makeup.lower + makeup.upper;
-    let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
-    // A mark at the end may be the sentence's.
-    let inner = value.split_last().map_or(value, |(_, inner)| inner);
-    let digits_or_marks = makeup.digits > 0 || inner.iter().any(|b| b"!@#$%^&*?".contains(b));
-    let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
-    if !strong
-        || !digits_or_marks
-        || counted
-        || value::is_placeholder(value)
-        || value::is_path(value)
-        || value::is_state(value)
-        || value::is_code(value)
-    {
-        return;
-    }
-    // Sizes, versions, addresses: `2fa`, `v1.2`, `10.0.0.1`, `user@host`.
-    if value.contains(&b'@') && value.contains(&b'.') || value.contains(&b'=') || value.contains(&b'[') {
-        return;
-    }
-    scan.emit(Kind::Password, start, end, 0.75, false, "password in prose");
-}
-
-/// `IDENTIFIED BY 'x'`, `sshpass -p x`: `at` is behind the words.
-pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
-    let text = &scan.text;
-    let mut start = text.run(at, BLANK);
-    if text.has(start, "password ") {
-        return;
-    }
-    let quote = text.at(start);
-    let quoted = matches!(quote, b'"' | b'\'');
-    start += usize::from(quoted);
-    let mut end = start;
-    while end < start + 128 && text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
-        end += 1;
-    }
-    text.tick(end - start);
-    let value = text.slice(start, end);
-    let makeup = Makeup::of(value);
-    // Without quotes, the words before are prose as often.
-    let clear = quoted
-        || (makeup.digits > 0 && makeup.lower + makeup.upper > 1 && !value.iter().any(|b| matches!(b, b'<' | b'`')));
-    if value.len() >= 4 && clear && !value::is_placeholder(value) && !value::is_state(value) {
-        scan.emit(Kind::Password, start, end, 0.9, true, "password clause");
-    }
 }
 
 fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
@@ -315,7 +263,7 @@ fn is_name(value: &[u8], makeup: Makeup) -> bool {
     let short_number = makeup.digits <= 1;
     short_number
         && makeup.upper == 0
-        && value.iter().any(|b| matches!(b, b'-' | b'_' | b'.'))
+        && value.iter().any(|b| matches!(b, b'-' | b'_' | b'.' | b'/'))
         && value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/')).all(|word| word.len() <= 12)
 }
 
@@ -365,6 +313,26 @@ mod tests {
             "  - name: DB_PASSWORD\n    value: Kestrel81!\n",
             "spring.datasource.password=Kestrel81!",
             "GET /xPASSWORD=Kestrel81! HTTP/1.1",
+            "requirepass Kestrel81!\nmaxmemory 2gb",
+            "redis-server --requirepass Kestrel81! --appendonly yes",
+            "1.2 [0 x] \"AUTH\" \"Kestrel81!\"",
+            "CREATE USER x IDENTIFIED WITH sha2 BY 'Kestrel81!'",
+            "ConvertTo-SecureString \"Kestrel81!\" -AsPlainText",
+            "your password is <b>Kestrel81!</b>",
+            "root password set to Kestrel81!\n",
+            "password: >-\n  Kestrel81!\nnext: 1",
+            "config[\"password\"] = \"Kestrel81!\";",
+            "~ password = \"${X}\" -> \"Kestrel81!\"",
+            "x: ${DB_PASSWORD:-Kestrel81!}",
+            "username bob privilege 15 password 0 Kestrel81!",
+            "form-data; name=\"password\"\r\n\r\nKestrel81!\r\n--x",
+            "[\"password\"]=>\n  string(10) \"Kestrel81!\"\n",
+            "the creds: pw Kestrel81!",
+            "the new password for user jo is Kestrel81!",
+            "Initial password for jo: Kestrel81!",
+            "**Password:** Kestrel81!",
+            "**Password**: `Kestrel81!`",
+            "WITH PASSWORD = N'Kestrel81!', X",
         ] {
             assert_eq!(one(text, "PASSWORD"), "Kestrel81!", "{text}");
         }
@@ -390,6 +358,7 @@ mod tests {
             "\"refreshToken\":\"9f8e7d6c5b4a39281706\"",
             "GET /a?sv=1&sig=9f8e7d6c5b4a39281706 HTTP/1.1",
             "client_secret: '9f8e7d6c5b4a39281706'",
+            "<meta name=\"csrf-token\" content=\"9f8e7d6c5b4a39281706\">",
         ] {
             assert_eq!(all(text), [("GENERIC_SECRET", "9f8e7d6c5b4a39281706")], "{text}");
         }
@@ -423,6 +392,22 @@ mod tests {
             "token_expires=2026-01-02T03:04:05Z",
             "secret \"tls\" not found",
             "pass: 12/15 tests",
+            "connect(key_password=key_password)",
+            "password: bytes,",
+            "pwd: *mut passwd,",
+            "my $pwd = CPAN::anycwd();",
+            "data['password'] = data['email']",
+            "SecretId=arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-Ab3dEf",
+            "x: ${DB_PASSWORD:?not set}",
+            "+ password = (sensitive value)",
+            "password: !vault |\n  $ANSIBLE_VAULT;1.1",
+            "password: !Ref DatabaseSecret",
+            "Passwort: erforderlich",
+            "password for user jo was changed today",
+            "password for 2fa users",
+            "CREATE TABLE x (password varchar(255) NOT NULL)",
+            "PublicKeyToken=30ad4fe6b2a6aeed",
+            "\"secret\": \"projects/acme/secrets/db/versions/3\"",
         ] {
             nothing(text);
         }

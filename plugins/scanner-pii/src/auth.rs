@@ -50,7 +50,10 @@ pub(crate) fn basic(scan: &mut Scan<'_>, start: usize, end: usize) {
     let at = text.run(end, BLANK);
     let stop = text.run(at, BASE64);
     let value = text.slice(at, stop);
-    if value.len() >= 6 && value.len() < 2048 && pair(value) {
+    // "Basic Options" is a heading.
+    let makeup = Makeup::of(value);
+    let word = makeup.digits + makeup.other == 0 && makeup.upper < 2;
+    if value.len() >= 6 && value.len() < 2048 && !word && pair(value) {
         scan.emit(Kind::BasicAuth, at, stop, 0.99, true, "basic authorisation");
     }
 }
@@ -112,7 +115,8 @@ pub(crate) fn authorization(scan: &mut Scan<'_>, found: Value) {
     let stop = text.run(start, TOKEN68);
     let value = text.slice(start, stop.min(start + 4096));
     text.tick(value.len());
-    if value::is_random(value, 12) && Makeup::of(value).digits > 0 {
+    // `base64.decode(x)` is a call.
+    if value::is_random(value, 12) && Makeup::of(value).digits > 0 && text.at(stop) != b'(' {
         scan.emit(Kind::GenericSecret, start, stop, 0.9, true, "authorisation header");
     }
 }
@@ -147,16 +151,20 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
 /// ` -p` stands before `at`: the clients of MySQL take the password right behind it.
 pub(crate) fn mysql_password(scan: &mut Scan<'_>, at: usize) {
     let text = &scan.text;
+    // Clients of registries and clouds take it as the next word: `docker login -u x -p y`.
+    let apart = text.at(at) == b' ';
+    let at = at + usize::from(apart);
     if text.at(at) <= b' ' || text.at(at) == b'-' {
         return;
     }
     let line = text.line_start(at, 160);
     let before = text.slice(line, at);
     text.tick(before.len());
-    if !["mysql", "mariadb"]
-        .iter()
-        .any(|client| before.windows(client.len()).any(|w| w.eq_ignore_ascii_case(client.as_bytes())))
-    {
+    let clients: &[&str] = if apart { &[" login ", "mongo", "sqlcmd"] } else { &["mysql", "mariadb"] };
+    if apart && !before.windows(4).any(|w| w.eq_ignore_ascii_case(b" -u ")) {
+        return;
+    }
+    if !clients.iter().any(|client| before.windows(client.len()).any(|w| w.eq_ignore_ascii_case(client.as_bytes()))) {
         return;
     }
     let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
@@ -295,6 +303,10 @@ pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value
         .iter()
         .any(|known| name.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known.as_bytes())));
     let makeup = Makeup::of(value);
+    // The handle of a session in memory or at a coordinator.
+    if value.starts_with(b"0x") && value.iter().skip(2).all(u8::is_ascii_hexdigit) {
+        return;
+    }
     let long = value.len() >= 32 && value.iter().all(u8::is_ascii_alphanumeric);
     let fits = if framework {
         value::is_random(value, 16)
@@ -326,6 +338,7 @@ mod tests {
         nothing("Bearer authentication failed");
         nothing("basic understanding");
         nothing("Basic abcdefgh");
+        nothing("2.7.2. Basic Options");
     }
 
     #[test]
@@ -343,6 +356,10 @@ mod tests {
         assert_eq!(found("curl -u bob:S3cret99 https://x", "PASSWORD"), ["S3cret99"]);
         nothing("journalctl -u nginx:x");
         assert_eq!(found("mysql -uroot -pS3cret99 db", "PASSWORD"), ["S3cret99"]);
+        assert_eq!(found("docker login -u bob -p S3cret99 x", "PASSWORD"), ["S3cret99"]);
+        assert_eq!(found("sqlcmd -S db -U sa -P S3cret99", "PASSWORD"), ["S3cret99"]);
+        nothing("docker run -u 1000 -p 8080:80 mysql");
+        nothing("session timed out, sessionid 0x1000a1b2c3d0001 from x");
         nothing("docker run -p8080:80 mysql");
         nothing("mkdir -pv /x");
     }

@@ -147,6 +147,8 @@ const KEY_OF: &[&str] = &[
     "application",
     "user",
     "rsa",
+    "unseal",
+    "recovery",
 ];
 
 /// As [`KEY_OF`], written in one word.
@@ -386,7 +388,7 @@ pub(crate) fn classify(name: &[u8]) -> Option<Class> {
 fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     let ends = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
     if ends(&["password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "passwrd"])
-        || ["pass", "pw", "motdepasse", "pswd", "psw"].contains(&last)
+        || ["pass", "pw", "motdepasse", "pswd", "psw", "requirepass", "masterauth"].contains(&last)
         || last.strip_suffix("pass").is_some_and(|of| PASS_OF.contains(&of))
         || (last == "phrase" || last == "word") && previous == "pass"
     {
@@ -411,7 +413,9 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
         return Some(if ends(&["secret"]) || previous == "secret" { Class::Secret } else { Class::Token });
     }
     if ends(&["token"]) {
-        return (!NO_TOKEN.contains(&previous)).then_some(Class::Token);
+        // `PublicKeyToken` is a part of an assembly's name.
+        let public = name.ends_with("public_key_token");
+        return (!public && !NO_TOKEN.contains(&previous)).then_some(Class::Token);
     }
     match last {
         "authorization" => Some(Class::Authorization),
@@ -419,6 +423,8 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
         "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => Some(Class::Session),
         "id" if ["session", "sess"].contains(&previous) => Some(Class::Session),
         "sig" | "signature" => Some(Class::Signature),
+        // The scope of a signature, with the id of its key.
+        "credential" if name.ends_with("amz_credential") => None,
         "auth" | "credential" | "credentials" | "creds" | "cred" => Some(Class::Weak),
         _ => None,
     }
@@ -426,19 +432,20 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
 
 fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
-        "username" | "user" | "login" | "uname" | "usr" | "logname" => {
+        "username" | "user" | "login" | "uname" | "usr" | "logname" | "suser" | "duser" | "ruser" => {
             return Some(Class::Username);
         }
-        "name" if ["user", "login"].contains(&previous) => return Some(Class::Username),
+        "name" if ["user", "login", "principal", "usr"].contains(&previous) => return Some(Class::Username),
         "id" if previous == "user" || previous == "login" => return Some(Class::Username),
         "uid" | "acct" | "userid" if name == last => return Some(Class::Username),
         "name" if PERSON_OF.contains(&previous) => return Some(Class::Person),
         "name" if name == "name" => return Some(Class::Name),
-        "cn" if name == "cn" => return Some(Class::Name),
+        "cn" | "author" | "committer" | "reviewer" if name == last => return Some(Class::Name),
         "dob" | "birthdate" | "birthday" | "dateofbirth" => return Some(Class::Birth),
         "birth" if previous == "of" => return Some(Class::Birth),
         "date" if previous == "birth" => return Some(Class::Birth),
-        "hostname" | "host" | "fqdn" | "servername" | "server" => return Some(Class::Host),
+        "hostname" | "host" | "fqdn" | "servername" | "server" | "shost" | "dhost" => return Some(Class::Host),
+        "name" if ["workstation", "computer", "machine", "host"].contains(&previous) => return Some(Class::Host),
         _ => {}
     }
     if PERSON_WORDS.contains(&last) {

@@ -9,6 +9,7 @@ use crate::kind::Kind;
 use crate::literals::Cue;
 use crate::scan::Scan;
 use crate::value::{Join, Value};
+use crate::worded;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,10 @@ impl Column {
         if has("nhs") {
             return Self::Number(Cue::Nhs);
         }
-        classify::classify(name).map_or(Self::Other, Self::Field)
+        if worded::PHONE.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes())) {
+            return Self::Number(Cue::Phone);
+        }
+        classify::classify(name).or_else(|| worded::class(name)).map_or(Self::Other, Self::Field)
     }
 }
 

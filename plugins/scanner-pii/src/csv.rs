@@ -5,11 +5,17 @@
 
 use crate::columns::{self, Column};
 use crate::scan::Scan;
-use crate::text::{ALPHA, KEY, is};
+use crate::text::{ALPHA, BLANK, KEY, Text, is};
 
 /// The longest header, in bytes, and the longest row.
 const MAX_LINE: usize = 4096;
 const COLUMNS: usize = 128;
+
+/// Between separators, a name may be a column's.
+pub(crate) fn between_separators(text: &Text<'_>, start: usize, end: usize) -> bool {
+    let separator = |b: u8| matches!(b, b',' | b';' | b'\t' | b'|' | b'\n' | b'\r' | b'"' | 0);
+    separator(text.at(end)) && separator(text.before(start))
+}
 
 /// The name of a field stands at `start`, which may be a column of a header.
 pub(crate) fn header(scan: &mut Scan<'_>, start: usize) {
@@ -32,9 +38,9 @@ pub(crate) fn header(scan: &mut Scan<'_>, start: usize) {
     for cell in line.split(|b| *b == delimiter) {
         let name = cell.trim_ascii();
         let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
-        let fits = name.first().is_some_and(|b| is(*b, ALPHA))
+        let fits = name.first().is_some_and(|b| is(*b, ALPHA) || *b >= 0x80)
             && name.len() <= 48
-            && name.iter().all(|b| is(*b, KEY) || *b == b' ')
+            && name.iter().all(|b| is(*b, KEY) || *b == b' ' || *b >= 0x80)
             && name.iter().filter(|b| **b == b' ').count() < 3;
         if !fits || names.len() == COLUMNS {
             return;
@@ -47,8 +53,31 @@ pub(crate) fn header(scan: &mut Scan<'_>, start: usize) {
     rows(scan, &names, delimiter, end);
 }
 
+/// `#Fields` stands at `start..end`: names between blanks or tabs follow (W3C's extended log format, Zeek).
+pub(crate) fn fields(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let text = &scan.text;
+    let line_end = text.line_end(end);
+    let at = end + usize::from(text.at(end) == b':');
+    if start < scan.csv_done || text.before(start) != b'\n' || line_end - at > MAX_LINE || !is(text.at(at), BLANK) {
+        return;
+    }
+    let delimiter = text.at(at);
+    let line = text.slice(at + 1, line_end).trim_ascii_end();
+    text.tick(line.len());
+    let names: Vec<Column> = line
+        .split(|b| *b == delimiter)
+        // Zeek's `uid` is a connection's.
+        .map(|name| if name == b"uid" { Column::Other } else { Column::named(name) })
+        .take(COLUMNS + 1)
+        .collect();
+    if (3..=COLUMNS).contains(&names.len()) && names.iter().any(|column| *column != Column::Other) {
+        scan.csv_done = line_end;
+        rows(scan, &names, delimiter, line_end);
+    }
+}
+
 /// The rows behind a header that ends at `end`.
-fn rows(scan: &mut Scan<'_>, names: &[Column], delimiter: u8, end: usize) {
+pub(crate) fn rows(scan: &mut Scan<'_>, names: &[Column], delimiter: u8, end: usize) {
     let mut at = end;
     let mut cells: Vec<(usize, usize)> = Vec::with_capacity(names.len());
     loop {
@@ -78,6 +107,15 @@ fn split(scan: &Scan<'_>, start: usize, end: usize, delimiter: u8, cells: &mut V
     let text = &scan.text;
     text.tick(end - start);
     cells.clear();
+    if delimiter == b' ' {
+        let mut at = start;
+        while at < end && cells.len() <= COLUMNS {
+            let length = text.slice(at, end).iter().position(|b| matches!(b, b' ' | b'\r')).unwrap_or(end - at);
+            cells.push((at, at + length));
+            at += length + 1;
+        }
+        return;
+    }
     let mut at = start;
     loop {
         while at < end && text.at(at) == b' ' {

@@ -45,6 +45,7 @@ pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
         return;
     }
     scan.emit(Kind::Email, start, end, 0.97, true, if length == 1 { "mail address" } else { "encoded mail address" });
+    crate::mailbox::before(scan, start, end);
 }
 
 fn is_letter(text: &Text<'_>, end: usize) -> Option<usize> {

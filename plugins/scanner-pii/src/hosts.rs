@@ -62,6 +62,13 @@ const PACKAGES: &[&str] = &[
     "django",
     "node",
     "react",
+    "threading",
+    "options",
+    "opts",
+    "args",
+    "parsed",
+    "dist",
+    "localhost",
 ];
 
 /// Labels that mark a name in its middle; the others of the list have to be its last.
@@ -226,6 +233,7 @@ mod tests {
             ".env.local",
             "settings.local",
             "this.internal",
+            "class X(threading.local):",
             "x.localName",
             "fooBar.internal",
             "a.private()",

@@ -28,7 +28,9 @@ mod ids;
 mod jwt;
 mod kind;
 mod literals;
+mod logins;
 mod looks;
+mod mailbox;
 mod network;
 mod numbers;
 mod payment;
@@ -37,6 +39,7 @@ mod people;
 mod phone;
 mod phone_plans;
 mod places;
+mod prose;
 mod scan;
 mod sql;
 mod text;
@@ -44,6 +47,7 @@ mod url;
 mod users;
 mod value;
 mod vendors;
+mod worded;
 
 #[cfg(target_arch = "wasm32")]
 mod guest;

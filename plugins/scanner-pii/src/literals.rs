@@ -77,6 +77,14 @@ pub(crate) enum Start {
     OracleThin,
     /// `IDENTIFIED BY`, `sshpass -p`: a password follows, without a separator.
     Secret,
+    /// `IDENTIFIED WITH plugin BY`.
+    SecretPlugin,
+    /// A name of a field in another language; index into [`crate::worded::NAMES`].
+    Worded(usize),
+    /// `#Fields:`, the header of a table between blanks.
+    Fields,
+    /// `COPY table (columns) FROM stdin`.
+    Copy,
 }
 
 /// Pairs of literal (lower case) and what it starts.
@@ -90,6 +98,8 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "pass",
             "pwd",
             "_pw",
+            " pw",
+            "\"sid\"",
             "secret",
             "token",
             "key",
@@ -120,6 +130,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "recipient",
             "passphrase",
             "uid=",
+            "\nuid:",
             "acct=",
             "logname",
             "adresse",
@@ -130,7 +141,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
         Start::Key,
     );
     add(&["phone", "mobile", "mobil", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"], Start::Cue(Cue::Phone));
-    add(&["call ", "called ", "dial", "sms", "contact"], Start::Cue(Cue::Call));
+    add(&["call ", "called ", "dial", "sms", "contact", "callback", "voicemail"], Start::Cue(Cue::Call));
     add(&["ssn", "social security"], Start::Cue(Cue::Ssn));
     add(&["itin", "taxpayer"], Start::Cue(Cue::Itin));
     add(&["nhs", "patient"], Start::Cue(Cue::Nhs));
@@ -237,8 +248,27 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     );
     add(&["passport"], Start::Passport);
     add(&["insert into "], Start::Insert);
+    add(&["copy "], Start::Copy);
+    add(&["#fields"], Start::Fields);
+    // What is not ASCII has an index of its own: its bytes would double the automaton.
+    for (literal, start) in crate::worded::table() {
+        if literal.is_ascii() {
+            add(&[literal], start);
+        }
+    }
     add(&[" -u ", " --user "], Start::CurlUser);
-    add(&["identified by ", "sshpass -p", "redis-cli -a "], Start::Secret);
+    add(
+        &[
+            "identified by ",
+            "sshpass -p",
+            "redis-cli -a ",
+            "\"auth\" ",
+            "convertto-securestring ",
+            "convertto-securestring -string ",
+        ],
+        Start::Secret,
+    );
+    add(&["identified with "], Start::SecretPlugin);
     add(&[" -p"], Start::MysqlPassword);
     add(&["jdbc:oracle:thin:"], Start::OracleThin);
     add(&[":aa"], Start::Telegram);
@@ -251,6 +281,7 @@ fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
 pub(crate) struct Literals {
     automaton: DFA,
     starts: Vec<(Start, usize)>,
+    foreign: crate::worded::Index,
 }
 
 /// Where a literal stands.
@@ -269,11 +300,26 @@ impl Literals {
             .ascii_case_insensitive(true)
             .prefilter(false)
             .build(table.iter().map(|(literal, _)| literal.as_bytes()))?;
-        Ok(Self { automaton, starts: table.into_iter().map(|(literal, start)| (start, literal.len())).collect() })
+        let starts = table.into_iter().map(|(literal, start)| (start, literal.len())).collect();
+        Ok(Self { automaton, starts, foreign: crate::worded::Index::new() })
     }
 
     /// All occurrences, overlapping ones too, by their ends.
-    pub(crate) fn find(&self, text: &[u8], mut hit: impl FnMut(Hit)) {
+    pub(crate) fn all(&self, text: &[u8]) -> Vec<Hit> {
+        let mut hits = Vec::with_capacity(text.len() / 24);
+        self.find(text, |hit| hits.push(hit));
+        if !text.is_ascii() {
+            let ascii = hits.len();
+            self.foreign.find(text, |hit| hits.push(hit));
+            if hits.len() > ascii {
+                hits.sort_by_key(|hit| hit.end);
+            }
+        }
+        hits
+    }
+
+    #[inline(never)]
+    fn find(&self, text: &[u8], mut hit: impl FnMut(Hit)) {
         let Ok(mut state) = self.automaton.start_state(Anchored::No) else {
             return;
         };

@@ -19,7 +19,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let masked = value.iter().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'?'));
     let variable = (first == b'$' && value.len() > 1)
         && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
-        && !value.iter().any(u8::is_ascii_lowercase);
+        && (!value.iter().any(u8::is_ascii_lowercase) || is_state(value.get(1..).unwrap_or_default()));
     let format = value.len() <= 3 && first == b'%';
     masked
         || variable
@@ -202,9 +202,45 @@ const STATES: &[&str] = &[
     "present",
     "ignored",
     "auto",
+    "bytes",
+    "buffer",
+    "credentials",
+    "callable",
     "anonymous",
     "public",
     "private",
+    // What forms say in other languages.
+    "erforderlich",
+    "falsch",
+    "ungültig",
+    "vergessen",
+    "unbekannt",
+    "abgelaufen",
+    "obligatoire",
+    "requis",
+    "invalide",
+    "inconnu",
+    "oublié",
+    "expiré",
+    "requerida",
+    "requerido",
+    "incorrecta",
+    "incorrecto",
+    "inválida",
+    "olvidada",
+    "caducada",
+    "obligatoria",
+    "obrigatória",
+    "obrigatório",
+    "incorreta",
+    "esquecida",
+    "obbligatoria",
+    "obbligatorio",
+    "errata",
+    "wymagane",
+    "verplicht",
+    "必須",
+    "なし",
 ];
 
 /// Whether the value is a word that says how things stand.
@@ -247,7 +283,8 @@ pub(crate) fn is_path(value: &[u8]) -> bool {
     let drive = value.get(1) == Some(&b':') && matches!(value.get(2), Some(b'\\' | b'/'));
     let rooted = matches!(value.first(), Some(b'/' | b'~'))
         && value.iter().filter(|b| **b == b'/').count() >= 1
-        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'));
+        && value.iter().all(|b| is(*b, PATH_BYTES) || matches!(b, b'/' | b'~'))
+        && !is_scrambled(value);
     drive
         || (rooted && value.get(1).is_some_and(u8::is_ascii_alphabetic))
         || value.windows(3).any(|w| w == b"://")
@@ -256,13 +293,20 @@ pub(crate) fn is_path(value: &[u8]) -> bool {
         || value == b"~"
 }
 
+/// Base64 that begins with a slash: letters of both cases and digits in turns, as no folder's name has them.
+fn is_scrambled(value: &[u8]) -> bool {
+    let makeup = Makeup::of(value);
+    let turns = value.windows(2).filter(|w| matches!(w, [a, b] if a.is_ascii_digit() != b.is_ascii_digit())).count();
+    value.len() >= 16 && makeup.upper > 2 && makeup.lower > 2 && turns > 3 && !value.contains(&b'.')
+}
+
 const PATH_BYTES: Bytes = crate::text::KEY;
 
 /// A call, an index or a member of a program.
 pub(crate) fn is_code(value: &[u8]) -> bool {
     let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
         at > 2
-            && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY))
+            && value.get(..at).unwrap_or_default().iter().all(|b| is(*b, crate::text::KEY) || *b == b':')
             && value.get(..at).unwrap_or_default().iter().any(u8::is_ascii_alphabetic)
             && value.last().is_some_and(|b| matches!(b, b')' | b'(' | b';'))
     });
@@ -270,12 +314,14 @@ pub(crate) fn is_code(value: &[u8]) -> bool {
         && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))
         && value.split(|b| *b == b'.').all(|part| part.len() > 1);
     // A type or a path of a program: `&str`, `auth::token`.
-    let borrowed = value.first() == Some(&b'&')
+    let borrowed = matches!(value.first(), Some(b'&' | b'*'))
+        && value.get(1).is_some_and(u8::is_ascii_alphabetic)
         && value.iter().skip(1).all(|b| b.is_ascii_alphabetic() || *b == b'\'' || *b == b' ');
     let scoped = value.windows(2).any(|w| w == b"::") && value.iter().all(|b| is(*b, crate::text::WORD) || *b == b':');
-    let indexed = value.last() == Some(&b']')
+    // `data['x']` loses its quotes and what stands behind them.
+    let indexed = matches!(value.last(), Some(b']' | b'['))
         && value.iter().position(|b| *b == b'[').is_some_and(|at| {
-            at > 2
+            at > 1
                 && value
                     .get(..at)
                     .unwrap_or_default()
@@ -311,6 +357,7 @@ mod tests {
             "********",
             "xxxxxxxx",
             "$DB_PASS",
+            "$password",
             "%s",
             "YOUR_API_KEY",
             "changeme",
@@ -320,6 +367,7 @@ mod tests {
         ] {
             assert!(is_placeholder(value.as_bytes()), "{value}");
         }
+        assert!(is_path(b"/etc/ssl/private/server-2024") && !is_path(b"/k6G/PxT4OMBS0/1d1i3toPR"));
         for value in ["hunter2", "$ecret1", "p*ss-w0rd", "[a1]b", "P@ss<1>x"] {
             assert!(!is_placeholder(value.as_bytes()), "{value}");
         }

@@ -142,7 +142,9 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         let product = named && is(text.at(start.saturating_sub(1 + length)), crate::text::UPPER);
         let known =
             VERSION_WORDS.contains(&std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default());
-        return named && (known || (product && text.at(end) != b':'));
+        // `requests/2.31.0.1`: few addresses have one digit before the first dot, and most versions do.
+        let small = text.at(start + 1) == b'.' && !matches!(text.at(end), b':' | b'/');
+        return named && (known || small || (product && text.at(end) != b':'));
     }
     let (word, length, at) = word_before(text, start);
     let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
@@ -363,7 +365,7 @@ pub(crate) fn dot(scan: &mut Scan<'_>, i: usize) -> usize {
     if text.at(i + 5) != b'.' || !four(start) || !four(i + 1) || !four(i + 6) {
         return i + 1;
     }
-    let open_before = is(before, WORD) || matches!(before, b'.' | b'-');
+    let open_before = is(before, WORD) || matches!(before, b'.' | b'-' | b'*');
     let open_after = is(after, WORD) || after == b'.' && is(text.at(start + 15), WORD);
     let bounded = !open_before && !open_after;
     let digits: Vec<u8> = text.slice(start, start + 14).iter().copied().filter(|b| *b != b'.').collect();
@@ -403,6 +405,7 @@ mod tests {
             "version 10.11.12.13",
             "version=10.11.12.13",
             "Chrome/99.0.12.13 Safari",
+            "python-requests/2.31.0.1",
             "openssl-1.1.1.20",
             "1.2.3.4.5",
             "1.3.6.1.4.1.99",

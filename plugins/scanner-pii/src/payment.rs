@@ -6,7 +6,7 @@ use crate::kind::Kind;
 use crate::literals::Cue;
 use crate::numbers::{Group, begins, digits, ends, shaped, word_before};
 use crate::scan::Scan;
-use crate::text::{ALNUM, WORD, is};
+use crate::text::{ALNUM, HEX, Text, WORD, is};
 
 /// How cards are printed.
 const SHAPES: &[&[usize]] = &[&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
@@ -50,7 +50,20 @@ const OTHER_NUMBERS: &[&str] = &[
     "hash",
     "seed",
     "nonce",
+    "build",
+    "version",
+    "case",
+    "job",
+    "sku",
+    "ean",
+    "gtin",
+    "pid",
 ];
+
+/// Whether the word before a number says that it is another one.
+pub(crate) fn is_other_number(word: &[u8]) -> bool {
+    OTHER_NUMBERS.iter().any(|other| word == other.as_bytes())
+}
 
 pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Option<usize> {
     let first = groups.first()?;
@@ -60,7 +73,11 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     } else {
         SHAPES.iter().find(|shape| shaped(groups, shape, b" -"))?.len()
     };
-    if !begins(text, groups, joint_before) || !ends(text, groups, count) {
+    // An encoded plus makes it a telephone number.
+    if !begins(text, groups, joint_before) || !ends(text, groups, count) || text.has_before(first.start, "%2b") {
+        return None;
+    }
+    if count > 1 && first.joint == b' ' && in_table(text, groups, count) {
         return None;
     }
     let mut buffer = [0; 24];
@@ -73,14 +90,39 @@ pub(crate) fn card(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     if count == 1 && !cue {
         let (word, length, _) = word_before(text, first.start);
         let word = word.get(..length).unwrap_or_default();
-        // Longer numbers are mostly ids of databases.
-        if maestro || number.len() > 16 || OTHER_NUMBERS.iter().any(|other| word == other.as_bytes()) {
+        // Longer numbers are mostly ids of databases, and those of thirteen digits article numbers (EAN) and moments.
+        if maestro || number.len() > 16 || number.len() == 13 || is_other_number(word) {
             return None;
         }
     }
     let end = groups.get(count - 1)?.end;
     scan.emit(Kind::CreditCard, first.start, end, if cue { 0.99 } else { 0.95 }, true, "card issuer and luhn");
     Some(count)
+}
+
+/// Groups of four in a row that goes on before or behind, or that count upwards: tables of code points, dumps.
+fn in_table(text: &Text<'_>, groups: &[Group], count: usize) -> bool {
+    let (Some(first), Some(last)) = (groups.first(), groups.get(count - 1)) else {
+        return false;
+    };
+    let four = |at: usize| (at..at + 4).all(|i| is(text.at(i), HEX)) && !is(text.at(at + 4), WORD);
+    let before = first.start >= 5 && text.before(first.start) == b' ' && {
+        let start = first.start - 5;
+        four(start) && !is(text.before(start), WORD)
+    };
+    let behind = text.at(last.end) == b' ' && four(last.end + 1);
+    let number = |group: &Group| {
+        text.slice(group.start, group.end)
+            .iter()
+            .take(6)
+            .fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0'))
+    };
+    let counts = groups.get(..count).unwrap_or_default().windows(2).all(|pair| match pair {
+        [a, b] => number(b) == number(a) + 1,
+        _ => false,
+    });
+    text.tick(32);
+    before || behind || counts
 }
 
 /// Whether an issuer has numbers that begin so and are as long, and whether it is one whose ranges are so wide that
@@ -300,6 +342,11 @@ mod tests {
             "4111111111111111a",
             "0000000000000000",
             "1699999999999",
+            "sku,4017958880205,x",
+            "677B 677C 6784 6785 6786 6787\n",
+            "x 5661 5662 5663 5664\n",
+            "4111 1111 1111 1111 2222",
+            "ISBN, INV35SSNAWN 502595856",
         ] {
             nothing(text);
         }

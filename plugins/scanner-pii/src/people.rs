@@ -68,6 +68,7 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("signed by ", Cue::Two),
     ("approved by ", Cue::Two),
     ("contact ", Cue::Two),
+    ("contact: ", Cue::Two),
     ("call ", Cue::Two),
     ("colleague ", Cue::Two),
     ("manager ", Cue::Two),
@@ -362,7 +363,7 @@ const TITLES: &[&str] = &["mr", "mrs", "ms", "miss", "dr", "prof", "sir", "herr"
 const WORDS: usize = 4;
 
 /// Where a name that begins at `at` ends, and of how many words it is.
-fn name(scan: &Scan<'_>, at: usize) -> Option<(usize, usize, usize)> {
+pub(crate) fn name(scan: &Scan<'_>, at: usize) -> Option<(usize, usize, usize)> {
     let text = &scan.text;
     let limit = text.floor(at + 96);
     let rest = text.part(at, limit);
@@ -454,6 +455,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value, any: bool) {
         end == found.end
     } else {
         matches!(next, b'\n' | b'\r' | 0 | b',' | b';' | b'|' | b'\t' | b' ' | b')' | b'&')
+            || scan.text.has(end, ":mailto:")
     };
     if whole && words > usize::from(any) {
         scan.emit(Kind::Person, start, end, if words > 1 { 0.85 } else { 0.6 }, false, "field of a name");

@@ -5,10 +5,11 @@
 
 use crate::kind::Kind;
 use crate::literals::Cue;
-use crate::numbers::{Group, begins, digits, ends, shaped};
+use crate::numbers::{Group, begins, digits, ends, shaped, word_before};
+use crate::payment;
 use crate::phone_plans::PLANS;
 use crate::scan::Scan;
-use crate::text::{ALNUM, DIGIT, HEX, WORD, is};
+use crate::text::{ALNUM, DIGIT, HEX, Text, WORD, is};
 
 /// The most digits of a number (E.164).
 const MAX_DIGITS: usize = 15;
@@ -57,7 +58,9 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let phone = near(scan, Cue::Phone, first.start, 24);
     let call = near(scan, Cue::Call, first.start, 36);
     let zeros = text.slice(first.start, first.start + 2) == b"00" && first.len() != 1;
-    let spelled = phone || call || (groups.len() > 2 && (4..=6).contains(&first.len()));
+    // Code points come in groups of four.
+    let points = groups.iter().all(|group| group.len() == 4);
+    let spelled = phone || call || (groups.len() > 2 && (4..=6).contains(&first.len()) && !points);
     if zeros
         && spelled
         && text.at(first.start + 2) != b'0'
@@ -69,6 +72,7 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
 }
 
 /// Whether such a cue stands shortly before, with no other number between.
+#[inline]
 fn near(scan: &Scan<'_>, cue: Cue, at: usize, limit: usize) -> bool {
     scan.cue_before(cue, at, limit).is_some_and(|between| {
         let between = scan.text.slice(at - between, at);
@@ -91,7 +95,9 @@ fn with_code(scan: &mut Scan<'_>, groups: &[Group], skip: usize, start: usize) -
             break;
         }
         let end = groups.get(count - 1)?;
-        if !is(text.at(end.end), WORD) && international(number) {
+        // A decimal has its digits in one group before the point.
+        let decimal = groups.first().is_some_and(|first| count < 3 && first.joint == b'.' && first.len() > 4);
+        if !is(text.at(end.end), WORD) && !decimal && international(number) {
             best = Some((count, end.end));
         }
         if end.joint == b'/' && count > 2 {
@@ -158,10 +164,34 @@ fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool
             }
         }
     }
+    if let Some(end) = dashed(text, groups, zero && joint_before == 0, bracket)
+        && ends(text, groups, 3)
+    {
+        scan.emit(Kind::Phone, start, end, 0.8, false, "national number");
+        return Some(3);
+    }
     if phone || call && groups.len() > 1 {
         return behind_cue(scan, groups, start, phone);
     }
     None
+}
+
+/// Japan (`090-1234-5678`, `03-1234-5678`) and Brazil (`(11) 91234-5678`): where the number ends.
+fn dashed(text: &Text<'_>, groups: &[Group], zero: bool, bracket: bool) -> Option<usize> {
+    let [a, b, c, ..] = groups else {
+        return None;
+    };
+    let lengths = (a.len(), b.len(), c.len());
+    let second = text.at(a.start + 1);
+    let japan = zero
+        && (a.joint, b.joint) == (b'-', b'-')
+        && match lengths {
+            (3, 4, 4) => matches!(second, b'5' | b'7'..=b'9') && text.at(a.start + 2) == b'0',
+            (2, 4, 4) => matches!(second, b'3' | b'6'),
+            _ => false,
+        };
+    let brazil = bracket && lengths == (2, 5, 4) && b.joint == b'-' && text.at(b.start) == b'9';
+    (japan || brazil).then_some(c.end)
 }
 
 /// No row of pairs goes on before or behind, as in dumps.
@@ -201,6 +231,12 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
     }
     let (count, end) = best?;
     let first = groups.first()?;
+    // "phone home disabled, build 123456789"; versions.
+    let (word, length, _) = word_before(text, first.start);
+    let other = count == 1 && payment::is_other_number(word.get(..length).unwrap_or_default());
+    if other || first.len() == 1 && first.joint == b'.' {
+        return None;
+    }
     let year =
         first.len() == 4 && matches!(text.slice(first.start, first.start + 2), b"19" | b"20") && first.joint == b'-';
     if year || (count == 1 && !phone) {
@@ -253,9 +289,16 @@ mod tests {
 
     #[test]
     fn national_numbers() {
-        for phone in
-            ["(212) 555-0187", "212-555-0187", "212.555.0187", "1-800-555-0187", "020 7946 0958", "01 23 45 67 89"]
-        {
+        for phone in [
+            "090-1234-5678",
+            "(11) 91924-1904",
+            "(212) 555-0187",
+            "212-555-0187",
+            "212.555.0187",
+            "1-800-555-0187",
+            "020 7946 0958",
+            "01 23 45 67 89",
+        ] {
             assert_eq!(one(&format!("at {phone}, x"), "PHONE"), phone);
         }
         assert_eq!(one("phone: 0301234567 x", "PHONE"), "0301234567");
@@ -284,6 +327,11 @@ mod tests {
             "cancelled 2025-01-02",
             "telegram 110201543",
             "hotel 110201543",
+            "phone home disabled, build 123456789",
+            "mobile app 4.12.0 (41200345)",
+            "lot 090-1234-56789",
+            "# U+FB03 => 0046 0066 0069",
+            "Decimal('+35236450.6')",
         ] {
             nothing(text);
         }

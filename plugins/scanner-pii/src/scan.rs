@@ -6,8 +6,8 @@ use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
 use crate::text::{ALPHA, HEX, Text, WORD, is};
 use crate::{
-    Finding, assign, auth, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, sql, url,
-    users, vendors,
+    Finding, assign, auth, csv, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, prose,
+    sql, url, users, vendors, worded,
 };
 
 /// One window being scanned.
@@ -59,8 +59,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(crate) fn run(&mut self, literals: &Literals) {
-        let mut hits = Vec::with_capacity(self.text.len() / 24);
-        literals.find(self.text.bytes(), |hit| hits.push(hit));
+        let hits = literals.all(self.text.bytes());
         self.text.tick(self.text.len() + hits.len());
         for hit in &hits {
             if let Start::Cue(cue) = hit.what
@@ -104,7 +103,11 @@ impl<'a> Scan<'a> {
             Start::Passport => ids::passport(self, start, end),
             Start::Insert => sql::insert(self, end),
             Start::CurlUser => auth::curl_user(self, end),
-            Start::Secret => assign::bare_secret(self, end),
+            Start::Secret => prose::bare_secret(self, end),
+            Start::SecretPlugin => prose::plugin_secret(self, end),
+            Start::Worded(index) => worded::matched(self, index, start, end),
+            Start::Fields => csv::fields(self, start, end),
+            Start::Copy => sql::copy(self, end),
             Start::SaslPlain => auth::sasl_plain(self, end),
             Start::Telegram => vendors::telegram(self, start, end),
             Start::MysqlPassword => auth::mysql_password(self, end),
@@ -126,6 +129,7 @@ impl<'a> Scan<'a> {
                 b'@' => {
                     email::at_sign(self, i, 1);
                     users::mention(self, i);
+                    users::quoted_at(self, i);
                     i + 1
                 }
                 _ => i + 1,
@@ -178,8 +182,9 @@ impl<'a> Scan<'a> {
         let goes_on = after.is_ascii_lowercase() && after != b's' && self.text.at(hit.end - 1) != b' ';
         let (before, first) = (self.text.before(hit.start), self.text.at(hit.start));
         let short = hit.end - hit.start <= 5;
-        let inside =
-            short && before.is_ascii_alphabetic() && !(before.is_ascii_lowercase() && first.is_ascii_uppercase());
+        // Account numbers and hashes have digits before their letters.
+        let inside = short && before.is_ascii_digit()
+            || short && before.is_ascii_alphabetic() && !(before.is_ascii_lowercase() && first.is_ascii_uppercase());
         !goes_on && !inside
     }
 

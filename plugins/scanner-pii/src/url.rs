@@ -34,14 +34,16 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     };
     // Behind the at sign stands a host.
-    if !is(text.at(at + 1), HOST) && !matches!(text.at(at + 1), b'[' | b'$' | b'{' | b'<' | b'%') {
+    // Behind a password, it may be left out: `postgres://user:password@/name?host=/run`.
+    let socket = text.at(at + 1) == b'/' && at + 1 == limit && authority.contains(&b':');
+    if !socket && !is(text.at(at + 1), HOST) && !matches!(text.at(at + 1), b'[' | b'$' | b'{' | b'<' | b'%') {
         return;
     }
     let user = text.slice(end, at);
     let Some(colon) = user.iter().position(|b| *b == b':') else {
         scan.authority_ats.push(at);
         // A token in the user's place.
-        if value::is_random(user, 20) && !user.contains(&b'?') {
+        if value::is_random(user, 20) && !user.iter().any(|b| matches!(b, b'?' | b',')) {
             scan.emit(Kind::UrlCredentials, end, at, 0.9, true, "token in a url");
         }
         return;
@@ -95,6 +97,7 @@ mod tests {
             ("\"mongodb+srv://a.b:p@ss@@c/x\"", "p@ss@"),
             ("amqp://a:b#c?d@10.1.2.3:5672", "b#c?d"),
             ("https://u:a/b9@h.com/p", "a/b9"),
+            ("postgres://app:hunter2@/x?host=/run", "hunter2"),
         ] {
             assert_eq!(one(text, "URL_CREDENTIALS"), secret, "{text}");
         }
@@ -107,6 +110,7 @@ mod tests {
         nothing("https://acme.com:8080/path");
         nothing("postgres://app:${PASSWORD}@db/x");
         nothing("ssh://git@acme.com/x.git");
+        nothing("name,url,note\nBank,https://bank.example,murph144x,Com@et86x");
         assert_eq!(all("https://acme.com:8080?mail=jo@acme.com"), [("EMAIL", "jo@acme.com")]);
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::kind::Kind;
 use crate::scan::Scan;
-use crate::text::{ALPHA, BLANK, DIGIT, HOST, WORD, is};
-use crate::value::{self, Value};
+use crate::text::{BLANK, HOST, WORD, is};
+use crate::value;
 
 /// How the words before a name bind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,13 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("user ", Cue::Maybe),
     ("account ", Cue::Maybe),
     ("sudo: ", Cue::Sudo),
+    ("authenticate user [", Cue::Sure),
+    ("authentication of [", Cue::Sure),
+    ("login ok: [", Cue::Sure),
+    ("login incorrect: [", Cue::Sure),
+    ("login incorrect (", Cue::Maybe),
+    ("' failed for ", Cue::Maybe),
+    ("login ", Cue::Maybe),
 ];
 
 /// Accounts that are nobody's, and words.
@@ -208,6 +215,17 @@ const NOBODY: &[&str] = &[
     "replication",
     "rabbitmq",
     "kafka",
+    "always",
+    "never",
+    "still",
+    "only",
+    "also",
+    "just",
+    "supplied",
+    "provided",
+    "defined",
+    "specified",
+    "object",
 ];
 
 /// Verbs of signing in and its like, right after a name.
@@ -244,12 +262,14 @@ const VERBS: &[&str] = &[
     "executed",
     "opened",
     "reset",
+    "on /dev/",
+    "password ",
 ];
 
 const MAX_NAME: usize = 40;
 
 /// Where the account's name that begins at `at` ends; nothing where it is none.
-fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+pub(crate) fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
     let text = &scan.text;
     let mut end = text.run(at, HOST);
     while end > at && matches!(text.at(end - 1), b'.' | b'-') {
@@ -262,13 +282,14 @@ fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
     }
     text.tick(name.len());
     let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
-    (!nobody && text.at(end) < 0x80 && !matches!(text.at(end), b'@' | b'$')).then_some(end)
+    let closed = text.at(end) < 0x80 || value::ends_bare(text, end);
+    (!nobody && closed && !matches!(text.at(end), b'@' | b'$')).then_some(end)
 }
 
 /// A literal of [`CUES`] stands at `start..end`.
 pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
     let text = &scan.text;
-    if is(text.before(start), WORD) {
+    if is(text.before(start), WORD) && is(text.at(start), WORD) {
         return;
     }
     let mut at = text.run(end, BLANK);
@@ -339,49 +360,18 @@ pub(crate) fn home(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
-/// The name in `<name>` and `1000(name)`.
-pub(crate) fn inner(scan: &Scan<'_>, found: Value) -> Value {
+/// An at sign between quotes stands at `at`: `'name'@'host'` is an account of MySQL.
+// It would crowd the loop over all bytes.
+#[inline(never)]
+pub(crate) fn quoted_at(scan: &mut Scan<'_>, at: usize) {
     let text = &scan.text;
-    let number = text.run(found.start, DIGIT);
-    let (open, close) = match text.at(number) {
-        b'<' if number == found.start => (number, b'>'),
-        b'(' if number > found.start => (number, b')'),
-        _ => return found,
-    };
-    let end = text.run(open + 1, HOST);
-    // `<your-username>` stands for a name.
-    let template =
-        text.slice(open, end).windows(4).any(|w| w.eq_ignore_ascii_case(b"user") || w.eq_ignore_ascii_case(b"name"));
-    if text.at(end) == close && !template { Value { start: open + 1, end, quoted: true, ..found } } else { found }
-}
-
-/// The value of a field for accounts.
-pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
-    if found.join == value::Join::Blank {
+    let quote = text.before(at);
+    if !matches!(quote, b'\'' | b'`') || text.at(at + 1) != quote || at < 3 {
         return;
     }
-    let text = &scan.text;
-    // Credentials of a connection name a service, not somebody.
-    if scan.cue_before(crate::literals::Cue::Connection, name_start, 120).is_some()
-        || crate::assign::in_query(scan, name_start) && text.has(name_start, "uid")
-    {
-        return;
-    }
-    let Some(stop) = name_end(scan, found.start) else {
-        return;
-    };
-    let name = text.slice(found.start, stop);
-    let whole = stop == found.end || !found.quoted && matches!(text.at(stop), b' ' | b',' | b';' | b')' | b'&');
-    let makeup = value::Makeup::of(name);
-    // "USER: Carefully read": a word, as sentences and types begin.
-    let word = !found.quoted
-        && makeup.upper == 1
-        && makeup.digits + makeup.other == 0
-        && text.at(found.start).is_ascii_uppercase();
-    let plain = (makeup.upper == 0 || makeup.lower > 0) && !word;
-    let random = name.len() >= 16 && makeup.digits > 4;
-    if whole && plain && !random && is(text.at(found.start), ALPHA) && !value::is_code(name) && !value::is_state(name) {
-        scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
+    let start = text.run_back(at - 1, HOST, MAX_NAME);
+    if text.before(start) == quote && name_end(scan, start) == Some(at - 1) {
+        scan.emit(Kind::Username, start, at - 1, 0.9, false, "account of a database");
     }
 }
 
@@ -442,6 +432,13 @@ mod tests {
             "User jdoe7 connected",
             "Login: user=<jdoe7>, x",
             "uid=1000(jdoe7) gid=1000",
+            "TO 'jdoe7'@'%' x",
+            "user=ACME\\jdoe7 x",
+            "suser=jdoe7 x",
+            "machine x login jdoe7 password ${X}",
+            "failed to authenticate user [jdoe7]",
+            "'su root' failed for jdoe7 on /dev/pts/8",
+            "#Fields: date cs-username sc-status\n2026-02-04 jdoe7 200\n",
         ] {
             assert_eq!(one(text, "USERNAME"), "jdoe7", "{text}");
         }
@@ -460,6 +457,7 @@ mod tests {
             "@Deprecated in",
             "user not found",
             "User Interface connected",
+            "\"scope\":\"read:user\"\n\ncache x",
         ] {
             nothing(text);
         }

@@ -93,9 +93,35 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
     } else if text.has(i, "%5d") {
         i += 3;
     }
-    let after_blanks = text.run(i, BLANK);
+    // The bracket of an index: `config["password"] = "x"`.
+    if quoted_name && text.at(i) == b']' {
+        i += 1;
+    }
+    if quoted_name && let Some(at) = next_line(text, name_start, i) {
+        return value(text, quotes, at, Join::Other);
+    }
+    // `${NAME:-default}`; `${NAME:?message}` has none.
+    if text.has_before(name_start, "${") {
+        i += usize::from(text.at(i) == b':');
+        return match text.at(i) {
+            b'-' | b'=' => value(text, quotes, i + 1, Join::Equals),
+            b'}' | b'?' | b'+' => None,
+            _ if i > end => value(text, quotes, i, Join::Equals),
+            _ => None,
+        };
+    }
+    // `Key [default]: x`, `Key (production): x`, `Key 1: x`.
+    i = remark_end(text, i).unwrap_or(i);
+    // `**Password**: x`
+    if !quoted_name && text.at(i) == b'*' && matches!(text.before(name_start), b'*') {
+        i = text.run_of(i, b'*');
+    }
+    let after_blanks = wide_blanks(text, i);
     let blanks = after_blanks > i;
     i = after_blanks;
+    if text.at(i) >= 0x80 && (text.has(i, "\u{ff1a}") || text.has(i, "\u{ff1d}")) {
+        return value(text, quotes, i + 3, Join::Colon);
+    }
     let join = match text.at(i) {
         b'=' => {
             i += 1;
@@ -153,7 +179,9 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
             i = element_end(text, i).unwrap_or(i);
             Join::Element
         }
-        _ if quoted_name && text.has(i, "value") => return field_value(text, quotes, i - 1),
+        _ if quoted_name && (text.has(i, "value") || text.has(i, "content=")) => {
+            return field_value(text, quotes, i - 1);
+        }
         _ if blanks => Join::Blank,
         _ if quoted_name => return field_value(text, quotes, i),
         _ => return None,
@@ -178,26 +206,103 @@ fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> 
         at += 1;
     }
     text.tick(at - i);
-    if !text.has(at, "value") || at == i {
+    // `<meta name="csrf-token" content="x">`
+    let word = ["value", "content="].into_iter().find(|word| text.has(at, word))?;
+    if at == i {
         return None;
     }
-    at += 5;
+    at += word.trim_end_matches('=').len();
     while matches!(text.at(at), b'"' | b'\'' | b'\\' | b' ') && at < i + 64 {
         at += 1;
     }
     matches!(text.at(at), b'=' | b':').then(|| value(text, quotes, at + 1, Join::Other)).flatten()
 }
 
+/// Behind a number or a remark in brackets that stands between a name and its colon; `i` is behind the name.
+fn remark_end(text: &Text<'_>, i: usize) -> Option<usize> {
+    if text.at(i) != b' ' {
+        return None;
+    }
+    let close = match text.at(i + 1) {
+        b'[' => b']',
+        b'(' => b')',
+        b'1'..=b'9' => {
+            let end = i + 2 + usize::from(text.at(i + 2).is_ascii_digit());
+            return (text.at(end) == b':' && text.at(end + 1) == b' ').then_some(end);
+        }
+        _ => return None,
+    };
+    let rest = text.slice(i + 2, i + 26);
+    text.tick(rest.len());
+    let end = i + 3 + rest.iter().position(|b| *b == close || *b == b'\n')?;
+    (text.at(end) == b':' && text.at(end - 1) == close).then_some(end)
+}
+
+/// Where the value of a form's part begins whose name's quote ended at `i` (RFC 7578: headers, an empty line, the
+/// value), and of a dump by PHP (`=>` and a line with `string(5) "x"`).
+fn next_line(text: &Text<'_>, name_start: usize, i: usize) -> Option<usize> {
+    let line = |at: usize| {
+        let at = at + usize::from(text.at(at) == b'\r');
+        (text.at(at) == b'\n').then_some(at + 1)
+    };
+    if text.has(i, "=>") {
+        let at = text.run(line(i + 2)?, BLANK);
+        let digits = text.run(at + 7, crate::text::DIGIT);
+        let open = digits + 3;
+        return (text.has(at, "string(") && text.has(digits, ") \"")).then_some(open - 1);
+    }
+    text.has_before(name_start, "name=\"").then(|| line(line(i)?)).flatten()
+}
+
+/// Behind blanks, those that do not break and those of ideographs among them.
+#[inline]
+fn wide_blanks(text: &Text<'_>, i: usize) -> usize {
+    let at = text.run(i, BLANK);
+    if text.at(at) < 0x80 { at } else { foreign_blanks(text, at) }
+}
+
+fn foreign_blanks(text: &Text<'_>, at: usize) -> usize {
+    let mut at = at;
+    for blank in ["\u{a0}", "\u{202f}", "\u{3000}"] {
+        if text.has(at, blank) {
+            at = text.run(at + blank.len(), BLANK);
+        }
+    }
+    at
+}
+
+/// Where the block scalar (YAML 1.2, 8.1) whose indicator stands at `i` has its first line.
+fn block(text: &Text<'_>, i: usize) -> Option<usize> {
+    if !matches!(text.at(i), b'|' | b'>') {
+        return None;
+    }
+    let mut at = i + 1;
+    while at < i + 3 && matches!(text.at(at), b'-' | b'+' | b'1'..=b'9') {
+        at += 1;
+    }
+    at += usize::from(text.at(at) == b'\r');
+    let line = (text.at(at) == b'\n').then(|| text.run(at + 1, BLANK))?;
+    (line > at + 1).then_some(line)
+}
+
 /// The value at `i`, behind the separator.
 fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<Value> {
-    let mut start = text.run(i, BLANK);
+    // `**Password:** x`
+    let stars = if join == Join::Colon { text.run_of(i, b'*') } else { i };
+    let i = if stars > i && text.at(stars) == b' ' { stars } else { i };
+    let mut start = wide_blanks(text, i);
     let spaced = start > i;
+    if join == Join::Colon
+        && let Some(line) = block(text, start)
+    {
+        start = line;
+    }
     if join == Join::Element {
         let end = quotes.close(text, start, b'<', false)?;
         return Some(Value { start, end, quoted: true, join, spaced });
     }
-    // `@"…"`, `b'…'`, `u"…"`.
-    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r') && matches!(text.at(start + 1), b'"' | b'\'') {
+    // `@"…"`, `b'…'`, `u"…"`, `N'…'`.
+    if matches!(text.at(start), b'@' | b'b' | b'u' | b'r' | b'N') && matches!(text.at(start + 1), b'"' | b'\'') {
         start += 1;
     }
     let slashes = text.run_of(start, b'\\');
@@ -217,6 +322,12 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
         start += 3;
     } else if text.has(start, "&quot;") {
         start += 6;
+    } else if text.at(start) >= 0x80 {
+        for quote in ["\u{201c}", "\u{201e}", "\u{ab}", "\u{300c}", "\u{2018}"] {
+            if text.has(start, quote) {
+                start = wide_blanks(text, start + quote.len());
+            }
+        }
     }
     let encoded = join == Join::Encoded;
     let (from, to, how) = quotes.bare;
@@ -236,6 +347,7 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
             b'&' if is_entity(text, end) => true,
             b'&' | b',' | b';' => next_field(text, end + 1, limit),
             b'%' if join == Join::Encoded => text.has(end, "%26") || text.has(end, "%22"),
+            0x80.. => ends_bare(text, end),
             _ => false,
         };
         if stop {
@@ -262,6 +374,18 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
         end -= 1;
     }
     end
+}
+
+/// A blank, a quote or a mark of a sentence beyond ASCII.
+pub(crate) fn ends_bare(text: &Text<'_>, at: usize) -> bool {
+    match text.at(at) {
+        0xc2 => matches!(text.at(at + 1), 0xa0 | 0xab | 0xbb),
+        0xe2 => text.at(at + 1) == 0x80 && matches!(text.at(at + 2), 0x98..=0x9f | 0xaf),
+        // U+3000 to U+303F: blanks, commas, full stops and brackets of ideographs.
+        0xe3 => text.at(at + 1) == 0x80,
+        0xef => text.at(at + 1) == 0xbc && matches!(text.at(at + 2), 0x88 | 0x89 | 0x8c | 0x9b),
+        _ => false,
+    }
 }
 
 /// An entity of HTML that stands for a quote or a bracket.
