@@ -1,7 +1,7 @@
 -- People and the ways in.
 CREATE TABLE users (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, email TEXT NOT NULL, name TEXT NOT NULL,
-    password_hash TEXT NOT NULL, role TEXT NOT NULL, created_us INTEGER NOT NULL, disabled_us INTEGER
+    password_hash TEXT NOT NULL, role TEXT NOT NULL, created_us INTEGER NOT NULL, disabled_us INTEGER, seen_us INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX users_email ON users (tenant_id, email);
 CREATE TABLE sessions (
@@ -9,12 +9,13 @@ CREATE TABLE sessions (
     created_us INTEGER NOT NULL, seen_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE sign_in_links (
-    token_hash BLOB PRIMARY KEY, tenant_id TEXT NOT NULL, role TEXT NOT NULL, email TEXT NOT NULL,
-    created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, used_us INTEGER
+    token_hash BLOB PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant_id TEXT NOT NULL, role TEXT NOT NULL,
+    email TEXT NOT NULL, note TEXT NOT NULL, created_us INTEGER NOT NULL, created_by TEXT NOT NULL,
+    expires_us INTEGER NOT NULL, used_us INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE api_tokens (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, token_hash BLOB NOT NULL UNIQUE,
-    created_us INTEGER NOT NULL, created_by TEXT NOT NULL, used_us INTEGER, revoked_us INTEGER
+    created_us INTEGER NOT NULL, created_by TEXT NOT NULL, expires_us INTEGER, used_us INTEGER, revoked_us INTEGER
 ) STRICT;
 
 -- Incidents and what belongs to them.
@@ -69,7 +70,6 @@ CREATE TABLE audit_entries (
     time_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_target ON audit_entries (tenant_id, target, idx);
-CREATE INDEX audit_action ON audit_entries (tenant_id, action, idx);
 CREATE TABLE audit_checkpoints (
     size INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, note TEXT NOT NULL, time_us INTEGER NOT NULL
 ) STRICT;

@@ -37,6 +37,11 @@ CREATE TABLE departures (
     masked TEXT NOT NULL, masked_count INTEGER NOT NULL, time_us INTEGER NOT NULL, status INTEGER, result TEXT NOT NULL,
     received_bytes INTEGER NOT NULL
 ) STRICT;
+-- Which values were masked in anything that left: what the sash counts.
+CREATE TABLE departed_values (
+    tenant_id TEXT NOT NULL, incident_id TEXT NOT NULL REFERENCES incidents (id), label TEXT NOT NULL,
+    PRIMARY KEY (incident_id, label)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX departures_incident ON departures (tenant_id, incident_id, time_us);
 
 -- The conversation.

@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::Uri;
 use fumehood_triage::App;
 
 /// How the web is served.
@@ -59,15 +58,19 @@ impl Shared {
 /// Where the public URL is not one.
 pub fn router(app: App, options: Options) -> Result<Router, WebError> {
     let wrong = || WebError(options.public_url.clone());
-    let public: Uri = options.public_url.parse().map_err(|_| wrong())?;
-    let authority = public.authority().ok_or_else(wrong)?.to_string();
-    if !matches!(public.scheme_str(), Some("http" | "https")) || !matches!(public.path(), "" | "/") {
+    let public = url::Url::parse(&options.public_url).map_err(|_| wrong())?;
+    let url::Origin::Tuple(scheme, host, port) = public.origin() else { return Err(wrong()) };
+    if !matches!(scheme.as_str(), "http" | "https") || !matches!(public.path(), "" | "/") {
         return Err(wrong());
     }
-    let mut hosts = vec![authority, options.listen.to_string()];
+    // The port that a scheme has anyway may be named or left out.
+    let plain = if scheme == "https" { 443 } else { 80 };
+    let mut hosts = vec![format!("{host}:{port}"), options.listen.to_string()];
     if options.listen.ip().is_loopback() {
         hosts.push(format!("localhost:{}", options.listen.port()));
     }
+    let bare = |host: &String| host.strip_suffix(&format!(":{plain}")).map(str::to_owned);
+    hosts.extend(hosts.iter().filter_map(bare).collect::<Vec<_>>());
     let shared = Arc::new(Shared { app, options, hosts });
     Ok(html::router()
         .merge(api::router())

@@ -96,6 +96,10 @@ impl Cleaner {
                 markup(format!("<code>{}</code>", with_chips(&text, self.open.is_empty())))
             }
             Event::FootnoteReference(_) => None,
+            Event::TaskListMarker(done) => {
+                let (label, mark) = if done { ("done", "☑") } else { ("open", "☐") };
+                markup(format!("<span class=\"task\" role=\"img\" aria-label=\"{label}\">{mark}</span> "))
+            }
             other => Some(other),
         }
     }

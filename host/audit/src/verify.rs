@@ -290,6 +290,10 @@ impl Verifier {
     }
 }
 
+fn counted(entries: u64) -> String {
+    if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
+}
+
 fn bad(note: Note, error: CheckpointError) -> Fault {
     Fault { index: None, what: FaultKind::BadCheckpoint { note, error } }
 }
@@ -297,14 +301,20 @@ fn bad(note: Note, error: CheckpointError) -> Fault {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries;
-        writeln!(f, "The log is in order: {entries} entries, root {}.", self.root)?;
+        // The root as checkpoints write it, so that the two can be compared.
+        writeln!(f, "The log is in order: {}, root {}.", counted(entries), self.root.to_base64())?;
         match self.last_checkpoint_size {
-            Some(size) => writeln!(
-                f,
-                "The last of {} stored checkpoints covers {size}; {} entries after it are not signed yet.",
-                self.stored_checkpoints,
-                entries.saturating_sub(size)
-            )?,
+            Some(size) => {
+                match self.stored_checkpoints {
+                    1 => write!(f, "The stored checkpoint covers {size}; ")?,
+                    many => write!(f, "The last of {many} stored checkpoints covers {size}; ")?,
+                }
+                match entries.saturating_sub(size) {
+                    0 => writeln!(f, "every entry is signed.")?,
+                    1 => writeln!(f, "1 entry after it is not signed yet.")?,
+                    more => writeln!(f, "{more} entries after it are not signed yet.")?,
+                }
+            }
             None => writeln!(f, "There is no stored checkpoint.")?,
         }
         match self.covered_by_outside {
@@ -312,8 +322,8 @@ impl fmt::Display for Report {
             Some(size) => writeln!(
                 f,
                 "Outside checkpoints cover the first {size}; whoever can write the database could have changed, added \
-                 or cut off what follows: {} entries now.",
-                entries.saturating_sub(size)
+                 or cut off what follows: {} now.",
+                counted(entries.saturating_sub(size))
             )?,
             None => writeln!(
                 f,
@@ -325,6 +335,9 @@ impl fmt::Display for Report {
         }
         match self.unknown_outcomes.as_slice() {
             [] => writeln!(f, "Every intent has its outcome."),
+            [only] => {
+                writeln!(f, "1 intent has no outcome, entry {only}: whether this action happened is not known.")
+            }
             [first, ..] => writeln!(
                 f,
                 "{} intents have no outcome, the first is entry {first}: whether these actions happened is not known.",

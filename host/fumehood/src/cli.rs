@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::settings::TextPath;
+
 /// Self-hosted incident triage: logs go in, personal data is masked, a root-cause analysis comes out.
 ///
 /// Without a command, the server is started.
@@ -22,37 +24,37 @@ pub struct Cli {
 /// Options that every command knows.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Folder for the database, keys and caches [default: ~/.local/share/fumehood]
-    #[arg(long, global = true, value_name = "DIR", env = "FUMEHOOD_DATA")]
-    pub data: Option<PathBuf>,
-    /// Configuration file [default: config.toml in the data folder]
-    #[arg(long, global = true, value_name = "FILE", env = "FUMEHOOD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// File with the master key, 64 hexadecimal digits [default: master.key in the data folder]
-    #[arg(long, global = true, value_name = "FILE", env = "FUMEHOOD_KEY_FILE")]
-    pub key_file: Option<PathBuf>,
+    /// Folder for the database, keys and caches [default: ~/.local/share/fumehood; environment: FUMEHOOD_DATA]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<TextPath>,
+    /// Configuration file [default: config.toml in the data folder; environment: FUMEHOOD_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<TextPath>,
+    /// File with the master key, 64 hexadecimal digits [default: master.key in the data folder; environment: FUMEHOOD_KEY_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key_file: Option<TextPath>,
 }
 
 /// Options of the server.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7447]
-    #[arg(long, value_name = "ADDR", env = "FUMEHOOD_LISTEN")]
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7447; environment: FUMEHOOD_LISTEN]
+    #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Certificate chain (PEM) for TLS; needed to listen beyond this machine
-    #[arg(long, value_name = "FILE", env = "FUMEHOOD_TLS_CERT")]
-    pub tls_cert: Option<PathBuf>,
-    /// Private key (PEM) for TLS
-    #[arg(long, value_name = "FILE", env = "FUMEHOOD_TLS_KEY")]
-    pub tls_key: Option<PathBuf>,
-    /// URL under which browsers reach the server behind a trusted proxy: https://triage.example.com
-    #[arg(long, value_name = "URL", env = "FUMEHOOD_PUBLIC_URL")]
+    /// Certificate chain (PEM) for TLS; needed to listen beyond this machine [environment: FUMEHOOD_TLS_CERT]
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<TextPath>,
+    /// Private key (PEM) for TLS [environment: FUMEHOOD_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<TextPath>,
+    /// URL under which browsers reach the server behind a trusted proxy: https://triage.example.com [environment: FUMEHOOD_PUBLIC_URL]
+    #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// File outside the data folder that signed checkpoints of the audit log are appended to
-    #[arg(long, value_name = "FILE", env = "FUMEHOOD_CHECKPOINT_FILE")]
-    pub checkpoint_file: Option<PathBuf>,
-    /// What is logged on standard error: error, warn, info, debug, or a filter [default: info]
-    #[arg(long, value_name = "FILTER", env = "FUMEHOOD_LOG")]
+    /// File outside the data folder that signed checkpoints of the audit log are appended to [environment: FUMEHOOD_CHECKPOINT_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint_file: Option<TextPath>,
+    /// What is logged on standard error: error, warn, info, debug, or a filter [default: info; environment: FUMEHOOD_LOG]
+    #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 }
 
@@ -108,9 +110,9 @@ pub enum AuditCommand {
     /// Says `ok` with the number of entries and exits with 0, or names the first bad entry and exits with 1. Reads
     /// the database only; a server may be running.
     Verify {
-        /// Checkpoints that the server has appended elsewhere (`--checkpoint-file` of the server)
-        #[arg(long, value_name = "FILE", env = "FUMEHOOD_CHECKPOINT_FILE")]
-        checkpoint_file: Option<PathBuf>,
+        /// Checkpoints that the server has appended elsewhere (`--checkpoint-file` of the server) [environment: FUMEHOOD_CHECKPOINT_FILE]
+        #[arg(long, value_name = "FILE")]
+        checkpoint_file: Option<TextPath>,
     },
 }
 
@@ -124,6 +126,9 @@ pub enum TokenCommand {
         /// What the token is for
         #[arg(long, default_value = "command line")]
         name: String,
+        /// Days until it runs out; without, it holds until it is revoked
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
     },
 }
 

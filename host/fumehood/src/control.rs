@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use fumehood_triage::{App, Role, Scope};
@@ -20,7 +20,7 @@ const REQUEST: u64 = 64 << 10;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
-    CreateToken { role: Role, name: String },
+    CreateToken { role: Role, name: String, days: Option<u32> },
 }
 
 /// The answer.
@@ -34,22 +34,55 @@ pub enum Answer {
 /// Carry a request out on an open application.
 pub async fn carry_out(app: &App, request: Request) -> Answer {
     match request {
-        Request::CreateToken { role, name } => match app.create_token(&Scope::operator(), &name, role).await {
-            Ok((_, token)) => Answer::Ok(token),
-            Err(error) => Answer::Error(error.to_string()),
-        },
+        Request::CreateToken { role, name, days } => {
+            match app.create_token(&Scope::operator(), &name, role, days).await {
+                Ok((_, token)) => Answer::Ok(token),
+                Err(error) => Answer::Error(error.to_string()),
+            }
+        }
+    }
+}
+
+/// The socket by way of its open folder: the address of a socket holds some hundred bytes, and folders lie deeper.
+struct Door {
+    #[cfg(target_os = "linux")]
+    folder: std::os::fd::OwnedFd,
+    path: PathBuf,
+}
+
+impl Door {
+    fn of(data: &Path) -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags};
+            let folder = rustix::fs::open(data, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            Ok(Self { folder, path: data.join(SOCKET) })
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(Self { path: data.join(SOCKET) })
+    }
+
+    fn address(&self) -> PathBuf {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd as _;
+            PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", self.folder.as_raw_fd()))
+        }
+        #[cfg(not(target_os = "linux"))]
+        self.path.clone()
     }
 }
 
 /// Listen until the process ends.
 pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
     use tokio::io::AsyncReadExt as _;
-    let path = data.join(SOCKET);
+    let door = Door::of(data).with_context(|| format!("{} cannot be opened", data.display()))?;
+    let path = &door.path;
     // The folder's lock is held: whatever is there was left by a process that is gone.
-    let _ = std::fs::remove_file(&path);
+    let _ = std::fs::remove_file(path);
     let listener =
-        tokio::net::UnixListener::bind(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        tokio::net::UnixListener::bind(door.address()).with_context(|| format!("{} cannot be made", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
@@ -77,7 +110,7 @@ pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
 
 /// Ask the running server; nothing where none runs.
 pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Option<String>> {
-    let Ok(mut stream) = UnixStream::connect(data.join(SOCKET)) else { return Ok(None) };
+    let Ok(mut stream) = Door::of(data).and_then(|door| UnixStream::connect(door.address())) else { return Ok(None) };
     stream.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
     let mut text = serde_json::to_string(request)?;
     text.push('\n');

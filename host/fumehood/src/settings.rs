@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
+use url::Url;
 
 use crate::cli::{Common, ServeArgs};
 
@@ -32,12 +34,12 @@ impl Source {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileSettings {
     listen: Option<SocketAddr>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
+    tls_cert: Option<TextPath>,
+    tls_key: Option<TextPath>,
     public_url: Option<String>,
-    checkpoint_file: Option<PathBuf>,
+    checkpoint_file: Option<TextPath>,
     log: Option<String>,
-    key_file: Option<PathBuf>,
+    key_file: Option<TextPath>,
 }
 
 /// What holds.
@@ -62,78 +64,99 @@ impl Settings {
             let base = std::env::var_os("XDG_DATA_HOME")
                 .map(PathBuf::from)
                 .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-            base.map(|base| base.join("fumehood"))
+            base.map(|base| TextPath(base.join("fumehood")))
         };
-        let mut shown = Vec::new();
-        let data = match &common.data {
-            Some(data) => data.clone(),
-            None => default_data().context("there is no home folder; name a data folder with --data")?,
-        };
+        let mut shown = Shown::default();
+        let data = shown.pick("data", "FUMEHOOD_DATA", &common.data, None, default_data())?;
+        let data = data.context("there is no home folder; name a data folder with --data")?.0;
         let data = std::path::absolute(&data)?;
-        shown.push((
-            "data",
-            data.display().to_string(),
-            source_of("data", "FUMEHOOD_DATA", common.data.is_some(), false),
-        ));
-        let file = read_file(common, &data)?;
-
-        let mut pick = Picker { shown: &mut shown };
-        let key_file =
-            pick.path("key-file", "FUMEHOOD_KEY_FILE", &common.key_file, file.key_file, Some(data.join("master.key")));
-        let listen = pick.value(
-            "listen",
-            "FUMEHOOD_LISTEN",
-            &serve.listen,
-            file.listen,
-            Some(SocketAddr::from(([127, 0, 0, 1], 7447))),
-        );
-        let tls_cert = pick.path("tls-cert", "FUMEHOOD_TLS_CERT", &serve.tls_cert, file.tls_cert, None);
-        let tls_key = pick.path("tls-key", "FUMEHOOD_TLS_KEY", &serve.tls_key, file.tls_key, None);
-        let public_url = pick.value("public-url", "FUMEHOOD_PUBLIC_URL", &serve.public_url, file.public_url, None);
-        let checkpoint_file = pick.path(
+        let config = shown.pick("config", "FUMEHOOD_CONFIG", &common.config, None, None)?;
+        let file = read_file(config, &data)?;
+        let key_file = Some(TextPath(data.join("master.key")));
+        let key_file = shown.pick("key-file", "FUMEHOOD_KEY_FILE", &common.key_file, file.key_file, key_file)?;
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 7447)));
+        let listen = shown.pick("listen", "FUMEHOOD_LISTEN", &serve.listen, file.listen, listen)?;
+        let tls_cert = shown.pick("tls-cert", "FUMEHOOD_TLS_CERT", &serve.tls_cert, file.tls_cert, None)?;
+        let tls_key = shown.pick("tls-key", "FUMEHOOD_TLS_KEY", &serve.tls_key, file.tls_key, None)?;
+        let public_url = shown.pick("public-url", "FUMEHOOD_PUBLIC_URL", &serve.public_url, file.public_url, None)?;
+        let checkpoint_file = shown.pick(
             "checkpoint-file",
             "FUMEHOOD_CHECKPOINT_FILE",
             &serve.checkpoint_file,
             file.checkpoint_file,
             None,
-        );
-        let log = pick.value("log", "FUMEHOOD_LOG", &serve.log, file.log, Some("info".to_owned()));
+        )?;
+        let log = shown.pick("log", "FUMEHOOD_LOG", &serve.log, file.log, Some("info".to_owned()))?;
         Ok(Self {
             data,
-            key_file: key_file.context("key-file")?,
+            key_file: key_file.context("key-file")?.0,
             listen: listen.context("listen")?,
-            tls_cert,
-            tls_key,
+            tls_cert: tls_cert.map(|path| path.0),
+            tls_key: tls_key.map(|path| path.0),
             public_url,
-            checkpoint_file,
+            checkpoint_file: checkpoint_file.map(|path| path.0),
             log: log.unwrap_or_default(),
-            shown,
+            shown: shown.0,
         })
     }
 
-    /// Refuse what would put secrets on the wire in the clear.
+    /// Refuse what would put secrets on the wire in the clear, and what no browser could reach.
     pub fn check_serve(&self) -> anyhow::Result<()> {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             bail!("--tls-cert and --tls-key belong together: name both, or neither");
         }
-        if !self.listen.ip().is_loopback() && self.tls_cert.is_none() && self.public_url.is_none() {
+        let beyond = !self.listen.ip().is_loopback();
+        if beyond && self.tls_cert.is_none() && self.public_url.is_none() {
             bail!(
                 "listening on {} reaches beyond this machine, and passwords and logs would travel unencrypted. \
                  Name a certificate (--tls-cert, --tls-key), or, behind a proxy that ends TLS, its URL (--public-url https://…)",
                 self.listen
             );
         }
+        if self.listen.ip().is_unspecified() && self.public_url.is_none() {
+            bail!(
+                "{} is every address of this machine, and a browser needs one to go to: name the URL that people \
+                 open with --public-url https://triage.example.com",
+                self.listen
+            );
+        }
+        self.public_origin()?;
         Ok(())
+    }
+
+    /// The public URL as browsers write origins: without a path, and without the port that its scheme has anyway.
+    pub fn public_origin(&self) -> anyhow::Result<Option<String>> {
+        let Some(text) = &self.public_url else { return Ok(None) };
+        let wrong = |why: &str| anyhow::anyhow!("--public-url {text}: {why}; it looks like https://triage.example.com");
+        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        let local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(wrong("it names no host")),
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if local => {}
+            "http" => return Err(wrong("passwords and logs would travel unencrypted, so it has to be https")),
+            _ => return Err(wrong("it has to be https")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("a user name or password does not belong in it"));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("it is the server's root, without a path or what follows"));
+        }
+        Ok(Some(url.origin().ascii_serialization()))
     }
 }
 
-fn read_file(common: &Common, data: &Path) -> anyhow::Result<FileSettings> {
-    let path = common.config.clone().unwrap_or_else(|| data.join("config.toml"));
+fn read_file(named: Option<TextPath>, data: &Path) -> anyhow::Result<FileSettings> {
+    let is_named = named.is_some();
+    let path = named.map_or_else(|| data.join("config.toml"), |path| path.0);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && common.config.is_none() => {
-            return Ok(FileSettings::default());
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return Ok(FileSettings::default()),
         Err(error) => {
             return Err(error).with_context(|| format!("the configuration file {} cannot be read", path.display()));
         }
@@ -141,49 +164,110 @@ fn read_file(common: &Common, data: &Path) -> anyhow::Result<FileSettings> {
     toml::from_str(&text).with_context(|| format!("the configuration file {} is not valid", path.display()))
 }
 
-/// clap has merged flag and environment; a flag is what is on the command line.
-fn source_of(flag: &str, variable: &str, given: bool, in_file: bool) -> Source {
-    let long = format!("--{flag}");
-    let typed = std::env::args().skip(1).any(|argument| argument == long || argument.starts_with(&format!("{long}=")));
-    match (typed, given && std::env::var_os(variable).is_some(), in_file) {
-        (true, _, _) => Source::Flag,
-        (_, true, _) => Source::Environment,
-        (_, _, true) => Source::File,
-        _ => Source::Default,
+/// A path with a text of its own.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub struct TextPath(pub PathBuf);
+
+impl FromStr for TextPath {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(PathBuf::from(text)))
     }
 }
 
-struct Picker<'a> {
-    shown: &'a mut Vec<(&'static str, String, Source)>,
+impl std::fmt::Display for TextPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
 }
 
-impl Picker<'_> {
-    fn value<T: Clone + ToString>(
+/// Name, value and source of what was picked.
+#[derive(Default)]
+struct Shown(Vec<(&'static str, String, Source)>);
+
+impl Shown {
+    /// The flag over the environment over the file over the default. An empty variable is one that is not set.
+    fn pick<T>(
         &mut self,
         flag: &'static str,
         variable: &str,
-        given: &Option<T>,
+        typed: &Option<T>,
         file: Option<T>,
         default: Option<T>,
-    ) -> Option<T> {
-        let source = source_of(flag, variable, given.is_some(), file.is_some());
-        let value = given.clone().or(file).or(default);
-        self.shown.push((flag, value.as_ref().map(ToString::to_string).unwrap_or_default(), source));
-        value
+    ) -> anyhow::Result<Option<T>>
+    where
+        T: Clone + ToString + FromStr<Err: std::fmt::Display>,
+    {
+        let environment = match std::env::var(variable) {
+            Err(std::env::VarError::NotPresent) => None,
+            Err(error) => bail!("{variable}: {error}"),
+            Ok(text) if text.is_empty() => None,
+            Ok(text) => match text.parse() {
+                Ok(value) => Some(value),
+                Err(error) => bail!("{variable}=`{text}`: {error}"),
+            },
+        };
+        let choices = [
+            (typed.clone(), Source::Flag),
+            (environment, Source::Environment),
+            (file, Source::File),
+            (default, Source::Default),
+        ];
+        let picked = choices.into_iter().find_map(|(value, source)| value.map(|value| (value, source)));
+        let (value, source) = picked.map_or((None, Source::Default), |(value, source)| (Some(value), source));
+        self.0.push((flag, value.as_ref().map(ToString::to_string).unwrap_or_default(), source));
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(listen: &str, public_url: Option<&str>, tls: bool) -> Settings {
+        let serve = ServeArgs {
+            listen: Some(listen.parse().unwrap()),
+            public_url: public_url.map(str::to_owned),
+            tls_cert: tls.then(|| "cert.pem".parse().unwrap()),
+            tls_key: tls.then(|| "key.pem".parse().unwrap()),
+            ..ServeArgs::default()
+        };
+        let common = Common { data: Some("/nowhere/at-all".parse().unwrap()), config: None, key_file: None };
+        Settings::resolve(&common, &serve).unwrap()
     }
 
-    fn path(
-        &mut self,
-        flag: &'static str,
-        variable: &str,
-        given: &Option<PathBuf>,
-        file: Option<PathBuf>,
-        default: Option<PathBuf>,
-    ) -> Option<PathBuf> {
-        let text = |path: &PathBuf| path.display().to_string();
-        let source = source_of(flag, variable, given.is_some(), file.is_some());
-        let value = given.clone().or(file).or(default);
-        self.shown.push((flag, value.as_ref().map(text).unwrap_or_default(), source));
-        value
+    #[test]
+    fn a_public_url_is_an_origin_over_tls() {
+        let origin = |text| settings("127.0.0.1:0", Some(text), false).public_origin().map(Option::unwrap);
+        assert_eq!(origin("https://triage.example.com/").unwrap(), "https://triage.example.com");
+        assert_eq!(origin("https://Triage.example.com:443").unwrap(), "https://triage.example.com");
+        assert_eq!(origin("https://triage.example.com:8443").unwrap(), "https://triage.example.com:8443");
+        assert_eq!(origin("http://localhost:7447").unwrap(), "http://localhost:7447");
+        assert_eq!(origin("http://[::1]:80").unwrap(), "http://[::1]");
+        for wrong in [
+            "http://triage.example.com",
+            "https://ana:secret@triage.example.com",
+            "https://triage.example.com/path",
+            "https://triage.example.com/?q",
+            "https://triage.example.com/#f",
+            "ftp://triage.example.com",
+            "triage.example.com",
+            "",
+        ] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_reaches_beyond_this_machine_needs_tls_and_a_name() {
+        let check = |listen, url, tls| settings(listen, url, tls).check_serve();
+        assert!(check("127.0.0.1:0", None, false).is_ok());
+        assert!(check("10.0.0.1:0", None, false).is_err());
+        assert!(check("10.0.0.1:0", None, true).is_ok());
+        assert!(check("0.0.0.0:0", None, true).is_err());
+        assert!(check("[::]:0", None, true).is_err());
+        assert!(check("0.0.0.0:0", Some("https://triage.example.com"), false).is_ok());
     }
 }

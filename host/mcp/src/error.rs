@@ -7,19 +7,23 @@ use fumehood_runtime::CallError;
 pub enum McpError {
     /// Nothing has reached the server.
     #[error(
-        "The server cannot be reached: {0}. Check that it runs and that it is registered correctly, then reconnect."
+        "The server cannot be reached: {0}. Check that it runs and that it is registered correctly, then choose “Connect \
+         again” on its page."
     )]
     Unreachable(String),
-    #[error("The server refuses the credential: {0}. Set a new one.")]
+    /// What the server did not take, as the transport tells it; one sentence says what to do about it.
+    #[error("The server did not let us in: {0}. Set a new credential under “Edit” on its page.")]
     Auth(String),
     #[error("The server does not speak MCP as documented: {0}. Check that this is an MCP server, and its log.")]
     Protocol(String),
     #[error("The server is connected but offers no tools. Check its configuration; the model cannot use it like this.")]
     NoTools,
-    #[error("The server gave no answer within {seconds} s. Check whether it is busy or stuck, then reconnect.")]
+    #[error(
+        "The server gave no answer within {seconds} s. Check whether it is busy or stuck, then choose “Connect again” on its page."
+    )]
     TimedOut { seconds: u64 },
     /// It ended on the way; what was asked last may have been done.
-    #[error("The connection ended: {0}. Check the server's log, then reconnect.")]
+    #[error("The connection ended: {0}. Check the server's log, then choose “Connect again” on its page.")]
     Closed(String),
     /// The server's own error.
     #[error("The server answered with an error: {message} ({code})")]
@@ -53,7 +57,7 @@ impl McpError {
     pub(crate) fn of_end(code: &str, text: &str) -> Self {
         let text = bounded(text);
         match code {
-            "auth" | "forbidden" => Self::Auth(text),
+            "auth" | "forbidden" => Self::Auth(first_sentence(&text).to_owned()),
             "protocol" | "unsupported" | "invalid" | "too-large" => Self::Protocol(text),
             "cancelled" => Self::Cancelled,
             _ => Self::Closed(text),
@@ -73,6 +77,11 @@ pub(crate) fn one_line(text: &str) -> String {
 pub(crate) fn bounded(text: &str) -> String {
     let line = one_line(text);
     line.strip_suffix('.').map(str::to_owned).unwrap_or(line)
+}
+
+/// What happened, without the advice of whoever told it: ours stands behind it, with the names of our buttons.
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first)
 }
 
 #[cfg(test)]
@@ -98,6 +107,20 @@ mod tests {
         assert_eq!(bounded(" a\nb\u{1b}[0m. "), "a b [0m");
         assert_eq!(bounded(&"é".repeat(4_000)).chars().count(), TEXT);
         let sentence = McpError::Closed(bounded("It ended.")).to_string();
-        assert_eq!(sentence, "The connection ended: It ended. Check the server's log, then reconnect.");
+        assert_eq!(
+            sentence,
+            "The connection ended: It ended. Check the server's log, then choose “Connect again” on its page."
+        );
+    }
+
+    #[test]
+    fn a_refused_credential_is_one_advice() {
+        let told = "time wants a valid credential (HTTP 401). Renew the one that is registered, or add one.";
+        assert_eq!(
+            McpError::of_message("auth", told).to_string(),
+            "The server did not let us in: time wants a valid credential (HTTP 401). Set a new credential under “Edit” \
+             on its page."
+        );
+        assert_eq!(first_sentence("mcp.example.com says no"), "mcp.example.com says no");
     }
 }

@@ -5,6 +5,7 @@
 //! only by their very address, and what cannot be a unicast peer never. [`vet`] judges all addresses of a name at
 //! once: one bad answer refuses the name, because a mixed answer is how rebinding looks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -161,6 +162,26 @@ fn carried(high: u16, low: u16, otherwise: AddressClass) -> AddressClass {
         AddressClass::Public => otherwise,
         class => class,
     }
+}
+
+/// The networks behind which an organisation's own servers stand, and this machine: what a rule names that allows
+/// private networks as such. Metadata addresses are never meant, whatever range they lie in.
+#[must_use]
+pub fn private_networks() -> BTreeSet<IpNet> {
+    let net = |address: IpAddr, length: u8| IpNet::new(address, length).ok();
+    let v4 = |a, b, length| net(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length);
+    [
+        v4(10, 0, 8),
+        v4(172, 16, 12),
+        v4(192, 168, 16),
+        v4(100, 64, 10),
+        v4(127, 0, 8),
+        net(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        net(IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Whether a range is one single metadata address.

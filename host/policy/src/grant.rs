@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::denial::{Reason, shown};
 use crate::rule::Target;
-use crate::{Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme};
+use crate::{Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme, Sentence};
 
 /// The SHA-256 of a component or a program. Written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -191,13 +191,31 @@ impl fmt::Display for ProcessRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "may start `{}`", shown(&self.path, 200))?;
         match &self.arguments {
-            ProcessArguments::Free => formatter.write_str(" with any arguments")?,
-            ProcessArguments::Fixed(none) if none.is_empty() => formatter.write_str(" without arguments")?,
-            ProcessArguments::Fixed(list) => write!(formatter, " with `{}`", shown(&list.join(" "), 200))?,
-        }
+            ProcessArguments::Free => formatter.write_str(" with any arguments"),
+            ProcessArguments::Fixed(none) if none.is_empty() => formatter.write_str(" without arguments"),
+            ProcessArguments::Fixed(list) => write!(formatter, " with `{}`", shown(&list.join(" "), 200)),
+        }?;
+        write!(formatter, " ({})", self.version())
+    }
+}
+
+impl ProcessRule {
+    /// The rule in words, the command line as its object.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        let path = shown(&self.path, 200);
+        let (object, also) = match &self.arguments {
+            ProcessArguments::Free => (path, "with any arguments"),
+            ProcessArguments::Fixed(none) if none.is_empty() => (path, "without arguments"),
+            ProcessArguments::Fixed(list) => (format!("{path} {}", shown(&list.join(" "), 200)), ""),
+        };
+        Sentence { may: "may start".into(), object, also: also.into(), bounds: self.version() }
+    }
+
+    fn version(&self) -> String {
         match &self.digest {
-            Some(digest) => write!(formatter, " (SHA-256 {digest})"),
-            None => formatter.write_str(" (any version)"),
+            Some(digest) => format!("SHA-256 {digest}"),
+            None => "whatever version is there".to_owned(),
         }
     }
 }
@@ -354,6 +372,11 @@ mod tests {
         assert!(denial.to_string().starts_with(
             "Plugin `jira` tried to start `server` and this is not granted; it would need the grant: may start `server` with `--stdio`"
         ));
+        let free =
+            ProcessRule { digest: None, arguments: ProcessArguments::Fixed(vec![]), ..grant.processes[0].clone() };
+        assert_eq!(free.to_string(), "may start `/usr/bin/server` without arguments (whatever version is there)");
+        let text = ProcessRule { digest: None, ..grant.processes[0].clone() }.sentence().to_string();
+        assert_eq!(text, "may start /usr/bin/server --stdio (whatever version is there)");
     }
 
     #[test]

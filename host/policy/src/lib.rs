@@ -23,7 +23,7 @@ mod request;
 mod role;
 mod rule;
 
-pub use address::{AddressClass, classify, vet};
+pub use address::{AddressClass, classify, private_networks, vet};
 pub use ceiling::{Ceiling, CeilingRule};
 pub use denial::{Denial, Reason};
 pub use diff::{Change, Diff, Direction, diff};
@@ -36,4 +36,4 @@ pub use host::{Host, HostPattern};
 pub use path::PathPrefix;
 pub use request::{InvalidRequest, Request};
 pub use role::{Permission, Role, UnknownRole};
-pub use rule::{HttpRule, InvalidRule, Method, Scheme};
+pub use rule::{HttpRule, InvalidRule, Method, Scheme, Sentence};

@@ -176,6 +176,25 @@ impl HttpRule {
         (exact, host, self.path_prefix.as_str().len())
     }
 
+    /// The rule in words.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        let may = match methods.split_last() {
+            None => "may send nothing to".to_owned(),
+            Some((only, [])) => format!("may {only} to"),
+            Some((last, others)) => format!("may {} and {last} to", others.join(", ")),
+        };
+        let target = Target { scheme: self.scheme, host: &self.host, port: self.port };
+        let (sending, receiving) = (Bytes(self.max_request_bytes), Bytes(self.max_response_bytes));
+        Sentence {
+            may,
+            object: format!("{target}{}", self.path_prefix),
+            also: also_at(&self.allow_private),
+            bounds: format!("sending up to {sending} a request, receiving up to {receiving}"),
+        }
+    }
+
     /// The narrowest rule that allows a request, with room for its body.
     pub(crate) fn for_request(request: &Request) -> Option<Self> {
         Some(Self {
@@ -195,20 +214,43 @@ impl HttpRule {
 /// receiving up to 16 MiB)`.
 impl fmt::Display for HttpRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
-        match methods.split_last() {
-            None => formatter.write_str("may send nothing")?,
-            Some((only, [])) => write!(formatter, "may {only}")?,
-            Some((last, others)) => write!(formatter, "may {} and {last}", others.join(", "))?,
+        fmt::Display::fmt(&self.sentence(), formatter)
+    }
+}
+
+/// What a rule allows, in parts, so that a page can set names apart. Its text is one sentence without a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// The verb: `may GET and POST to`.
+    pub may: String,
+    /// What is reached, started or sent: a URL, a path.
+    pub object: String,
+    /// What else it extends to: `also in private networks`; may be empty.
+    pub also: String,
+    /// How much; may be empty.
+    pub bounds: String,
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.may, self.object)?;
+        if !self.also.is_empty() {
+            write!(formatter, ", {}", self.also)?;
         }
-        write!(formatter, " to {}", Target { scheme: self.scheme, host: &self.host, port: self.port })?;
-        write!(formatter, "{}", self.path_prefix)?;
-        if !self.allow_private.is_empty() {
-            let nets: Vec<String> = self.allow_private.iter().map(net_text).collect();
-            write!(formatter, ", also at {}", nets.join(", "))?;
-        }
-        let (sending, receiving) = (Bytes(self.max_request_bytes), Bytes(self.max_response_bytes));
-        write!(formatter, " (sending up to {sending} a request, receiving up to {receiving})")
+        if self.bounds.is_empty() { Ok(()) } else { write!(formatter, " ({})", self.bounds) }
+    }
+}
+
+/// The addresses that are not public, in words; the private networks together, others one by one.
+fn also_at(nets: &BTreeSet<IpNet>) -> String {
+    let private = crate::private_networks();
+    let whole = nets.is_superset(&private);
+    let single: Vec<String> = nets.iter().filter(|net| !(whole && private.contains(*net))).map(net_text).collect();
+    match (whole, single.is_empty()) {
+        (false, true) => String::new(),
+        (false, false) => format!("also at {}", single.join(", ")),
+        (true, true) => "also in private networks".to_owned(),
+        (true, false) => format!("also in private networks and at {}", single.join(", ")),
     }
 }
 
@@ -306,6 +348,18 @@ mod tests {
         ] {
             assert_eq!(rule(text).to_string(), sentence);
         }
+    }
+
+    #[test]
+    fn private_networks_are_named_together() {
+        let mut rule = rule("POST https://api.example.com/v2 192.0.2.0/24");
+        rule.allow_private.extend(crate::private_networks());
+        assert!(rule.to_string().contains("/v2, also in private networks and at 192.0.2.0/24 (sending"), "{rule}");
+        rule.allow_private = crate::private_networks();
+        assert!(rule.to_string().contains("/v2, also in private networks (sending"), "{rule}");
+        rule.allow_private.pop_first();
+        assert!(rule.to_string().contains("/v2, also at "), "a part is not the whole: {rule}");
+        assert_eq!(crate::private_networks().len(), 7);
     }
 
     #[test]

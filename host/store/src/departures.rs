@@ -13,7 +13,7 @@ use fumehood_audit::Phase;
 /// Something that is about to leave.
 #[derive(Clone, Debug, Default)]
 pub struct NewDeparture {
-    /// `model`, `tool` or `publish`.
+    /// `model`, `tool`, `tool-session` (what a tool call needs around it) or `publish`.
     pub kind: String,
     /// Whom it goes to, as people call it: `gpt-4.1 at api.example.com`.
     pub destination: String,
@@ -27,6 +27,8 @@ pub struct NewDeparture {
     pub body: Vec<u8>,
     /// Kinds and how many values of each were masked.
     pub masked: Vec<(String, u64)>,
+    /// The pseudonyms in it, each once.
+    pub labels: Vec<String>,
 }
 
 /// Something that left.
@@ -137,6 +139,13 @@ impl Store {
                     tx.now_us,
                 ],
             )?;
+            let mut label_row = tx.connection.prepare_cached(
+                "INSERT OR IGNORE INTO departed_values (tenant_id, incident_id, label) VALUES (?1, ?2, ?3)",
+            )?;
+            for label in &new.labels {
+                label_row.execute((&owner.tenant, incident, label))?;
+            }
+            drop(label_row);
             let intent = tx.record(&owner, Phase::Intent, None, change, "")?;
             Ok((id, IntentId(intent)))
         })
@@ -223,12 +232,17 @@ impl Store {
     pub async fn sent_totals(&self, scope: &Scope, incident: IncidentId) -> Result<SentTotals, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let (departures, bytes, masked) = connection
+            // What could not be delivered at all has not left.
+            let (departures, bytes) = connection
                 .prepare_cached(
-                    "SELECT count(*), coalesce(sum(body_bytes), 0), coalesce(sum(masked_count), 0) FROM departures
-                     WHERE tenant_id = ?1 AND incident_id = ?2",
+                    "SELECT count(*), coalesce(sum(body_bytes), 0) FROM departures
+                     WHERE tenant_id = ?1 AND incident_id = ?2 AND body_bytes > 0 AND kind <> 'tool-session'
+                       AND NOT (status IS NULL AND result IN ('unavailable', 'denied'))",
                 )?
-                .query_row((&tenant, incident), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                .query_row((&tenant, incident), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let masked = connection
+                .prepare_cached("SELECT count(*) FROM departed_values WHERE tenant_id = ?1 AND incident_id = ?2")?
+                .query_row((&tenant, incident), |row| row.get(0))?;
             let destination = connection
                 .prepare_cached(
                     "SELECT destination FROM departures WHERE tenant_id = ?1 AND incident_id = ?2

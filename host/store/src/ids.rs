@@ -62,4 +62,6 @@ ids! {
     /// The handle by which plugins name a credential.
     CredentialId,
     ModelId, ServerId, IntegrationId, WhyId, EvidenceId,
+    /// Names a sign-in link, and does not sign in.
+    LinkId,
 }

@@ -83,28 +83,28 @@ impl Store {
         let owner = scope.clone();
         let change = Change::new("incident.create", format!("incident:{id}")).with("severity", &fields.severity);
         self.change(scope, change, move |tx| {
-            let number: i64 = tx.connection.query_row(
-                "SELECT coalesce(max(number), 0) + 1 FROM incidents WHERE tenant_id = ?1",
-                [&owner.tenant],
-                |row| row.get(0),
-            )?;
-            tx.connection.execute(
+            let number: i64 = tx
+                .connection
+                .prepare_cached("SELECT coalesce(max(number), 0) + 1 FROM incidents WHERE tenant_id = ?1")?
+                .query_row([&owner.tenant], |row| row.get(0))?;
+            let mut insert = tx.connection.prepare_cached(
                 "INSERT INTO incidents (id, tenant_id, number, title, description, severity, status, category, tags,
                  created_us, updated_us, created_by, version) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10,?11,1)",
-                (
-                    id,
-                    &owner.tenant,
-                    number,
-                    &fields.title,
-                    &fields.description,
-                    &fields.severity,
-                    &fields.status,
-                    &fields.category,
-                    serde_json::to_string(&fields.tags)?,
-                    tx.now_us,
-                    owner.actor.to_string(),
-                ),
             )?;
+            insert.execute((
+                id,
+                &owner.tenant,
+                number,
+                &fields.title,
+                &fields.description,
+                &fields.severity,
+                &fields.status,
+                &fields.category,
+                serde_json::to_string(&fields.tags)?,
+                tx.now_us,
+                owner.actor.to_string(),
+            ))?;
+            drop(insert);
             tx.event(&owner, id, "created", "Incident created", "")?;
             tx.incident(&owner, id)
         })

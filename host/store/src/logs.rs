@@ -116,6 +116,19 @@ fn place(row: &Row<'_>) -> rusqlite::Result<ChunkPlace> {
 
 const PLACE: &str = "seq, first_byte, text_bytes, first_line, lines, starts_line";
 
+/// A number with its thousands apart: `100,000`.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 impl Store {
     /// Begin a log; its chunks follow.
     ///
@@ -251,7 +264,7 @@ impl Store {
                     (&owner.tenant, log, &kind.kind, &kind.group, kind.total),
                 )?;
             }
-            let summary = format!("Log added: {}, {} lines, {found} findings", this.name, totals.lines);
+            let summary = format!("Log added: {}, {} lines, {} findings", this.name, grouped(totals.lines), grouped(found));
             tx.event(&owner, this.incident_id, "log", &summary, &format!("logs/{log}"))?;
             Ok(None)
         })

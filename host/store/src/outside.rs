@@ -128,6 +128,42 @@ const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_k
                       created_us, state, reason, checked_us, tools";
 const INSTANCE: &str = "id, name, plugin, base_url, settings, credential_id, created_us, checked_us, problem";
 
+impl McpServer {
+    /// Whether calls go to the same place: the same program with the same arguments, or the same address.
+    pub fn is_same_target(&self, other: &Self) -> bool {
+        self.transport == other.transport
+            && self.url == other.url
+            && self.command == other.command
+            && self.arguments == other.arguments
+    }
+
+    /// Whether it is reached in the same way: the same target with the same sign-in.
+    pub fn is_reached_alike(&self, other: &Self) -> bool {
+        self.is_same_target(other)
+            && self.auth_kind == other.auth_kind
+            && self.auth_header == other.auth_header
+            && self.credential_id == other.credential_id
+    }
+}
+
+/// Two servers whose tools would be named alike cannot both be.
+fn refuse_taken_slug(connection: &rusqlite::Connection, tenant: &str, new: &McpServer) -> Result<(), StoreError> {
+    let taken: Option<String> = connection
+        .query_row(
+            "SELECT name FROM mcp_servers WHERE tenant_id = ?1 AND slug = ?2 AND id <> ?3",
+            (tenant, &new.slug, new.id),
+            |row| row.get(0),
+        )
+        .optional()?;
+    match taken {
+        Some(other) => Err(StoreError::Conflict(format!(
+            "“{}” would name its tools mcp_{}_…, as “{other}” does already. Choose another name.",
+            new.name, new.slug
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn drop_credential(
     connection: &rusqlite::Connection,
     tenant: &str,
@@ -244,20 +280,7 @@ impl Store {
         let change =
             Change::new("mcp-server.create", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
         self.change(scope, change, move |tx| {
-            let taken: Option<String> = tx
-                .connection
-                .query_row(
-                    "SELECT name FROM mcp_servers WHERE tenant_id = ?1 AND slug = ?2",
-                    (&tenant, &new.slug),
-                    |row| row.get(0),
-                )
-                .optional()?;
-            if let Some(other) = taken {
-                return Err(StoreError::Conflict(format!(
-                    "“{}” would name its tools mcp_{}_…, as “{other}” does already. Choose another name.",
-                    new.name, new.slug
-                )));
-            }
+            refuse_taken_slug(tx.connection, &tenant, &new)?;
             tx.connection.execute(
                 "INSERT INTO mcp_servers (id, tenant_id, name, slug, transport, url, command, arguments, auth_kind,
                  auth_header, credential_id, enabled, created_us, state, reason, tools)
@@ -279,6 +302,87 @@ impl Store {
                 ],
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Forget a credential that nothing uses: what it was typed for was refused.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn forget_credential(&self, scope: &Scope, id: CredentialId) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("credential.remove", format!("credential:{id}")), move |tx| {
+            drop_credential(tx.connection, &tenant, Some(id))
+        })
+        .await
+    }
+
+    /// Write an MCP server anew; `dropped` is a credential that it no longer uses. What it offered is forgotten: whoever
+    /// answers now may offer something else.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where another has the same name in tool names, or where it would be somebody else who is
+    /// called while a call waits for its approval or is on its way.
+    pub async fn update_server(
+        &self,
+        scope: &Scope,
+        new: McpServer,
+        dropped: Option<CredentialId>,
+    ) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change =
+            Change::new("mcp-server.update", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
+        self.change(scope, change, move |tx| {
+            refuse_taken_slug(tx.connection, &tenant, &new)?;
+            let old = tx
+                .connection
+                .query_row(
+                    &format!("SELECT {SERVER} FROM mcp_servers WHERE tenant_id = ?1 AND id = ?2"),
+                    (&tenant, new.id),
+                    server,
+                )
+                .optional()?
+                .ok_or_else(|| StoreError::not_found("MCP server", new.id))?;
+            if !old.is_same_target(&new) {
+                let waiting: Option<i64> = tx
+                    .connection
+                    .query_row(
+                        "SELECT i.number FROM approvals a JOIN incidents i ON i.id = a.incident_id
+                         WHERE a.tenant_id = ?1 AND a.server_id = ?2
+                           AND (a.state = 'running' OR (a.state IN ('pending', 'approved') AND a.expires_us > ?3))
+                         ORDER BY a.id LIMIT 1",
+                        (&tenant, new.id, tx.now_us),
+                        |row| row.get(0),
+                    )
+                    .optional()?;
+                if let Some(number) = waiting {
+                    return Err(StoreError::Conflict(format!(
+                        "A call to this server is open in INC-{number}: it would go to another place than the one that \
+                         is approved. Decide it there, or let it end, then change the server."
+                    )));
+                }
+            }
+            tx.connection.execute(
+                "UPDATE mcp_servers SET name = ?3, slug = ?4, transport = ?5, url = ?6, command = ?7, arguments = ?8,
+                 auth_kind = ?9, auth_header = ?10, credential_id = ?11, state = 'pending', reason = '',
+                 checked_us = ?12, tools = '[]' WHERE tenant_id = ?1 AND id = ?2",
+                rusqlite::params![
+                    tenant,
+                    new.id,
+                    new.name,
+                    new.slug,
+                    new.transport,
+                    new.url,
+                    new.command,
+                    serde_json::to_string(&new.arguments)?,
+                    new.auth_kind,
+                    new.auth_header,
+                    new.credential_id,
+                    tx.now_us,
+                ],
+            )?;
+            drop_credential(tx.connection, &tenant, dropped)
         })
         .await
     }

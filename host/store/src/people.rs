@@ -4,7 +4,7 @@ use fumehood_policy::Role;
 use rusqlite::{OptionalExtension as _, Row};
 
 use crate::record::Change;
-use crate::{Scope, Store, StoreError, TokenId, UserId};
+use crate::{LinkId, Scope, Store, StoreError, TokenId, UserId};
 
 /// SHA-256 of a random 256-bit token.
 pub type TokenHash = [u8; 32];
@@ -21,6 +21,8 @@ pub struct User {
     pub role: String,
     pub created_us: i64,
     pub disabled_us: Option<i64>,
+    /// When a session of theirs was last used.
+    pub seen_us: Option<i64>,
 }
 
 impl User {
@@ -38,19 +40,51 @@ pub struct ApiToken {
     pub role: String,
     pub created_us: i64,
     pub created_by: String,
+    /// When it runs out; nothing where it does not.
+    pub expires_us: Option<i64>,
     pub used_us: Option<i64>,
     pub revoked_us: Option<i64>,
+}
+
+/// A token that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInForce {
+    pub tenant: String,
+    pub id: TokenId,
+    pub role: String,
+    /// When its last use was written down.
+    pub used_us: Option<i64>,
 }
 
 /// A one-time link to make an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignInLink {
+    pub id: LinkId,
     pub role: String,
+    /// The account's address; empty where whoever follows the link chooses one.
     pub email: String,
+    /// Whom it is for, in the words of who made it; may be empty.
+    pub note: String,
+    pub created_us: i64,
+    /// The actor, as the record has it.
+    pub created_by: String,
     pub expires_us: i64,
 }
 
-const USER: &str = "id, tenant_id, email, name, password_hash, role, created_us, disabled_us";
+const USER: &str = "id, tenant_id, email, name, password_hash, role, created_us, disabled_us, seen_us";
+const LINK: &str = "id, role, email, note, created_us, created_by, expires_us";
+
+fn link(row: &Row<'_>) -> rusqlite::Result<SignInLink> {
+    Ok(SignInLink {
+        id: row.get(0)?,
+        role: row.get(1)?,
+        email: row.get(2)?,
+        note: row.get(3)?,
+        created_us: row.get(4)?,
+        created_by: row.get(5)?,
+        expires_us: row.get(6)?,
+    })
+}
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
@@ -62,6 +96,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         role: row.get(5)?,
         created_us: row.get(6)?,
         disabled_us: row.get(7)?,
+        seen_us: row.get(8)?,
     })
 }
 
@@ -108,20 +143,61 @@ impl Store {
         .await
     }
 
-    /// Make a one-time link.
+    /// Make a one-time link, until `expires_us`. The note stays off the record: it may name a person.
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn create_link(&self, scope: &Scope, hash: TokenHash, link: SignInLink) -> Result<(), StoreError> {
-        let tenant = scope.tenant.clone();
-        let change = Change::new("people.invite", "link:new").with("role", &link.role);
+    pub async fn create_link(
+        &self,
+        scope: &Scope,
+        hash: TokenHash,
+        role: Role,
+        email: String,
+        note: String,
+        expires_us: i64,
+    ) -> Result<LinkId, StoreError> {
+        let id = LinkId::new();
+        let (tenant, by) = (scope.tenant.clone(), scope.actor.to_string());
+        let change = Change::new("people.invite", format!("link:{id}")).with("role", role);
         self.change(scope, change, move |tx| {
             tx.connection.execute(
-                "INSERT INTO sign_in_links (token_hash, tenant_id, role, email, created_us, expires_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (hash, tenant, link.role, link.email, tx.now_us, link.expires_us),
+                "INSERT INTO sign_in_links (token_hash, id, tenant_id, role, email, note, created_us, created_by, expires_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                (hash, id, tenant, role.to_string(), email, note, tx.now_us, by, expires_us),
             )?;
-            Ok(())
+            Ok(id)
+        })
+        .await
+    }
+
+    /// The links that can still be used, the newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn links(&self, scope: &Scope, now_us: i64) -> Result<Vec<SignInLink>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {LINK} FROM sign_in_links WHERE tenant_id = ?1 AND used_us IS NULL AND expires_us > ?2
+                 ORDER BY created_us DESC, id DESC"
+            ))?;
+            Ok(statement.query_map((tenant, now_us), link)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Take back a link that was not used; it opens nothing from now on.
+    ///
+    /// # Errors
+    /// `NotFound` where it was used or taken back already.
+    pub async fn withdraw_link(&self, scope: &Scope, id: LinkId) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("people.withdraw", format!("link:{id}")), move |tx| {
+            let changed = tx.connection.execute(
+                "DELETE FROM sign_in_links WHERE tenant_id = ?1 AND id = ?2 AND used_us IS NULL",
+                (tenant, id),
+            )?;
+            if changed == 0 { Err(StoreError::not_found("sign-in link", id)) } else { Ok(()) }
         })
         .await
     }
@@ -134,10 +210,12 @@ impl Store {
         self.read(move |connection, _| {
             Ok(connection
                 .query_row(
-                    "SELECT role, email, expires_us FROM sign_in_links
-                     WHERE token_hash = ?1 AND used_us IS NULL AND expires_us > ?2",
+                    &format!(
+                        "SELECT {LINK} FROM sign_in_links
+                         WHERE token_hash = ?1 AND used_us IS NULL AND expires_us > ?2"
+                    ),
                     (hash, now_us),
-                    |row| Ok(SignInLink { role: row.get(0)?, email: row.get(1)?, expires_us: row.get(2)? }),
+                    link,
                 )
                 .optional()?)
         })
@@ -181,6 +259,16 @@ impl Store {
                 "INSERT INTO users (id, tenant_id, email, name, password_hash, role, created_us) VALUES (?1,?2,?3,?4,?5,?6,?7)",
                 (id, &tenant, &email, &name, &password_hash, &role, tx.now_us),
             )?;
+            let people: i64 = tx.connection.query_row(
+                "SELECT count(*) FROM users WHERE tenant_id = ?1",
+                [&tenant],
+                |row| row.get(0),
+            )?;
+            if people == 1 {
+                // Every start before the first account printed a link for an administrator: one was meant.
+                tx.connection
+                    .execute("DELETE FROM sign_in_links WHERE tenant_id = ?1 AND used_us IS NULL", [&tenant])?;
+            }
             Ok(tx.connection.query_row(&format!("SELECT {USER} FROM users WHERE id = ?1"), [id], user)?)
         })
         .await
@@ -189,14 +277,15 @@ impl Store {
     /// Change someone's role, or lock them out (which ends their sessions). The last administrator stays one.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict`.
+    /// `NotFound`, `Conflict` where nobody would be left who can administer.
     pub async fn set_user(&self, scope: &Scope, id: UserId, role: Role, disabled: bool) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         let change = Change::new("people.change", format!("user:{id}")).with("role", role).with("disabled", disabled);
         self.change(scope, change, move |tx| {
             let changed = tx.connection.execute(
-                "UPDATE users SET role = ?3, disabled_us = ?4 WHERE tenant_id = ?1 AND id = ?2",
-                (&tenant, id, role.to_string(), disabled.then_some(tx.now_us)),
+                "UPDATE users SET role = ?3, disabled_us = CASE WHEN ?4 THEN coalesce(disabled_us, ?5) END
+                 WHERE tenant_id = ?1 AND id = ?2",
+                (&tenant, id, role.to_string(), disabled, tx.now_us),
             )?;
             if changed == 0 {
                 return Err(StoreError::not_found("person", id));
@@ -207,7 +296,10 @@ impl Store {
                 |row| row.get(0),
             )?;
             if admins == 0 {
-                return Err(StoreError::Conflict("Someone has to remain administrator.".into()));
+                return Err(StoreError::Conflict(
+                    "This is the last administrator. Make someone else administrator first; nothing was changed."
+                        .into(),
+                ));
             }
             // A role takes effect at once: whoever holds a session signs in again with the new one.
             tx.connection.execute("DELETE FROM sessions WHERE user_id = ?1", [id])?;
@@ -227,6 +319,7 @@ impl Store {
                 "INSERT INTO sessions (token_hash, tenant_id, user_id, created_us, seen_us) VALUES (?1, ?2, ?3, ?4, ?4)",
                 (hash, tenant, user, tx.now_us),
             )?;
+            tx.connection.execute("UPDATE users SET seen_us = ?2 WHERE id = ?1", (user, tx.now_us))?;
             Ok(())
         })
         .await
@@ -241,10 +334,10 @@ impl Store {
             Ok(connection
                 .prepare_cached(
                     "SELECT u.id, u.tenant_id, u.email, u.name, u.password_hash, u.role, u.created_us, u.disabled_us,
-                     s.created_us, s.seen_us FROM sessions s JOIN users u ON u.id = s.user_id
+                     u.seen_us, s.created_us, s.seen_us FROM sessions s JOIN users u ON u.id = s.user_id
                      WHERE s.token_hash = ?1 AND u.disabled_us IS NULL",
                 )?
-                .query_row([hash], |row| Ok((user(row)?, row.get(8)?, row.get(9)?)))
+                .query_row([hash], |row| Ok((user(row)?, row.get(9)?, row.get(10)?)))
                 .optional()?)
         })
         .await
@@ -257,6 +350,10 @@ impl Store {
     pub async fn touch_session(&self, hash: TokenHash, now_us: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.connection.execute("UPDATE sessions SET seen_us = ?2 WHERE token_hash = ?1", (hash, now_us))?;
+            tx.connection.execute(
+                "UPDATE users SET seen_us = ?2 WHERE id = (SELECT user_id FROM sessions WHERE token_hash = ?1)",
+                (hash, now_us),
+            )?;
             Ok(())
         })
         .await
@@ -274,7 +371,7 @@ impl Store {
         .await
     }
 
-    /// Make an API token.
+    /// Make an API token; it runs out at `expires_us`, or not at all.
     ///
     /// # Errors
     /// Why nothing was written.
@@ -284,14 +381,18 @@ impl Store {
         name: String,
         role: Role,
         hash: TokenHash,
+        expires_us: Option<i64>,
     ) -> Result<TokenId, StoreError> {
         let id = TokenId::new();
         let (tenant, by) = (scope.tenant.clone(), scope.actor.to_string());
-        self.change(scope, Change::new("token.create", format!("token:{id}")).with("role", role), move |tx| {
+        let change = Change::new("token.create", format!("token:{id}"))
+            .with("role", role)
+            .with("expires", expires_us.map_or_else(|| "never".to_owned(), crate::clock::rfc3339));
+        self.change(scope, change, move |tx| {
             tx.connection.execute(
-                "INSERT INTO api_tokens (id, tenant_id, name, role, token_hash, created_us, created_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (id, tenant, name, role.to_string(), hash, tx.now_us, by),
+                "INSERT INTO api_tokens (id, tenant_id, name, role, token_hash, created_us, created_by, expires_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                (id, tenant, name, role.to_string(), hash, tx.now_us, by, expires_us),
             )?;
             Ok(id)
         })
@@ -306,7 +407,7 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, name, role, created_us, created_by, used_us, revoked_us FROM api_tokens
+                "SELECT id, name, role, created_us, created_by, used_us, revoked_us, expires_us FROM api_tokens
                  WHERE tenant_id = ?1 ORDER BY created_us DESC",
             )?;
             let rows = statement.query_map([tenant], |row| {
@@ -318,6 +419,7 @@ impl Store {
                     created_by: row.get(4)?,
                     used_us: row.get(5)?,
                     revoked_us: row.get(6)?,
+                    expires_us: row.get(7)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -325,18 +427,33 @@ impl Store {
         .await
     }
 
-    /// Tenant, id and role of a token that is in force.
+    /// A token that is in force at `now_us`: neither revoked nor run out.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn token(&self, hash: TokenHash) -> Result<Option<(String, TokenId, String)>, StoreError> {
+    pub async fn token(&self, hash: TokenHash, now_us: i64) -> Result<Option<TokenInForce>, StoreError> {
         self.read(move |connection, _| {
             Ok(connection
                 .prepare_cached(
-                    "SELECT tenant_id, id, role FROM api_tokens WHERE token_hash = ?1 AND revoked_us IS NULL",
+                    "SELECT tenant_id, id, role, used_us FROM api_tokens
+                     WHERE token_hash = ?1 AND revoked_us IS NULL AND (expires_us IS NULL OR expires_us > ?2)",
                 )?
-                .query_row([hash], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row((hash, now_us), |row| {
+                    Ok(TokenInForce { tenant: row.get(0)?, id: row.get(1)?, role: row.get(2)?, used_us: row.get(3)? })
+                })
                 .optional()?)
+        })
+        .await
+    }
+
+    /// Note that a token was used. Not on record: what it did is.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn touch_token(&self, id: TokenId, now_us: i64) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.connection.execute("UPDATE api_tokens SET used_us = ?2 WHERE id = ?1", (id, now_us))?;
+            Ok(())
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! Invariant: entries are appended by the writer alone, numbered without a gap, and each commit that holds one also
 //! holds a signed checkpoint of its size. Copies of the checkpoints go to a file outside at most once a second.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -62,6 +63,85 @@ pub struct EntryFilter {
     pub limit: usize,
 }
 
+impl ListedEntry {
+    /// How it ended, as people are told: the state that something was brought to where the entry names one (a change
+    /// that is written down well may be the note of a failure), otherwise the result.
+    pub fn outcome(&self) -> &str {
+        let state = || self.entry.details.iter().find(|(key, _)| key == "state").map(|(_, state)| state.as_str());
+        if self.entry.result == "ok" { state().unwrap_or("ok") } else { &self.entry.result }
+    }
+}
+
+/// Which entries to look for: those of the filter that fit the rest, too. Empty text leaves nothing out.
+#[derive(Clone, Debug, Default)]
+pub struct EntrySearch {
+    pub filter: EntryFilter,
+    /// As the record has it, `user:…`; with `*` at its end a beginning.
+    pub actor: String,
+    /// As [`ListedEntry::outcome`] says it.
+    pub outcome: String,
+    /// Words in action, target, result and details; case does not matter.
+    pub words: String,
+}
+
+impl EntrySearch {
+    fn fits(&self, listed: &ListedEntry) -> bool {
+        let entry = &listed.entry;
+        let actor = match self.actor.strip_suffix('*') {
+            Some(beginning) => entry.actor.starts_with(beginning),
+            None => self.actor.is_empty() || entry.actor == self.actor,
+        };
+        actor && (self.outcome.is_empty() || listed.outcome() == self.outcome) && self.has_words(entry)
+    }
+
+    fn has_words(&self, entry: &Entry) -> bool {
+        if self.words.trim().is_empty() {
+            return true;
+        }
+        let mut text = format!("{} {} {}", entry.action, entry.target, entry.result);
+        for (key, value) in &entry.details {
+            text.push(' ');
+            text.push_str(key);
+            text.push(' ');
+            text.push_str(value);
+        }
+        let text = text.to_lowercase();
+        self.words.to_lowercase().split_whitespace().all(|word| text.contains(word))
+    }
+}
+
+/// Entries that were found.
+#[derive(Clone, Debug, Default)]
+pub struct EntriesFound {
+    /// Newest first.
+    pub entries: Vec<ListedEntry>,
+    /// Where to go on: `before` of the next search. Nothing where the log was read to its beginning. A search stops after
+    /// [`SEARCHED`] entries, so there may be more even where few were found.
+    pub next: Option<u64>,
+}
+
+/// What occurs among the newest entries, for menus; each sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryWords {
+    pub actors: Vec<String>,
+    pub actions: Vec<String>,
+    pub outcomes: Vec<String>,
+}
+
+/// Entries that one search reads at most: some 100 ms of work.
+pub const SEARCHED: usize = 50_000;
+
+/// Entries whose words make up the menus.
+const FOR_WORDS: i64 = 2_000;
+
+fn listed(row: &rusqlite::Row<'_>) -> Result<ListedEntry, StoreError> {
+    let body: Vec<u8> = row.get(1)?;
+    Ok(ListedEntry {
+        entry: Entry::decode(&body).map_err(|error| StoreError::Decode(error.to_string()))?,
+        leaf: Hash::from_slice(&row.get::<_, Vec<u8>>(0)?).ok_or_else(|| StoreError::Decode("a leaf".into()))?,
+    })
+}
+
 impl Store {
     /// Change the store and put it on record, in one transaction.
     ///
@@ -119,27 +199,91 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn entries(&self, scope: &Scope, filter: EntryFilter) -> Result<Vec<ListedEntry>, StoreError> {
+        let search = EntrySearch { filter, ..EntrySearch::default() };
+        Ok(self.search_entries(scope, search, usize::MAX).await?.entries)
+    }
+
+    /// Entries that fit a search, newest first; reads `at_most` entries that its filter lets through.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn search_entries(
+        &self,
+        scope: &Scope,
+        search: EntrySearch,
+        at_most: usize,
+    ) -> Result<EntriesFound, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
+            let filter = &search.filter;
             let mut statement = connection.prepare_cached(
                 "SELECT leaf, body FROM audit_entries
                  WHERE tenant_id = ?1 AND idx < ?2 AND (?3 IS NULL OR target = ?3)
                    AND (?4 IS NULL OR substr(action, 1, length(?4)) = ?4)
-                 ORDER BY idx DESC LIMIT ?5",
+                 ORDER BY idx DESC",
             )?;
             let before = filter.before.map_or(i64::MAX, |index| index as i64);
-            let mut rows =
-                statement.query((tenant, before, filter.target, filter.action_prefix, filter.limit as i64))?;
-            let mut entries = Vec::new();
+            let mut rows = statement.query((tenant, before, &filter.target, &filter.action_prefix))?;
+            let (mut found, mut read) = (EntriesFound::default(), 0);
             while let Some(row) = rows.next()? {
-                let body: Vec<u8> = row.get(1)?;
-                entries.push(ListedEntry {
-                    entry: Entry::decode(&body).map_err(|error| StoreError::Decode(error.to_string()))?,
-                    leaf: Hash::from_slice(&row.get::<_, Vec<u8>>(0)?)
-                        .ok_or_else(|| StoreError::Decode("a leaf".into()))?,
-                });
+                // One more was there: the next search begins behind the last one that this one read.
+                if found.entries.len() >= filter.limit || read >= at_most {
+                    return Ok(found);
+                }
+                let one = listed(row)?;
+                found.next = Some(one.entry.index);
+                read += 1;
+                if search.fits(&one) {
+                    found.entries.push(one);
+                }
             }
-            Ok(entries)
+            found.next = None;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// What occurs among the newest entries.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn entry_words(&self, scope: &Scope) -> Result<EntryWords, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let mut statement = connection.prepare_cached(
+                "SELECT leaf, body FROM audit_entries WHERE tenant_id = ?1 ORDER BY idx DESC LIMIT ?2",
+            )?;
+            let mut rows = statement.query((tenant, FOR_WORDS))?;
+            let mut words = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
+            while let Some(row) = rows.next()? {
+                let one = listed(row)?;
+                let [actors, actions, outcomes] = &mut words;
+                if !one.outcome().is_empty() {
+                    outcomes.insert(one.outcome().to_owned());
+                }
+                actors.insert(one.entry.actor);
+                actions.insert(one.entry.action);
+            }
+            let [actors, actions, outcomes] = words.map(|set| set.into_iter().collect());
+            Ok(EntryWords { actors, actions, outcomes })
+        })
+        .await
+    }
+
+    /// The newest `limit` signed checkpoints that are stored, newest first: the size that each covers and its note; and
+    /// how many there are.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn checkpoints(&self, _scope: &Scope, limit: usize) -> Result<(Vec<(u64, String)>, u64), StoreError> {
+        self.read(move |connection, _| {
+            const ALL: &str = "SELECT size, note FROM audit_checkpoints UNION ALL SELECT size, note FROM audit_head
+                               WHERE size NOT IN (SELECT size FROM audit_checkpoints)";
+            let mut statement = connection.prepare_cached(&format!("{ALL} ORDER BY size DESC LIMIT ?1"))?;
+            let rows = statement.query_map([limit as i64], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?;
+            let newest = rows.collect::<Result<_, _>>()?;
+            let total: i64 = connection.query_row(&format!("SELECT count(*) FROM ({ALL})"), [], |row| row.get(0))?;
+            Ok((newest, total as u64))
         })
         .await
     }

@@ -39,6 +39,22 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// Add an event that is part of an action which is on record already.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn note(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        kind: &'static str,
+        summary: String,
+        link: String,
+    ) -> Result<(), StoreError> {
+        let scope = scope.clone();
+        self.write(move |tx| tx.event(&scope, incident, kind, &summary, &link)).await
+    }
+
     /// The newest events, oldest first, at most `limit`.
     ///
     /// # Errors

@@ -115,6 +115,11 @@ impl Writer {
     }
 }
 
+/// A statement without parameters or rows, parsed once.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 fn run_group(
     connection: &Connection,
     recorder: &mut Recorder,
@@ -125,7 +130,7 @@ fn run_group(
     let began = Instant::now();
     let before = recorder.mark();
     let mut finishes: Vec<Finish> = Vec::new();
-    let mut failed = connection.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
+    let mut failed = run(connection, "BEGIN IMMEDIATE").err().map(StoreError::from);
     let mut next = Some(first);
     while let Some(job) = next.take() {
         if failed.is_some() {
@@ -133,7 +138,7 @@ fn run_group(
             finishes.push(refuse(job, connection, recorder, vault));
         } else {
             let mark = recorder.mark();
-            if let Err(error) = connection.execute_batch("SAVEPOINT job") {
+            if let Err(error) = run(connection, "SAVEPOINT job") {
                 failed = Some(error.into());
             }
             let mut tx = Tx { connection, recorder, vault, now_us: clock::now_us() };
@@ -149,9 +154,9 @@ fn run_group(
             };
             if undo {
                 recorder.reset(mark);
-                let _ = connection.execute_batch("ROLLBACK TO job");
+                let _ = run(connection, "ROLLBACK TO job");
             }
-            if let Err(error) = connection.execute_batch("RELEASE job") {
+            if let Err(error) = run(connection, "RELEASE job") {
                 failed.get_or_insert_with(|| error.into());
             }
         }
@@ -162,7 +167,7 @@ fn run_group(
     if failed.is_none() {
         failed = recorder
             .seal(connection, before.size())
-            .and_then(|()| connection.execute_batch("COMMIT").map_err(StoreError::from))
+            .and_then(|()| run(connection, "COMMIT").map_err(StoreError::from))
             .err();
     }
     match failed {
@@ -172,7 +177,7 @@ fn run_group(
         }
         Some(error) => {
             tracing::error!(%error, "a group of writes was rolled back");
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = run(connection, "ROLLBACK");
             recorder.reset(before);
             finishes.into_iter().for_each(|finish| finish(Some(error.for_group())));
         }

@@ -68,6 +68,7 @@ pub(crate) struct Inner {
 pub(crate) struct Upload {
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Mutex<Progress>,
+    pub(crate) began: Instant,
 }
 
 /// How far an upload is.
@@ -80,6 +81,20 @@ pub struct Progress {
     pub scanned_bytes: u64,
     pub lines: u64,
     pub findings: u64,
+    /// Since the upload began, milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl Progress {
+    /// Seconds until the rest has arrived at the pace so far; nothing where the size or the pace is not known.
+    pub fn seconds_left(&self) -> Option<u64> {
+        let left = self.expected_bytes?.checked_sub(self.received_bytes)?;
+        if self.elapsed_ms < 1_000 || self.received_bytes == 0 {
+            return None;
+        }
+        let ms = u128::from(left) * u128::from(self.elapsed_ms) / u128::from(self.received_bytes);
+        u64::try_from(ms.div_ceil(1_000)).ok()
+    }
 }
 
 impl App {

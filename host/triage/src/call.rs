@@ -74,6 +74,7 @@ impl App {
             (None, Some(cancel)) => cancel.child_token(),
             (None, None) => CancellationToken::new(),
         };
+        self.0.plugins.count(&grant.plugin);
         let _ended = cancel.clone().drop_guard();
         Arc::new(Call { app: self.clone(), scope: scope.clone(), purpose, grant: Arc::new(grant), cancel, _ended })
     }
@@ -156,8 +157,9 @@ impl CallHost for Call {
         for (_, value) in request.headers {
             self.app.check_outgoing(&self.scope, incident, value.as_bytes()).await.map_err(failure)?;
         }
+        let (masked, labels) = self.app.masked_in(&self.scope, incident, request.body).await.map_err(failure)?;
         let departure = NewDeparture {
-            kind: self.purpose.kind.into(),
+            kind: kind_of(self.purpose.kind, request.body).into(),
             destination: self.purpose.destination.clone(),
             plugin: self.grant.plugin.clone(),
             subject: self.purpose.subject.clone(),
@@ -165,7 +167,8 @@ impl CallHost for Call {
             url: request.url.into(),
             headers: request.headers.to_vec(),
             body: request.body.to_vec(),
-            masked: self.app.masked_in(&self.scope, incident, request.body).await.map_err(failure)?,
+            masked,
+            labels,
         };
         let (id, intent) = store.depart(&self.scope, incident, departure).await.map_err(store_failure)?;
         Ok(EffectToken(id.as_u128(), intent.0))
@@ -233,22 +236,34 @@ impl CallHost for Call {
 
 impl App {
     /// How many pseudonyms of each kind are in bytes that leave.
-    async fn masked_in(
+    pub(crate) async fn masked_in(
         &self,
         scope: &Scope,
         incident: IncidentId,
         body: &[u8],
-    ) -> Result<Vec<(String, u64)>, TriageError> {
+    ) -> Result<(Vec<(String, u64)>, Vec<String>), TriageError> {
         let text = String::from_utf8_lossy(body);
         let mut book = self.book(scope, incident).await?;
         let mut counts = std::collections::BTreeMap::<String, u64>::new();
+        let mut labels = std::collections::BTreeSet::new();
         for segment in restore(&text, book.pseudonyms()) {
             if let Segment::Pseudonym { label, original: Some(_) } = segment {
                 *counts.entry(label.kind.as_str().to_owned()).or_default() += 1;
+                labels.insert(label.to_string());
             }
         }
-        Ok(counts.into_iter().collect())
+        Ok((counts.into_iter().collect(), labels.into_iter().collect()))
     }
+}
+
+/// A tool call over HTTP needs more messages than the call itself: those are told apart from it.
+fn kind_of<'a>(kind: &'a str, body: &[u8]) -> &'a str {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        method: String,
+    }
+    let calls = || serde_json::from_slice::<Message>(body).is_ok_and(|message| message.method == "tools/call");
+    if kind == "tool" && !calls() { "tool-session" } else { kind }
 }
 
 fn host_of(url: &str) -> String {

@@ -438,7 +438,7 @@ impl Runner<'_> {
                     let known = format!(" {server}: {problem}.");
                     text.push(&self.app.mask_one(self.scope, self.turn.incident_id, Origin::Raw, &known).await?);
                 }
-                self.tool_message(&call.id, &text).await?;
+                self.not_called(call, "there is no such tool", &text).await?;
                 continue;
             };
             let arguments = if call.arguments.trim().is_empty() { "{}" } else { call.arguments.as_str() };
@@ -446,7 +446,7 @@ impl Runner<'_> {
                 Ok(value @ serde_json::Value::Object(_)) => asks.push(self.approval(call, tool, &value).await?),
                 _ => {
                     let text = Redacted::literal("The arguments were not a JSON object. Call the tool again with one.");
-                    self.tool_message(&call.id, &text).await?;
+                    self.not_called(call, "its arguments were not a JSON object", &text).await?;
                 }
             }
         }
@@ -455,6 +455,15 @@ impl Runner<'_> {
         }
         self.app.0.store.ask(self.scope, self.turn.id, asks).await?;
         Ok(true)
+    }
+
+    /// Tell the model, and the timeline, why a call that it asked for was not put before a person.
+    async fn not_called(&self, call: &StoredCall, reason: &str, text: &Redacted) -> Result<(), TriageError> {
+        self.tool_message(&call.id, text).await?;
+        let name: String = call.name.chars().filter(|c| !c.is_control()).take(80).collect();
+        let summary = format!("Not called: {name}: {reason}");
+        let link = format!("chat#turn-{}", self.turn.id);
+        Ok(self.app.0.store.note(self.scope, self.turn.incident_id, "tool", summary, link).await?)
     }
 
     async fn approval(

@@ -127,7 +127,7 @@ fn render(
     );
     let _ = writeln!(
         text,
-        "| | |\n|---|---|\n| Incident | INC-{} |\n| Severity | {} |\n| Status | {} |\n| Opened | {} UTC |\n",
+        "| Incident | INC-{} |\n|---|---|\n| Severity | {} |\n| Status | {} |\n| Opened | {} UTC |\n",
         incident.number,
         incident.severity,
         incident.status,

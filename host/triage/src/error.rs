@@ -9,7 +9,7 @@ use fumehood_store::StoreError;
 pub enum TriageError {
     #[error("Sign in first.")]
     SignedOut,
-    #[error("Your role does not allow this ({0:?}). Ask an administrator.")]
+    #[error("Your role does not allow this. Ask an administrator.")]
     Forbidden(Permission),
     /// A field and what is wrong with it.
     #[error("{message}")]
@@ -28,7 +28,7 @@ pub enum TriageError {
     #[error("Too many attempts. Wait {seconds} seconds and try again.")]
     TooMany { seconds: u64 },
     /// A plugin, or what it talks to, said no.
-    #[error("{0}")]
+    #[error("{}", said(.0))]
     Plugin(CallError),
     /// The data folder cannot be used as it is. For the operator.
     #[error("{0}")]
@@ -68,6 +68,11 @@ impl TriageError {
             Self::Internal(_) => "internal",
         }
     }
+}
+
+/// A service's refusal in its own words; of a plugin that misbehaved, its name and what it did.
+fn said(error: &CallError) -> String {
+    error.failure().map_or_else(|| error.to_string(), |failure| failure.message.clone())
 }
 
 impl From<StoreError> for TriageError {

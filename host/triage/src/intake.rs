@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use async_compression::zstd::DParameter;
 use fumehood_policy::Permission;
@@ -67,6 +68,7 @@ impl App {
         let upload = Upload {
             cancel: CancellationToken::new(),
             progress: Mutex::new(Progress { expected_bytes, ..Progress::default() }),
+            began: Instant::now(),
         };
         if let Ok(mut uploads) = self.0.uploads.lock() {
             uploads.insert(id, Arc::new(upload));
@@ -77,8 +79,9 @@ impl App {
     /// How far an upload is; nothing where none is going on.
     pub fn upload_progress(&self, log: LogId) -> Option<Progress> {
         let uploads = self.0.uploads.lock().ok()?;
-        let progress = uploads.get(&log)?.progress.lock().ok()?.clone();
-        Some(progress)
+        let upload = uploads.get(&log)?;
+        let progress = upload.progress.lock().ok()?.clone();
+        Some(Progress { elapsed_ms: upload.began.elapsed().as_millis() as u64, ..progress })
     }
 
     /// Stop an upload.

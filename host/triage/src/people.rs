@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fumehood_policy::{Permission, Role};
 use fumehood_store::people::{ApiToken, SignInLink, User};
-use fumehood_store::{Actor, Change, Scope, TokenId, UserId, clock};
+use fumehood_store::{Actor, Change, LinkId, Scope, TokenId, UserId, clock};
 use sha2::{Digest as _, Sha256};
 
 use crate::{App, TriageError};
@@ -15,8 +15,12 @@ pub const SESSION_IDLE_US: i64 = 12 * 3600 * 1_000_000;
 pub const SESSION_MAX_US: i64 = 7 * 24 * 3600 * 1_000_000;
 /// A sign-in link can be used for this long, microseconds.
 pub const LINK_US: i64 = 24 * 3600 * 1_000_000;
-/// How often the last use of a session is written down, microseconds.
+/// How often the last use of a session or a token is written down, microseconds.
 const TOUCH_US: i64 = 60 * 1_000_000;
+/// Longest life of a token that runs out, days: ten years.
+const TOKEN_DAYS: u32 = 3_650;
+/// A day, microseconds.
+const DAY_US: i64 = 24 * 3600 * 1_000_000;
 /// Sign-ins that may fail for one address before it has to wait, and how long, microseconds.
 const ATTEMPTS: (u32, Duration) = (5, Duration::from_secs(60));
 /// Shortest password, characters; longest, bytes.
@@ -58,6 +62,19 @@ fn check_email(email: &str) -> Result<String, TriageError> {
     Err(TriageError::invalid("email", "That is not an e-mail address."))
 }
 
+/// The address and the note of an invitation, from the one field that says whom it is for.
+fn invitation(text: &str) -> Result<(String, String), TriageError> {
+    let text = text.trim();
+    if text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err(TriageError::invalid("note", "Say in at most 100 characters whom the link is for."));
+    }
+    // One word with an @ is meant as an address; if it is none, that is a slip and not a note.
+    if text.contains('@') && !text.contains(char::is_whitespace) {
+        return Ok((check_email(text)?, String::new()));
+    }
+    Ok((String::new(), text.to_owned()))
+}
+
 fn check_password(password: &str) -> Result<(), TriageError> {
     if password.chars().count() < PASSWORD.0 {
         return Err(TriageError::invalid("password", format!("A password has at least {} characters.", PASSWORD.0)));
@@ -83,7 +100,7 @@ impl App {
         if self.0.store.has_users(&scope).await? {
             return Ok(None);
         }
-        self.new_link(&scope, Role::Admin, "").await.map(Some)
+        self.new_link(&scope, Role::Admin, String::new(), String::new()).await.map(Some)
     }
 
     /// Whether anyone has an account yet.
@@ -94,22 +111,39 @@ impl App {
         Ok(self.0.store.has_users(&Scope::system()).await?)
     }
 
-    async fn new_link(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
+    async fn new_link(&self, scope: &Scope, role: Role, email: String, note: String) -> Result<String, TriageError> {
         let (token, hash) = new_token("")?;
-        let link = SignInLink { role: role.to_string(), email: email.into(), expires_us: clock::now_us() + LINK_US };
-        self.0.store.create_link(scope, hash, link).await?;
+        self.0.store.create_link(scope, hash, role, email, note, clock::now_us() + LINK_US).await?;
         Ok(format!("/sign-in/{token}"))
     }
 
-    /// A link for someone to make an account. The path, not the host.
+    /// A link for someone to make an account. The path, not the host. `note` says whom it is for; where it is an e-mail
+    /// address, the account will have that one, and otherwise whoever follows the link chooses.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`.
-    pub async fn invite(&self, scope: &Scope, role: Role, email: &str) -> Result<String, TriageError> {
+    pub async fn invite(&self, scope: &Scope, role: Role, note: &str) -> Result<String, TriageError> {
         self.require(scope, Permission::ManagePeople)?;
-        // Without an address, whoever is given the link chooses one.
-        let email = if email.is_empty() { String::new() } else { check_email(email)? };
-        self.new_link(scope, role, &email).await
+        let (email, note) = invitation(note)?;
+        self.new_link(scope, role, email, note).await
+    }
+
+    /// The links that can still be used, the newest first.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn invitations(&self, scope: &Scope) -> Result<Vec<SignInLink>, TriageError> {
+        self.require(scope, Permission::ManagePeople)?;
+        Ok(self.0.store.links(scope, clock::now_us()).await?)
+    }
+
+    /// Take a link back, at once.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` where it was used meanwhile.
+    pub async fn withdraw(&self, scope: &Scope, id: LinkId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManagePeople)?;
+        Ok(self.0.store.withdraw_link(scope, id).await?)
     }
 
     /// Whom a link is for, if it can still be used.
@@ -225,23 +259,44 @@ impl App {
     /// # Errors
     /// `SignedOut`.
     pub async fn bearer(&self, token: &str) -> Result<Scope, TriageError> {
-        let (tenant, id, role) = self.0.store.token(hash(token)).await?.ok_or(TriageError::SignedOut)?;
-        let role = role.parse().map_err(|_| TriageError::SignedOut)?;
-        Ok(Scope { tenant, actor: Actor::Token(id), role })
+        let now = clock::now_us();
+        let token = self.0.store.token(hash(token), now).await?.ok_or(TriageError::SignedOut)?;
+        let role = token.role.parse().map_err(|_| TriageError::SignedOut)?;
+        // A disk that is full must not keep a token from reading.
+        if token.used_us.is_none_or(|used| now - used > TOUCH_US)
+            && let Err(error) = self.0.store.touch_token(token.id, now).await
+        {
+            tracing::warn!(%error, "the last use of a token could not be written down");
+        }
+        Ok(Scope { tenant: token.tenant, actor: Actor::Token(token.id), role })
     }
 
-    /// Make an API token; its value is returned once and kept nowhere.
+    /// Make an API token that is in force for so many days, or until it is revoked; its value is returned once and kept
+    /// nowhere.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`.
-    pub async fn create_token(&self, scope: &Scope, name: &str, role: Role) -> Result<(TokenId, String), TriageError> {
+    pub async fn create_token(
+        &self,
+        scope: &Scope,
+        name: &str,
+        role: Role,
+        days: Option<u32>,
+    ) -> Result<(TokenId, String), TriageError> {
         self.require(scope, Permission::ManageTokens)?;
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 {
             return Err(TriageError::invalid("name", "Name the token after what will use it, at most 100 characters."));
         }
+        let expires_us = match days {
+            None => None,
+            Some(days @ 1..=TOKEN_DAYS) => Some(clock::now_us() + i64::from(days) * DAY_US),
+            Some(_) => {
+                return Err(TriageError::invalid("days", format!("A token is in force for 1 to {TOKEN_DAYS} days.")));
+            }
+        };
         let (token, hash) = new_token("fh_")?;
-        let id = self.0.store.create_token(scope, name.into(), role, hash).await?;
+        let id = self.0.store.create_token(scope, name.into(), role, hash, expires_us).await?;
         Ok((id, token))
     }
 
@@ -284,4 +339,21 @@ impl App {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TriageError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| TriageError::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_keeps_its_note_and_an_address_is_the_accounts() {
+        let of = |text: &str| invitation(text).unwrap();
+        assert_eq!(of(" Ana, on call "), (String::new(), "Ana, on call".into()));
+        assert_eq!(of("Ana@Ops.example"), ("ana@ops.example".into(), String::new()));
+        assert_eq!(of("Ana at @home"), (String::new(), "Ana at @home".into()));
+        assert_eq!(of(""), (String::new(), String::new()));
+        for bad in ["ana@@ops", "@ops", "a\nb", &"x".repeat(101)] {
+            assert!(invitation(bad).is_err(), "{bad}");
+        }
+    }
 }

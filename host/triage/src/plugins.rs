@@ -1,15 +1,17 @@
 //! The plugins that run, with what they are granted. Bundled plugins carry a built-in grant: what a person set up in
 //! the settings (this model's URL, this server's URL) is what the plugin may reach, and nothing else.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use fumehood_policy::{
     CredentialRule, Digest, HostPattern, HttpRule, Method, Origin, PathPrefix, Permission, PluginGrant, Scheme,
+    Sentence,
 };
 use fumehood_runtime::{KindInfo, Plugin, PluginSource, Runtime, World};
 use fumehood_store::outside::PluginLogLine;
-use fumehood_store::{CredentialId, Scope};
+use fumehood_store::{CredentialId, Scope, clock};
 use url::Url;
 
 use crate::{App, TriageError};
@@ -35,8 +37,76 @@ pub fn ship(plugins: Vec<Shipped>) {
 /// The loaded plugins.
 pub struct Plugins {
     loaded: Vec<(Shipped, Plugin)>,
+    uses: HashMap<&'static str, Uses>,
     /// What each scanner can report, fixed at installation.
     pub(crate) kinds: Vec<KindInfo>,
+}
+
+/// How often a plugin was called since the start, and when last. Kept in memory: what it did is on record.
+#[derive(Debug, Default)]
+struct Uses {
+    calls: AtomicU64,
+    last_us: AtomicI64,
+}
+
+/// One thing that a plugin may do.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Allowed {
+    /// The verb: `may POST to`. Alone where nothing is named.
+    pub may: String,
+    /// What is reached or started, to be set apart: a URL, a command line; may be empty.
+    pub object: String,
+    /// How far, and how much; may be empty.
+    pub bounds: String,
+    /// The name of the credential that goes along.
+    pub credential: Option<String>,
+}
+
+impl Allowed {
+    fn of(sentence: Sentence, credential: Option<String>) -> Self {
+        let bounds = [sentence.also, sentence.bounds].into_iter().filter(|part| !part.is_empty());
+        let bounds = bounds.collect::<Vec<_>>().join(", ");
+        Self { may: sentence.may, object: sentence.object, bounds, credential }
+    }
+}
+
+/// One sentence without its subject.
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.may)?;
+        if !self.object.is_empty() {
+            write!(f, " {}", self.object)?;
+        }
+        if !self.bounds.is_empty() {
+            write!(f, ", {}", self.bounds)?;
+        }
+        self.credential.as_ref().map_or(Ok(()), |name| write!(f, ", with credential {name}"))
+    }
+}
+
+/// What a grant allows, with the credential named as people know it. A credential stands with the requests that it goes
+/// along with, and by itself only where there are none.
+fn allowed(grant: &PluginGrant, credential: &str) -> Vec<Allowed> {
+    let goes_along = |rule: &HttpRule, credential: &CredentialRule| {
+        let origin = Origin { scheme: rule.scheme, host: rule.host.clone(), port: rule.port };
+        credential.bound_to.iter().any(|bound| bound.covers(&origin))
+    };
+    let mut all: Vec<Allowed> = Vec::new();
+    for rule in &grant.http {
+        let with = grant.credentials.iter().any(|one| goes_along(rule, one)).then(|| credential.to_owned());
+        all.push(Allowed::of(rule.sentence(), with));
+    }
+    for one in grant.credentials.iter().filter(|one| !grant.http.iter().any(|rule| goes_along(rule, one))) {
+        let to: Vec<String> = one.bound_to.iter().map(Origin::to_string).collect();
+        all.push(Allowed {
+            may: format!("may send credential {credential} to"),
+            object: if to.is_empty() { "nowhere".into() } else { to.join(", ") },
+            bounds: String::new(),
+            credential: None,
+        });
+    }
+    all.extend(grant.processes.iter().map(|rule| Allowed::of(rule.sentence(), None)));
+    all
 }
 
 /// A plugin for the page that lists them.
@@ -52,6 +122,12 @@ pub struct PluginInfo {
     pub size: u64,
     /// What it may do, as sentences.
     pub may: Vec<String>,
+    /// The same, in parts.
+    pub allowed: Vec<Allowed>,
+    /// Calls since the start; of a scanner the texts that it went through.
+    pub calls: u64,
+    /// When it was last called since the start.
+    pub used_us: Option<i64>,
 }
 
 /// Loads one shipped plugin with its default rules; used by the application and by `fumehood scan`.
@@ -100,11 +176,22 @@ impl Plugins {
                 kinds.extend(runtime.detects(plugin, None).await?);
             }
         }
-        Ok(Self { loaded, kinds })
+        let uses = loaded.iter().map(|(one, _)| (one.name, Uses::default())).collect();
+        Ok(Self { loaded, uses, kinds })
     }
 
+    /// The scanners, about to be used on a text.
     pub(crate) fn scanners(&self) -> impl Iterator<Item = &Plugin> {
-        self.loaded.iter().filter(|(one, _)| one.world == World::Scanner).map(|(_, plugin)| plugin)
+        let scanners = self.loaded.iter().filter(|(one, _)| one.world == World::Scanner);
+        scanners.inspect(|(one, _)| self.count(one.name)).map(|(_, plugin)| plugin)
+    }
+
+    /// Note that a plugin is called; a name that is none of theirs is not counted.
+    pub(crate) fn count(&self, name: &str) {
+        if let Some(uses) = self.uses.get(name) {
+            uses.calls.fetch_add(1, Ordering::Relaxed);
+            uses.last_us.fetch_max(clock::now_us(), Ordering::Relaxed);
+        }
     }
 
     /// A plugin by name.
@@ -144,8 +231,6 @@ pub(crate) fn grant_below(
     for method in methods {
         set.insert(method.parse::<Method>().map_err(|error| invalid(error.to_string()))?);
     }
-    let private =
-        ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "::1/128", "fc00::/7"];
     let mut grant = PluginGrant::nothing(plugin.name(), Digest::new(plugin.digest()), 1);
     grant.http.push(HttpRule {
         scheme,
@@ -153,7 +238,7 @@ pub(crate) fn grant_below(
         port,
         methods: set,
         path_prefix: path.parse::<PathPrefix>().map_err(|error| invalid(error.to_string()))?,
-        allow_private: private.iter().filter_map(|net| net.parse().ok()).collect(),
+        allow_private: fumehood_policy::private_networks(),
         max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
         max_response_bytes: 4 * HttpRule::DEFAULT_MAX_BYTES,
     });
@@ -172,26 +257,35 @@ impl App {
     /// `Forbidden`.
     pub async fn plugins(&self, scope: &Scope) -> Result<Vec<PluginInfo>, TriageError> {
         self.require(scope, Permission::ReadPlugins)?;
-        let mut grants: Vec<Arc<PluginGrant>> = Vec::new();
+        // Each grant with the name of its credential: what it was typed for.
+        let mut grants: Vec<(PluginGrant, String)> = Vec::new();
         for model in self.0.store.models(scope).await? {
-            grants.extend(self.model_grant(&model).ok().map(Arc::new));
+            let name = format!("Model {}", model.name);
+            grants.extend(self.model_grant(&model).ok().map(|grant| (grant, name)));
         }
         for instance in self.0.store.integrations(scope).await? {
-            grants.extend(self.integration_grant(&instance).ok().map(Arc::new));
+            let space = instance.settings.get("space").map_or("", String::as_str);
+            let name = format!("{} {space}", instance.name).trim_end().to_owned();
+            grants.extend(self.integration_grant(&instance).ok().map(|grant| (grant, name)));
         }
         for server in self.0.store.servers(scope).await? {
-            grants.extend(self.server_grant(&server).ok().map(Arc::new));
+            let name = server.name.clone();
+            grants.extend(self.server_grant(&server).ok().map(|grant| (grant, name)));
         }
         let info = |(one, plugin): &(Shipped, Plugin)| {
-            let mut may: Vec<String> = match one.world {
-                World::Scanner => vec!["may read raw text, and has no way out: nothing but its own log".into()],
+            let mut all: Vec<Allowed> = match one.world {
+                World::Scanner => vec![Allowed {
+                    may: "may read raw text, and has no way out: nothing but its own log".into(),
+                    object: String::new(),
+                    bounds: String::new(),
+                    credential: None,
+                }],
                 _ => Vec::new(),
             };
-            for grant in grants.iter().filter(|grant| grant.plugin == one.name) {
-                may.extend(grant.http.iter().map(ToString::to_string));
-                may.extend(grant.credentials.iter().map(ToString::to_string));
-                may.extend(grant.processes.iter().map(ToString::to_string));
-            }
+            let own = grants.iter().filter(|(grant, _)| grant.plugin == one.name);
+            all.extend(own.flat_map(|(grant, credential)| allowed(grant, credential)));
+            let uses = self.0.plugins.uses.get(one.name);
+            let calls = uses.map_or(0, |uses| uses.calls.load(Ordering::Relaxed));
             PluginInfo {
                 name: one.name.into(),
                 version: one.version.into(),
@@ -200,7 +294,10 @@ impl App {
                 digest: plugin.digest_text(),
                 from_cache: plugin.from_cache(),
                 size: one.component.len() as u64,
-                may,
+                may: all.iter().map(ToString::to_string).collect(),
+                allowed: all,
+                calls,
+                used_us: uses.filter(|_| calls > 0).map(|uses| uses.last_us.load(Ordering::Relaxed)),
             }
         };
         Ok(self.0.plugins.loaded.iter().map(info).collect())
@@ -213,5 +310,61 @@ impl App {
     pub async fn plugin_log(&self, scope: &Scope, plugin: &str) -> Result<Vec<PluginLogLine>, TriageError> {
         self.require(scope, Permission::ReadPluginLogs)?;
         Ok(self.0.store.plugin_log(scope, plugin, 500).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(host: &str) -> Origin {
+        Origin { scheme: Scheme::Https, host: host.parse().unwrap(), port: 443 }
+    }
+
+    fn grant(credential_for: &str) -> PluginGrant {
+        let mut grant = PluginGrant::nothing("integration-confluence", Digest::new([7; 32]), 1);
+        grant.http.push(HttpRule {
+            scheme: Scheme::Https,
+            host: "acme.example.com".parse().unwrap(),
+            port: 443,
+            methods: ["POST".parse().unwrap()].into(),
+            path_prefix: "/wiki".parse().unwrap(),
+            allow_private: fumehood_policy::private_networks(),
+            max_request_bytes: 256 << 10,
+            max_response_bytes: 1 << 20,
+        });
+        let handle = CredentialId::new().to_string();
+        grant.credentials.push(CredentialRule { handle, bound_to: [origin(credential_for)].into() });
+        grant
+    }
+
+    #[test]
+    fn a_grant_reads_as_one_sentence_with_its_credentials_name() {
+        let all = allowed(&grant("acme.example.com"), "Confluence OPS");
+        let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["may POST to https://acme.example.com/wiki, also in private networks, sending up to 256 KiB a request, \
+              receiving up to 1 MiB, with credential Confluence OPS"]
+        );
+    }
+
+    #[test]
+    fn a_credential_that_goes_along_with_no_request_is_told_by_itself() {
+        let all = allowed(&grant("other.example.com"), "Confluence OPS");
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].credential, None);
+        assert_eq!(all[1].to_string(), "may send credential Confluence OPS to https://other.example.com");
+    }
+
+    #[test]
+    fn calls_are_counted_by_name() {
+        let plugins = Plugins { loaded: Vec::new(), uses: [("a", Uses::default())].into(), kinds: Vec::new() };
+        plugins.count("a");
+        plugins.count("a");
+        plugins.count("scanner");
+        assert_eq!(plugins.uses["a"].calls.load(Ordering::Relaxed), 2);
+        assert!(plugins.uses["a"].last_us.load(Ordering::Relaxed) > 0);
+        assert_eq!(plugins.uses.len(), 1);
     }
 }

@@ -169,6 +169,10 @@ impl App {
             Ok(found) => found,
             Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),
         };
+        // Changed or removed meanwhile: what the old one offers says nothing about the new one, which is asked by itself.
+        if !self.0.store.server(scope, id).await.is_ok_and(|now| now.is_reached_alike(&server)) {
+            return self.disconnect(id).await;
+        }
         let written = match found {
             Ok(tools) => {
                 let raw = serde_json::Value::Array(tools.into_iter().map(|tool| tool.raw).collect());
@@ -396,6 +400,7 @@ impl App {
         }
         let body = approval.arguments.clone().into_bytes();
         self.check_outgoing(scope, approval.incident_id, &body).await?;
+        let (_, labels) = self.masked_in(scope, approval.incident_id, &body).await?;
         let departure = fumehood_store::departures::NewDeparture {
             kind: "tool".into(),
             destination: format!("{} ({})", approval.tool, server.name),
@@ -406,6 +411,7 @@ impl App {
             headers: Vec::new(),
             body,
             masked: approval.masked.clone(),
+            labels,
         };
         let (id, intent) = self.0.store.depart(scope, approval.incident_id, departure).await?;
         Ok(self.0.store.arrived(scope, id, intent, None, 0, "ok".into()).await?)

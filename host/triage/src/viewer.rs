@@ -80,6 +80,11 @@ pub struct KindSummary {
     pub rejected: u64,
 }
 
+/// The code of a kind's group; of one that Fumehood does not know, the strictest.
+pub fn group_of(kind: &str) -> &'static str {
+    fumehood_redact::Kind::new(kind).known_group().unwrap_or(fumehood_redact::Group::Secret).code()
+}
+
 impl App {
     /// A log of an incident that the caller may read.
     ///

@@ -75,12 +75,25 @@ test('a conversation is the same for both, and a finding that one judged is judg
   await ana.page.getByLabel('Model', { exact: true }).fill('gpt-4o');
   await ana.page.getByRole('button', { name: 'Save model' }).click();
   await ben.page.goto(`${incident}/chat`);
+  await ben.page.getByLabel('Message').fill('I was about to ask');
   await ana.page.goto(`${incident}/chat`);
   await ana.page.getByLabel('Message').fill('What happened?');
   await ana.page.getByRole('button', { name: 'Send' }).click();
   await ana.page.getByText('One answer for both.').waitFor();
-  await ben.page.reload();
+  // Ben's page finds it by itself, and what he is writing stays.
   await ben.page.getByText('One answer for both.').waitFor();
+  assert.equal(await ben.page.getByLabel('Message').inputValue(), 'I was about to ask');
+  assert.equal(await ben.page.evaluate(() => document.activeElement.id), 'text', 'the focus stays where it was');
+  await ben.page.locator('#sash.open').waitFor();
+
+  // One lowers the sash: the other sees it where he is.
+  await ana.page.locator('#sash > summary').click();
+  await ana.page.getByRole('button', { name: 'Lower the sash' }).click();
+  await ben.page.locator('#sash.lowered').waitFor();
+  await ben.page.locator('#composer button:disabled').waitFor();
+  await ana.page.locator('#sash > summary').click();
+  await ana.page.getByRole('button', { name: 'Raise the sash' }).click();
+  await ben.page.locator('#sash.open').waitFor();
 
   for (const { page } of [ana, ben]) {
     await page.goto(incident);
@@ -92,8 +105,9 @@ test('a conversation is the same for both, and a finding that one judged is judg
   await ana.page.getByRole('region', { name: 'Finding' }).waitFor();
   await ana.page.keyboard.press('a');
   await ana.page.getByRole('region', { name: 'Finding' }).getByText('accepted').waitFor();
-  await ben.page.reload();
+  // Ben's page shows it without being asked, in the text and in the evidence.
   await ben.page.locator('a.f.accepted').first().waitFor();
+  await ben.page.locator('.log-card.current').getByText('1 to review').waitFor();
   clean();
 });
 
@@ -140,7 +154,7 @@ test('a page of another site cannot act with the session', async () => {
 test('reading and plain forms work without scripts', async () => {
   const plain = await session(browser, server, { javaScriptEnabled: false });
   await plain.page.goto('/sign-in');
-  await plain.page.getByLabel('Name or e-mail address').fill(person.email);
+  await plain.page.getByLabel('E-mail address').fill(person.email);
   await plain.page.getByLabel('Password').fill(person.password);
   await plain.page.getByRole('button', { name: 'Sign in' }).click();
   await plain.page.getByRole('link', { name: 'Changed by Ana' }).click();

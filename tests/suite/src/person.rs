@@ -36,6 +36,11 @@ impl Person {
         person
     }
 
+    /// The same session after the server was started again.
+    pub fn moved_to(&self, server: &Server) -> Self {
+        Self { agent: self.agent.clone(), base: server.url().to_owned(), cookie: self.cookie.clone() }
+    }
+
     /// Read a page.
     pub fn get(&self, path: &str) -> Answer {
         self.send(ureq::http::Request::get(format!("{}{path}", self.base)), String::new())

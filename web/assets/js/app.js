@@ -43,6 +43,13 @@ on("click", "[data-copy]", async (_, element) => {
 });
 for (const element of $$("[data-copy]")) element.title ||= "Copy";
 
+// A row of tabs that is wider than the screen shows the one that is open.
+for (const tab of $$(".tabs a[aria-current], .views a[aria-current]")) {
+  const row = tab.parentElement;
+  const [inner, outer] = [tab.getBoundingClientRect(), row.getBoundingClientRect()];
+  row.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+}
+
 // Menus close by a click elsewhere and by Escape.
 document.addEventListener("click", (event) => {
   for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -55,7 +62,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-on("change", "[data-submit-on-change]", (_, form) => form.requestSubmit());
 on("click", "[data-opens]", (event, link) => {
   const dialog = document.getElementById(link.dataset.opens);
   if (!dialog) return;

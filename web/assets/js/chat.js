@@ -1,44 +1,84 @@
-// The conversation: answers that stream in. Every event carries the whole state of what it names, so that a broken
-// connection loses nothing: the browser connects again by itself.
+// The conversation: answers that stream in, and what others say meanwhile. Every event carries the whole state of what it
+// names, so that a broken connection loses nothing: the browser connects again by itself.
 
-import { $, $$, html, on, parse, replace } from "./dom.js";
+import { $, $$, html, on, parse, put, replace, same, watch } from "./dom.js";
 import { replaceSash } from "./sash.js";
 
+const EVERY_S = 5;
 const streams = new Map(); // turn's id -> EventSource
+
+/** What scrolls: the middle column, or on a phone the page; nothing while another column is shown. */
+function scroller() {
+  const column = $(".col.mid");
+  if (!column || column.offsetParent === null) return null;
+  return getComputedStyle(column).overflowY === "visible" ? document.scrollingElement : column;
+}
+
+function toEnd() {
+  const moved = scroller();
+  if (moved) moved.scrollTop = moved.scrollHeight;
+}
 
 /** Runs a change and stays at the end of the conversation, if the reader was there. */
 function keepEnd(change) {
-  const scroller = $(".col.mid");
-  const end = !scroller || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 120;
+  const moved = scroller();
+  const end = moved && moved.scrollHeight - moved.scrollTop - moved.clientHeight < 120;
   change();
-  if (end && scroller) scroller.scrollTop = scroller.scrollHeight;
+  if (end) toEnd();
 }
 
-/** What surrounds the turns as it is now: the composer, the evidence, the right column. What was typed stays. */
-async function refreshAround() {
-  let page;
-  try {
-    page = new DOMParser().parseFromString(await html(location.pathname), "text/html");
-  } catch {
-    return; // The turn itself is shown; the rest comes with the next page.
+/** The composer as it is now. What is being typed is not touched: only what stands around it. */
+function refreshComposer(page) {
+  const [old, fresh] = [$("#composer"), page.getElementById("composer")];
+  if (!fresh) return;
+  if (!old) return void $("#chat")?.append(document.adoptNode(fresh));
+  const [area, foot, next] = [$("textarea", old), $(".composer-foot", old), $(".composer-foot", fresh)];
+  if (same(foot, next)) return;
+  const about = $("textarea", fresh);
+  area.placeholder = about.placeholder;
+  if (about.hasAttribute("aria-describedby")) area.setAttribute("aria-describedby", "composer-why");
+  else area.removeAttribute("aria-describedby");
+  put(document.adoptNode(next), foot);
+}
+
+/** Turns of others, and turns whose end was not heard here. */
+function refreshTurns(page) {
+  const turns = $("#turns");
+  const all = $$("article.turn", page);
+  if (!turns || all.length === 0) return;
+  $(".empty", turns)?.remove();
+  for (const fresh of all) {
+    const old = document.getElementById(fresh.id);
+    if (!old) {
+      turns.append(document.adoptNode(fresh));
+      window.htmx?.process(fresh);
+    } else if (!streams.has(fresh.id) && !same(old, fresh)) {
+      const open = $$("details", old).map((part) => part.open);
+      $$("details", fresh).forEach((part, i) => { part.open = open[i] ?? part.open; });
+      put(document.adoptNode(fresh), old);
+    }
   }
-  const typed = $("#composer textarea")?.value;
-  const written = document.activeElement?.matches("#composer textarea");
-  for (const id of ["composer", "evidence"]) {
-    const fresh = page.getElementById(id);
-    if (fresh) replace(document.adoptNode(fresh));
+}
+
+/** The conversation and what surrounds it as it is now. */
+async function refresh() {
+  if ($("#composer.htmx-request")) return; // The answer brings all of it.
+  const page = new DOMParser().parseFromString(await html(location.pathname), "text/html");
+  if (!page.getElementById("chat") || $("#composer.htmx-request")) return;
+  keepEnd(() => {
+    refreshTurns(page);
+    refreshComposer(page);
+  });
+  for (const part of ["#evidence", ".col.right .col-body"]) {
+    const [old, fresh] = [$(part), $(part, page)];
+    if (old && fresh && !same(old, fresh)) put(document.adoptNode(fresh), old);
   }
-  const area = $("#composer textarea");
-  if (area && typed) area.value = typed;
-  if (area && written) area.focus();
-  const side = $(".col.right .col-body");
-  const fresh = $(".col.right .col-body", page);
-  if (side && fresh) side.replaceWith(document.adoptNode(fresh));
   const sash = page.getElementById("sash");
   if (sash) replaceSash(sash.outerHTML);
+  scan();
 }
 
-function listen(turn) {
+function listen(turn, after) {
   const id = turn.id;
   if (streams.has(id)) return;
   const source = new EventSource(turn.dataset.stream);
@@ -57,18 +97,19 @@ function listen(turn) {
     source.close();
     streams.delete(id);
     keepEnd(() => replace(parse(event.data).firstElementChild));
-    refreshAround();
+    after();
   });
   source.onerror = () => {
     if (source.readyState === EventSource.CLOSED) {
       streams.delete(id);
-      status("The connection to the server is lost. The answer goes on there; reload to see it.");
+      status("The connection to the server is lost. The answer goes on there; this page looks for it again.");
     } else {
       status("The connection broke; connecting again…");
     }
   };
 }
 
+let again = () => {};
 function scan() {
   for (const [id, source] of streams) {
     if (!document.getElementById(id)?.dataset.stream) {
@@ -76,23 +117,22 @@ function scan() {
       streams.delete(id);
     }
   }
-  for (const turn of $$("[data-stream]")) listen(turn);
+  for (const turn of $$("[data-stream]")) listen(turn, () => again());
 }
 
 export function startChat() {
   if (!$("#chat")) return;
+  again = watch(EVERY_S, refresh);
+  // What leaves is the first sign of a turn that somebody else began.
+  document.addEventListener("sash", () => { if (streams.size === 0) again(); });
   document.addEventListener("htmx:afterSettle", scan);
-  document.addEventListener("htmx:afterSwap", (event) => {
-    const scroller = $(".col.mid");
-    if (event.detail.target?.id === "chat" && scroller) scroller.scrollTop = scroller.scrollHeight;
-  });
+  document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "chat") toEnd(); });
   on("click", "[data-starter]", (_, button) => {
     const area = $("#composer textarea");
     if (!area) return;
     area.value = button.textContent;
     area.focus();
   });
-  const scroller = $(".col.mid");
-  if (scroller && !location.hash) scroller.scrollTop = scroller.scrollHeight;
+  if (!location.hash) toEnd();
   scan();
 }

@@ -40,7 +40,7 @@ async function ask(url, options) {
     throw new Error("The server cannot be reached. What you see is kept; try again.");
   }
   if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
-    throw new Error("Your session is over. Sign in again in another tab, then go on here.");
+    throw Object.assign(new Error("Your session is over. Sign in again in another tab, then go on here."), { over: true });
   }
   if (!answer.ok) throw new Error(await reason(answer));
   return answer;
@@ -87,15 +87,84 @@ export function make(tag, className = "", text = "") {
   return element;
 }
 
-/** Puts an element in the place of the one with its id, and keeps the focus where it was. */
+/** How the focused element in a part of the page is found again in the part's next state; nothing where there is none. */
+function focusIn(part) {
+  const at = document.activeElement;
+  if (!at || at === part || !part.contains(at)) return "";
+  if (at.id) return `#${CSS.escape(at.id)}`;
+  const named = ["href", "aria-label", "name", "data-label"].find((name) => at.hasAttribute(name));
+  return at.localName + (named ? `[${named}="${CSS.escape(at.getAttribute(named))}"]` : "");
+}
+
+/** Puts an element in the place of another; the focus stays where it was, and nothing scrolls. */
+export function put(element, old) {
+  const focused = focusIn(old);
+  old.replaceWith(element);
+  window.htmx?.process(element);
+  if (focused) $(focused, element)?.focus({ preventScroll: true });
+}
+
+/** Puts an element in the place of the one with its id. */
 export function replace(element) {
   const old = element.id && document.getElementById(element.id);
   if (!old) return false;
-  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-  old.replaceWith(element);
-  window.htmx?.process(element);
-  if (focused) document.getElementById(focused)?.focus();
+  put(element, old);
   return true;
+}
+
+/** What a part of the page says, without what this page alone has changed in it: times, what is open, what is shown. */
+function said(part) {
+  const copy = part.cloneNode(true);
+  for (const time of $$("time", copy)) time.replaceWith("time");
+  for (const opened of [copy, ...$$("[open]", copy)]) opened.removeAttribute("open");
+  for (const chip of $$("button.pseudonym, span.pseudonym", copy)) chip.replaceWith(chip.dataset.label || chip.textContent);
+  for (const titled of $$("[title]", copy)) titled.removeAttribute("title");
+  copy.normalize();
+  return copy.innerHTML;
+}
+
+/** Whether two states of a part say the same, so that nothing has to be put in the place of anything. */
+export const same = (a, b) => a.className === b.className && said(a) === said(b);
+
+const AWAY_MS = 3_600_000;
+let used = Date.now();
+let leaving = false;
+for (const type of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
+  addEventListener(type, () => { used = Date.now(); }, { passive: true, capture: true });
+}
+addEventListener("pagehide", () => { leaving = true; });
+addEventListener("pageshow", () => { leaving = false; });
+
+/**
+ * Asks again and again, while the page is seen, for what others may have changed. It stops where nobody has touched the
+ * page for an hour, so that a page that was left open does not keep its session alive; the next touch goes on. What
+ * fails is said once and asked for less often. Returns a function that asks at once.
+ */
+export function watch(seconds, run) {
+  let wait = seconds;
+  let timer;
+  let busy = false;
+  const ask = async () => {
+    if (busy) return;
+    clearTimeout(timer);
+    if (!document.hidden && Date.now() - used < AWAY_MS) {
+      busy = true;
+      try {
+        await run();
+        if (wait !== seconds) problem("");
+        wait = seconds;
+      } catch (error) {
+        if (!leaving && wait === seconds) problem(error.message);
+        if (error.over) return; // Busy for good: there is nothing to ask for.
+        wait = Math.min(wait * 2, 60);
+      }
+      busy = false;
+    }
+    timer = setTimeout(ask, wait * 1000);
+  };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  timer = setTimeout(ask, wait * 1000);
+  return ask;
 }
 
 /** Whether the person is writing, so that keys are text. */

@@ -1,10 +1,12 @@
 // Findings in the log viewer: walk through them, see why they are marked, judge them.
 
 import { $, $$, debounce, html, json, parse, post, problem, replace, writing } from "./dom.js";
+import { refreshEvidence } from "./upload.js";
 
 export function startFindings(viewer) {
   let current = $("#finding")?.dataset.finding || "";
   let busy = false;
+  let bring = true; // the finding has been chosen and has not been brought into view
 
   const marks = (id) => $$(`[id="f-${CSS.escape(id)}"]`);
 
@@ -12,7 +14,10 @@ export function startFindings(viewer) {
     for (const other of $$(".f.focus")) other.classList.remove("focus");
     const [first] = current ? marks(current) : [];
     for (const mark of current ? marks(current) : []) mark.classList.add("focus");
-    first?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (first && bring) {
+      first.scrollIntoView({ block: "nearest", inline: "nearest" });
+      bring = false;
+    }
     return first;
   };
 
@@ -27,6 +32,7 @@ export function startFindings(viewer) {
 
   const focus = (id, line) => {
     current = id;
+    bring = true;
     if (line) viewer.go(line);
     show()?.focus({ preventScroll: true });
     const query = new URLSearchParams({ finding: id, view: viewer.view });
@@ -35,6 +41,7 @@ export function startFindings(viewer) {
   };
 
   const step = async (dir) => {
+    if (viewer.view === "masked") return problem("Findings are marked in the original: press m.");
     if (busy) return;
     busy = true;
     try {
@@ -57,9 +64,9 @@ export function startFindings(viewer) {
     const old = $("#legend");
     if (!old) return;
     try {
-      const unchecked = $$("input[name=kind]:not(:checked)", old).map((box) => box.value);
+      const unchecked = $$("input[type=checkbox][name=kind]:not(:checked)", old).map((box) => box.value);
       const fresh = parse(await html(`${viewer.href}/legend?view=${viewer.view}`)).firstElementChild;
-      for (const box of $$("input[name=kind]", fresh)) box.checked = !unchecked.includes(box.value);
+      for (const box of $$("input[type=checkbox][name=kind]", fresh)) box.checked = !unchecked.includes(box.value);
       replace(fresh);
       const pending = $$("[data-pending]", fresh).reduce((sum, cell) => sum + Number(cell.dataset.pending), 0);
       const total = $("#pending");
@@ -68,6 +75,8 @@ export function startFindings(viewer) {
       problem(error.message);
     }
   });
+
+  const evidence = debounce(200, refreshEvidence);
 
   const judge = async (verdict) => {
     if (!current || viewer.box.dataset.canWrite !== "true") return;
@@ -81,6 +90,7 @@ export function startFindings(viewer) {
       problem("");
       await detail(id);
       legend();
+      evidence();
     } catch (error) {
       problem(error.message);
     }
@@ -94,12 +104,20 @@ export function startFindings(viewer) {
       viewer.reload();
       if (current) await detail(current);
       legend();
+      evidence();
     } catch (error) {
       problem(error.message);
     }
   };
 
   viewer.box.addEventListener("rows", show);
+  // Others judge as well: the evidence tells when they have.
+  document.addEventListener("evidence", async (event) => {
+    if (!event.detail.others) return;
+    legend();
+    await viewer.refresh();
+    if (current) detail(current);
+  });
   viewer.box.addEventListener("click", (event) => {
     const mark = event.target.closest(".f");
     if (!mark || event.ctrlKey || event.metaKey) return;

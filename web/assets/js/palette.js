@@ -7,6 +7,7 @@ export function startPalette() {
   if (!dialog) return;
   const input = $("#palette-q", dialog);
   const list = $("#palette-list", dialog);
+  const none = $("#palette-none", dialog);
   let asked = 0;
 
   const shown = () => $$("li:not([hidden]) a", list);
@@ -29,10 +30,13 @@ export function startPalette() {
     for (const item of $$("li:not([data-own])", list)) item.remove();
     if (found) list.append(found);
     select(shown()[0]);
+    none.hidden = shown().length > 0;
+    none.textContent = none.hidden ? "" : `No page and no incident matches “${words}”.`;
   });
   const filter = () => {
     const words = input.value.trim().toLowerCase();
     for (const item of $$("li[data-own]", list)) item.hidden = !item.textContent.toLowerCase().includes(words);
+    if (shown().length > 0) none.hidden = true;
     select(shown()[0]);
     search(words);
   };
@@ -50,7 +54,7 @@ export function startPalette() {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
-      select(links[(at + step + links.length) % links.length]);
+      if (links.length > 0) select(links[(at + step + links.length) % links.length]);
     } else if (event.key === "Escape") {
       event.preventDefault(); // A search field would take the first Escape for itself.
       dialog.close();

@@ -1,7 +1,9 @@
-// Uploads with progress, one file after the other; a file can be dropped anywhere on the page. Scanning goes on at the
-// server and shows in the evidence, which the page asks for again.
+// The evidence, as it is for everybody who looks; and uploads with progress, one file after the other; a file can be
+// dropped anywhere on the page. Scanning goes on at the server and shows in the evidence.
 
-import { $, html, make, on, parse, problem, replace } from "./dom.js";
+import { $, html, make, on, parse, problem, replace, same, watch } from "./dom.js";
+
+const EVERY_S = 5;
 
 const queue = [];
 let current = null;
@@ -19,13 +21,24 @@ function left(seconds) {
   return seconds <= 90 ? ` · about ${Math.ceil(seconds)}\u00a0s left` : ` · about ${Math.round(seconds / 60)}\u00a0min left`;
 }
 
-/** The evidence as it is now. */
-async function refreshEvidence() {
+/** Puts the evidence as it is now into the page. The event `evidence` says whether others changed the log that is read. */
+async function lookAgain(own) {
   const incident = $("#bench")?.dataset.incident;
   const log = $(".log-card.current")?.dataset.log;
   if (!incident) return;
+  const fresh = parse(await html(`/incidents/${incident}/evidence${log ? `?log=${log}` : ""}`)).firstElementChild;
+  const old = $("#evidence");
+  if (!old || !fresh || same(old, fresh)) return;
+  const [before, now] = [$(".log-card.current", old), $(".log-card.current", fresh)];
+  const read = Boolean(before && now && !same(before, now));
+  replace(fresh);
+  document.dispatchEvent(new CustomEvent("evidence", { detail: { others: read && !own } }));
+}
+
+/** The evidence after something that was done here. */
+export async function refreshEvidence() {
   try {
-    replace(parse(await html(`/incidents/${incident}/evidence${log ? `?log=${log}` : ""}`)).firstElementChild);
+    await lookAgain(true);
   } catch (error) {
     problem(error.message);
   }
@@ -107,6 +120,8 @@ function add(form, files) {
 }
 
 export function startUpload() {
+  // While a log is scanned, the evidence asks for itself every second.
+  if ($("#bench")) watch(EVERY_S, async () => { if (!$("#evidence[data-poll]")) await lookAgain(false); });
   on("change", "[data-upload] input[type=file]", (_, input) => {
     add(input.form, input.files);
     input.value = "";

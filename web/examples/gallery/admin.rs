@@ -5,13 +5,13 @@ use std::error::Error;
 use fumehood_web::markdown;
 use fumehood_web::units::{Bytes, Count, Id};
 use fumehood_web::view::account::{AcceptPage, SignInPage};
-use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow, Verification};
+use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow, Verification, Word};
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
 use fumehood_web::view::integrations::{ConfluenceForm, IntegrationsPage, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
-use fumehood_web::view::servers::{NewServerPage, ServerForm, ServerPage, ServerRow, ServersPage, ToolRow};
-use fumehood_web::view::settings::{ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
+use fumehood_web::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
+use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
 use crate::Gallery;
@@ -141,6 +141,7 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         problem: None,
         grants,
         denied: Vec::new(),
+        calls: Count(1_240),
         used: Some(ago(2)),
     };
     let mut confluence = plugin(
@@ -250,7 +251,7 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     gallery.page("servers", &page)?;
     gallery.page("servers-empty", &ServersPage { servers: Vec::new(), ..page })?;
     let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here("New")];
-    let new = NewServerPage { frame: frame_of(crumbs), form: ServerForm::default() };
+    let new = ServerFormPage { frame: frame_of(crumbs), id: None, form: ServerForm::default() };
     gallery.page("server-new", &new)?;
     let http = ServerForm {
         name: Field::new("prometheus"),
@@ -260,7 +261,9 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         header: Field::new("X-Api-Key"),
         ..ServerForm::default()
     };
-    gallery.page("server-new-http", &NewServerPage { form: http, ..new })?;
+    gallery.page("server-new-http", &ServerFormPage { form: http.clone(), ..new.clone() })?;
+    let stored = ServerForm { url: Field::new("https://10.2.0.14:8080/mcp"), has_secret: true, ..http };
+    gallery.page("server-edit", &ServerFormPage { id: Some(id(3)), form: stored, ..new })?;
     let tool = |name: &str, about: &str, refused: Option<&str>| {
         ToolRow {
         name: name.to_owned(),
@@ -352,24 +355,28 @@ fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
                     .unwrap_or_default()
                     .to_owned(),
                 action: action.to_owned(),
-                object: "incident 3f5e8c20".to_owned(),
+                object: "incident".to_owned(),
+                object_id: Word::new("0198f2a4-7c1e-7d31-9b6a-3f5e8c20d714"),
                 href: Some("/incidents/0198f2a4-7c1e-7d31-9b6a-3f5e8c20d714".to_owned()),
                 stage: stage.to_owned(),
                 outcome: outcome.to_owned(),
                 intent: (stage == "outcome").then(|| Count(48_209 - u64::from(n))),
-                detail: detail.to_owned(),
-                hash: "5be1c90f7d".repeat(6),
+                details: vec![("note".to_owned(), Word::new(detail))],
+                hash: "qL3Yb0vZk1n4mXcT9w2sQe7RfUjHgDaPpKoIiNuYtE0=".to_owned(),
             }
         })
         .collect();
     let page = AuditPage {
         frame: frame("Audit", Place::Audit, vec![Crumb::here("Audit")]),
         filter: AuditFilter::default(),
-        actors: vec!["Ana Kovač".to_owned(), "plugin provider-openai".to_owned()],
+        actors: vec![("user:1".to_owned(), "Ana Kovač".to_owned()), ("operator".to_owned(), "command line".to_owned())],
         actions: ACTIONS.iter().map(|a| a.0.to_owned()).collect(),
         entries,
         total: Count(48_211),
+        outcomes: ["denied", "ok", "unknown"].map(str::to_owned).to_vec(),
         older: Some("/audit?before=48171".to_owned()),
+        export: "/audit/export".to_owned(),
+        all_checkpoints: Count(31),
         checkpoints: vec![CheckpointRow {
             size: Count(48_192),
             root: "qL3Yb0vZk1n4mXcT9w2sQe7RfUjHgDaPpKoIiNuYtE0=".to_owned(),
@@ -447,12 +454,18 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         people: vec![
             person(0, "Ana Kovač", "ana@example.com", "admin", "active"),
             person(1, "Jonas Weber", "jonas.weber@example.com", "responder", "active"),
-            person(2, "Priya, security on call", "", "security", "invited"),
             person(3, "Old Account", "old@example.com", "viewer", "off"),
         ],
+        invitations: vec![InvitationRow {
+            id: id(2),
+            note: "Priya, security on call".to_owned(),
+            role: "security".to_owned(),
+            by: "Ana Kovač".to_owned(),
+            until: ago(-900),
+        }],
         note: Field::default(),
         role: String::new(),
-        invitation: Some(("https://fumehood.example.com/sign-in/3vQ7xk2mB9nL0pYt5sWc8dRf".to_owned(), ago(-2_880))),
+        made: Some(("https://fumehood.example.com/sign-in/3vQ7xk2mB9nL0pYt5sWc8dRf".to_owned(), ago(-2_880))),
     };
     gallery.page("people", &people)?;
     let token = |n: u32, name: &str, revoked| TokenRow {
@@ -462,6 +475,7 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         by: "Ana Kovač".to_owned(),
         created: ago(9_000),
         expires: (n > 1).then(|| ago(-40_000)),
+        expired: false,
         used: (n > 1).then(|| ago(12)),
         revoked,
     };

@@ -396,7 +396,6 @@ fn document(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         published: None,
         conflict: None,
         busy: None,
-        can_generate: true,
         gaps: vec!["one why has no answer".to_owned()],
     };
     gallery.page("document", &page)?;
@@ -424,7 +423,6 @@ fn document(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         version: Count(0),
         saved: None,
         target: None,
-        can_generate: false,
         gaps: vec!["No root cause is marked.".to_owned(), "No log was added.".to_owned()],
         ..page
     };

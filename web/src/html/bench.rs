@@ -11,12 +11,21 @@ use jiff::Timestamp;
 
 use super::context::{Names, now, severity, status, when};
 use super::session::Reader;
+use crate::markdown;
 use crate::units::{Bytes, Count, Id, Progress};
 use crate::view::bench::{
-    Bench, DepartureLine, Evidence, Folds, Group, KindCount, LogCard, LogState, Participant, ResultCard, Sash,
-    SashState, Tab, TimelineEvent, WhyLine,
+    Bench, DepartureLine, Evidence, Folds, Group, KindCount, LogCard, LogState, NextDeparture, Participant, ResultCard,
+    Sash, SashState, Tab, TimelineEvent, WhyLine,
 };
 use crate::view::{Crumb, Frame, Place};
+
+/// Of what leaves next, what the bar shows, bytes.
+const NEXT: usize = 8 << 10;
+
+/// Whether a departure carried something of the incident, and is not what its transport needs around it.
+pub(crate) fn carries(departure: &Departure) -> bool {
+    departure.body_bytes > 0 && departure.kind != "tool-session"
+}
 
 /// An incident with everything around it.
 pub(crate) struct Workbench {
@@ -55,6 +64,8 @@ pub(crate) fn departure_line(departure: &Departure, now: Timestamp) -> Departure
     let what = match departure.kind.as_str() {
         "model" => "Message to the model",
         "tool" => "Tool call",
+        "tool-session" => "Connecting for a tool call",
+        _ if departure.method == "GET" => "Looking up the page",
         _ => "Publication",
     };
     let outcome = match departure.result.as_str() {
@@ -89,12 +100,18 @@ pub(crate) fn event(incident: IncidentId, stored: &StoredEvent, names: &Names, n
         ("severity" | "edited", _) => "status",
         (kind, _) => kind,
     };
+    let text = stored.summary.as_str();
     TimelineEvent {
         id: Id::new(stored.id.to_string()),
         at: when(stored.time_us, now),
         kind: kind.to_owned(),
-        text: stored.summary.clone(),
-        actor: names.of(&stored.actor),
+        text: text.to_owned(),
+        actor: match kind {
+            "answer" => "The model".into(),
+            "tool-call" if text.starts_with("The model asks") => "The model".into(),
+            "tool-call" => "Tool".into(),
+            _ => names.of(&stored.actor),
+        },
         href: (!stored.link.is_empty()).then(|| format!("/incidents/{incident}/{}", stored.link)),
     }
 }
@@ -153,10 +170,14 @@ impl Reader {
             None if totals.departures > 0 => SashState::Open,
             None => SashState::Closed,
         };
-        let to = if totals.destination.is_empty() {
-            model.as_ref().map(fumehood_triage::conversation::destination)
-        } else {
-            Some(totals.destination)
+        let to = match state {
+            SashState::Closed => None,
+            _ if !totals.destination.is_empty() => Some(totals.destination),
+            _ => model.as_ref().map(fumehood_triage::conversation::destination),
+        };
+        let lowered = match incident.sash_lowered_us {
+            Some(at) => Some((self.lowered_by(incident).await?, when(at, now))),
+            None => None,
         };
         Ok(Sash {
             incident: Id::new(incident.id.to_string()),
@@ -164,12 +185,39 @@ impl Reader {
             to,
             sent: Bytes(number(totals.bytes)),
             masked: Count(number(totals.masked)),
-            lowered: incident.sash_lowered_us.map(|at| ("a responder".to_owned(), when(at, now))),
-            next: None,
-            departures: departures.iter().take(5).map(|departure| departure_line(departure, now)).collect(),
+            lowered,
+            next: self.next_departure(incident.id).await?,
+            departures: departures
+                .iter()
+                .filter(|one| carries(one))
+                .take(5)
+                .map(|departure| departure_line(departure, now))
+                .collect(),
             departed: Count(number(totals.departures)),
             can_write: self.may(Permission::RunModel),
         })
+    }
+
+    async fn lowered_by(&self, incident: &Incident) -> Result<String, TriageError> {
+        let events = self.app().timeline(&self.scope, incident.id).await?;
+        let by = events.iter().rev().find(|event| event.kind == "sash").map(|event| event.actor.clone());
+        Ok(match by {
+            Some(actor) => self.names().await?.of(&actor),
+            None => String::new(),
+        })
+    }
+
+    /// A tool call that waits for a decision: the one thing that is prepared before it leaves.
+    async fn next_departure(&self, incident: IncidentId) -> Result<Option<NextDeparture>, TriageError> {
+        let talk = self.app().talk(&self.scope, incident).await?;
+        let call = talk.approvals.iter().find(|call| call.state == "pending");
+        Ok(call.map(|call| NextDeparture {
+            what: format!("Tool call {}", call.tool),
+            to: call.server.clone(),
+            bytes: Bytes(call.arguments.len() as u64),
+            masked: Count(call.masked.iter().map(|(_, count)| count).sum()),
+            text: markdown::plain(call.arguments.get(..call.arguments.floor_char_boundary(NEXT)).unwrap_or_default()),
+        }))
     }
 
     /// The left column.
@@ -225,7 +273,7 @@ impl Reader {
                 LogState::Scanning(Progress {
                     done: Bytes(progress.received_bytes),
                     total: progress.expected_bytes.map(Bytes),
-                    seconds_left: None,
+                    seconds_left: progress.seconds_left(),
                 })
             }
         }

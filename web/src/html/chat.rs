@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
 use fumehood_triage::conversation::{Talk, destination};
 use fumehood_triage::store::approvals::Approval;
-use fumehood_triage::store::conversation::{Message, Turn as StoredTurn};
+use fumehood_triage::store::conversation::{Message, StoredCall, Turn as StoredTurn};
 use fumehood_triage::store::departures::Departure;
 use fumehood_triage::store::{ApprovalId, IncidentId, TurnId};
 use fumehood_triage::tools::Catalogue;
@@ -67,7 +67,12 @@ async fn call_state(reader: &Reader, scene: &Scene, call: &Approval) -> Result<C
             CallState::Done(markdown::plain(masked.get(..cut).unwrap_or_default()))
         }
         "expired" => CallState::Expired,
-        _ => CallState::Failed(call.problem.clone()),
+        _ if call.result.is_empty() => CallState::Failed(call.problem.clone()),
+        _ => {
+            let masked = reader.app().masked_result(&reader.scope, call).await?;
+            let cut = masked.floor_char_boundary(RESULT.min(masked.len()));
+            CallState::Failed(masked.get(..cut).unwrap_or_default().to_owned())
+        }
     })
 }
 
@@ -101,9 +106,41 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
         sent: scene
             .departures
             .iter()
-            .find(|departure| departure.subject == subject)
+            .find(|departure| departure.subject == subject && departure.kind == "tool")
             .map(|one| Id::new(one.id.to_string())),
         can_write: reader.may(Permission::ApproveTools),
+    })
+}
+
+/// What the model was told about a call that was never put before a person.
+fn answer_to<'a>(scene: &'a Scene, turn: TurnId, call: &str) -> Option<&'a str> {
+    let told = |message: &&Message| message.turn_id == turn && message.tool_call_id.as_deref() == Some(call);
+    scene.talk.messages.iter().find(told).map(|message| message.text.as_str())
+}
+
+/// A call of a tool that does not exist, or with arguments that are none.
+async fn never_called(
+    reader: &Reader,
+    message: &Message,
+    asked: &StoredCall,
+    id: String,
+    told: &str,
+) -> Result<ToolCall, TriageError> {
+    let shown: String = asked.arguments.chars().take(2_000).collect();
+    Ok(ToolCall {
+        id: Id::new(id),
+        incident: Id::new(String::new()),
+        tool: asked.name.chars().filter(|c| !c.is_control()).take(80).collect(),
+        server: "no server".into(),
+        description: String::new(),
+        arguments: markdown::plain(&shown),
+        masked: Vec::new(),
+        revealed: Vec::new(),
+        digest: String::new(),
+        read_only_hint: false,
+        state: CallState::Failed(format!("Not called. The model was told: {told}")),
+        sent: None,
+        can_write: reader.may(Permission::ApproveTools) && message.complete,
     })
 }
 
@@ -116,6 +153,9 @@ async fn rounds(reader: &Reader, scene: &Scene, turn: TurnId) -> Result<Vec<Roun
             let approval = scene.talk.approvals.iter().find(|one| one.turn_id == turn && one.call_id == asked.id);
             if let Some(approval) = approval {
                 calls.push(tool_call(reader, scene, approval).await?);
+            } else if let Some(told) = answer_to(scene, turn, &asked.id) {
+                let id = format!("{}-{}", message.id, calls.len());
+                calls.push(never_called(reader, message, asked, id, told).await?);
             }
         }
         rounds.push(Round {
@@ -368,8 +408,14 @@ impl Stream {
                 }
             }
         }
-        if scene.talk.status != self.status {
-            self.status.clone_from(&scene.talk.status);
+        // An event without data is not delivered to the page.
+        let status = match (stored.state.as_str(), scene.talk.status.as_str()) {
+            ("waiting", _) => "Waiting for your decision",
+            (_, "") => "Working",
+            (_, status) => status,
+        };
+        if status != self.status {
+            self.status = status.to_owned();
             self.queue.push_back(Event::default().event("status").data(self.status.replace('\n', " ")));
         }
         let incident = self.reader.app().incident(&self.reader.scope, self.incident).await?;

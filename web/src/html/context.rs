@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::session::Reader;
 use crate::units::When;
+use crate::view::integrations::TestResult;
 use crate::view::{Can, Crumb, Frame, Notice, Person, Place, Severity, Status, Tone};
 
 /// Display names by actor, as the record has them.
@@ -21,6 +22,7 @@ impl Names {
             None if actor.starts_with("token:") => "API token".into(),
             None if actor == "operator" => "command line".into(),
             None if actor.starts_with("user:") => "someone".into(),
+            None if actor.starts_with("plugin:") => actor.replacen(':', " ", 1),
             None => "server".into(),
         }
     }
@@ -57,6 +59,11 @@ impl Reader {
         self.scope.may(permission)
     }
 
+    /// Refuse a page whose use case needs a permission.
+    pub(crate) fn needs(&self, permission: Permission) -> Result<(), TriageError> {
+        if self.may(permission) { Ok(()) } else { Err(TriageError::Forbidden(permission)) }
+    }
+
     /// What surrounds a page.
     pub(crate) fn frame(&self, title: &str, place: Place, crumbs: Vec<Crumb>) -> Frame {
         Frame {
@@ -86,4 +93,11 @@ impl Reader {
 /// A message at the top of a page.
 pub(crate) fn notice(tone: Tone, text: impl Into<String>) -> Option<Notice> {
     Some(Notice { tone, text: text.into(), id: None })
+}
+
+/// How the last test of a model or an integration ended, from what the store keeps.
+pub(crate) fn tested(checked_us: Option<i64>, problem: &str, good: &str) -> Option<TestResult> {
+    let at = when(checked_us?, now());
+    let text = if problem.is_empty() { good } else { problem };
+    Some(TestResult { good: problem.is_empty(), text: text.to_owned(), at })
 }

@@ -230,7 +230,7 @@ async fn steps(
     let model = app.model(scope).await?;
     let talk = app.talk(scope, incident.id).await?;
     let document = app.document(scope, incident.id).await?;
-    let published = app.publications(scope, incident.id).await?.into_iter().find(|one| one.state == "published");
+    let published = app.publications(scope, incident.id).await?.into_iter().find(|one| !one.url.is_empty());
     let confluence = app.confluence(scope).await?;
     let logs = bench.evidence.logs.len();
     let step = |label: &str, detail: String, href: String, done: bool| Step { label: label.into(), detail, href, done };
@@ -276,6 +276,22 @@ pub(crate) async fn overview(
     Ok(page(StatusCode::OK, &overview_view(&reader, bench, form, editing).await?))
 }
 
+/// What was typed, with what others saved meanwhile beside each field that differs.
+fn beside(mut form: IncidentForm, now: &Incident) -> IncidentForm {
+    let theirs = stored_form(now);
+    for (field, theirs) in [
+        (&mut form.title, theirs.title),
+        (&mut form.description, theirs.description),
+        (&mut form.category, theirs.category),
+        (&mut form.tags, theirs.tags),
+    ] {
+        if field.value.replace("\r\n", "\n").trim() != theirs.value.trim() {
+            field.error = Some(format!("Saved meanwhile: “{}”. Saving again replaces it by yours.", theirs.value));
+        }
+    }
+    form
+}
+
 pub(crate) async fn update(
     reader: Reader,
     Path(text): Path<String>,
@@ -289,7 +305,10 @@ pub(crate) async fn update(
         Err(TriageError::Invalid { field, message }) => {
             (input.form(field, &message), StatusCode::UNPROCESSABLE_ENTITY, "Nothing was saved: see below.".to_owned())
         }
-        Err(TriageError::Conflict(message)) => (input.form("", ""), StatusCode::CONFLICT, message),
+        Err(TriageError::Conflict(message)) => {
+            let now = reader.app().incident(&reader.scope, id).await?;
+            (beside(input.form("", ""), &now), StatusCode::CONFLICT, message)
+        }
         Err(error) => return Err(error.into()),
     };
     let bench = reader.workbench(id, Tab::Overview, None).await?;

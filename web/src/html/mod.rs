@@ -2,13 +2,18 @@
 //!
 //! A form answers 303 to the page that shows the result, or the same page with the reason beside the field.
 
-mod admin;
+mod audit;
 mod bench;
 mod chat;
 mod context;
 mod incidents;
+mod integrations;
 mod logs;
+mod palette;
+mod plugins;
+mod servers;
 mod session;
+mod settings;
 mod work;
 
 use std::sync::Arc;
@@ -72,31 +77,33 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/sign-out", post(session::sign_out))
         .route("/incidents", get(incidents::list).post(incidents::create))
         .route("/incidents/new", get(incidents::new))
-        .route("/keyboard", get(admin::keyboard))
-        .route("/palette", get(admin::palette))
-        .route("/plugins", get(admin::plugins))
-        .route("/servers", get(admin::servers).post(admin::add_server))
-        .route("/servers/new", get(admin::new_server))
-        .route("/servers/{id}", get(admin::server))
-        .route("/servers/{id}/reconnect", post(admin::reconnect_server))
-        .route("/servers/{id}/remove", post(admin::remove_server))
-        .route("/integrations", get(admin::integrations))
-        .route("/integrations/confluence", post(admin::set_confluence))
-        .route("/integrations/confluence/test", post(admin::test_confluence))
-        .route("/integrations/confluence/remove", post(admin::remove_confluence))
-        .route("/audit", get(admin::audit))
-        .route("/audit/export", get(admin::audit_export))
-        .route("/audit/verify", post(admin::audit_verify))
-        .route("/settings", get(admin::models))
-        .route("/settings/models", get(admin::models).post(admin::set_model))
-        .route("/settings/models/test", post(admin::test_model))
-        .route("/settings/people", get(admin::people))
-        .route("/settings/people/invite", post(admin::invite))
-        .route("/settings/people/{id}/role", post(admin::set_role))
-        .route("/settings/people/{id}/off", post(admin::person_off))
-        .route("/settings/people/{id}/on", post(admin::person_on))
-        .route("/settings/tokens", get(admin::tokens).post(admin::create_token))
-        .route("/settings/tokens/{id}/revoke", post(admin::revoke_token))
+        .route("/keyboard", get(palette::keyboard))
+        .route("/palette", get(palette::palette))
+        .route("/plugins", get(plugins::plugins))
+        .route("/servers", get(servers::servers).post(servers::add_server))
+        .route("/servers/new", get(servers::new_server))
+        .route("/servers/{id}", get(servers::server).post(servers::update_server))
+        .route("/servers/{id}/edit", get(servers::edit_server))
+        .route("/servers/{id}/reconnect", post(servers::reconnect_server))
+        .route("/servers/{id}/remove", post(servers::remove_server))
+        .route("/integrations", get(integrations::integrations))
+        .route("/integrations/confluence", post(integrations::set_confluence))
+        .route("/integrations/confluence/test", post(integrations::test_confluence))
+        .route("/integrations/confluence/remove", post(integrations::remove_confluence))
+        .route("/audit", get(audit::audit))
+        .route("/audit/export", get(audit::audit_export))
+        .route("/audit/verify", post(audit::audit_verify))
+        .route("/settings", get(settings::models))
+        .route("/settings/models", get(settings::models).post(settings::set_model))
+        .route("/settings/models/test", post(settings::test_model))
+        .route("/settings/people", get(settings::people))
+        .route("/settings/people/invite", post(settings::invite))
+        .route("/settings/people/links/{id}/withdraw", post(settings::withdraw))
+        .route("/settings/people/{id}/role", post(settings::set_role))
+        .route("/settings/people/{id}/off", post(settings::person_off))
+        .route("/settings/people/{id}/on", post(settings::person_on))
+        .route("/settings/tokens", get(settings::tokens).post(settings::create_token))
+        .route("/settings/tokens/{id}/revoke", post(settings::revoke_token))
         .merge(incident)
         .layer(DefaultBodyLimit::max(FORM))
         .merge(uploads)

@@ -305,7 +305,6 @@ async fn document_view(
         published,
         conflict,
         busy,
-        can_generate: true,
         gaps: reader.app().document_gaps(&reader.scope, incident).await?,
     })
 }
@@ -497,7 +496,7 @@ pub(crate) async fn departure(
     };
     let masked = stored.masked.iter().map(|(kind, count)| KindCount {
         kind: kind.clone(),
-        group: group("structured"),
+        group: group(fumehood_triage::viewer::group_of(kind)),
         found: Count(*count),
         accepted: Count(*count),
         rejected: Count(0),

@@ -8,7 +8,7 @@ use super::Field;
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "account/sign_in.html")]
 pub struct SignInPage {
-    /// A name or an e-mail address.
+    /// An e-mail address.
     pub login: Field,
     /// Why it did not work; the same words whether the account exists or not.
     pub problem: Option<String>,
@@ -19,7 +19,7 @@ pub struct SignInPage {
 }
 
 /// `GET /sign-in/{token}`: the one-time link, for the first administrator and for invited people.
-/// Posts to the same address: `name`, `email` (may be empty), `password`, `again`. Success answers 303 to `/incidents`.
+/// Posts to the same address: `name`, `email`, `password`, `again`. Success answers 303 to `/incidents`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "account/accept.html")]
 pub struct AcceptPage {

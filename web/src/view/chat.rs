@@ -295,6 +295,12 @@ pub struct ChatPage {
 }
 
 impl ChatPage {
+    /// How many servers offer no tools, because they are not known.
+    #[must_use]
+    pub fn without_tools(&self) -> usize {
+        self.sources.iter().filter(|source| source.problem().is_some()).count()
+    }
+
     /// A turn is under way: no other can begin.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -85,8 +85,6 @@ pub struct DocumentPage {
     pub conflict: Option<Conflict>,
     /// It is being generated or published: what is going on.
     pub busy: Option<String>,
-    /// A model is set up.
-    pub can_generate: bool,
     /// What is missing for a good document: `No root cause is marked`.
     pub gaps: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Frame;
-use crate::units::{Bytes, Id, When};
+use crate::units::{Bytes, Count, Id, When};
 
 /// A sentence about what a plugin may do, in parts, so that names stand out.
 #[derive(Clone, Debug)]
@@ -45,7 +45,9 @@ pub struct PluginRow {
     pub grants: Vec<GrantSentence>,
     /// What it asked for and was not granted.
     pub denied: Vec<GrantSentence>,
-    /// Last used.
+    /// Calls since the server started; of a scanner the texts that it went through.
+    pub calls: Count,
+    /// When it was last called since the start.
     pub used: Option<When>,
 }
 

@@ -91,14 +91,16 @@ pub struct ServerForm {
     pub has_secret: bool,
 }
 
-/// `GET /servers/new`. Posts to `/servers`: `name`, `transport`, `command`, `arguments`, `url`, `auth`, `header`,
-/// `secret`. Success answers 303 to `/servers/{id}`.
+/// `GET /servers/new`, which posts to `/servers`, and `GET /servers/{id}/edit`, which posts to `/servers/{id}`: `name`,
+/// `transport`, `command`, `arguments`, `url`, `auth`, `header`, `secret`. Success answers 303 to `/servers/{id}`.
 #[derive(Clone, Debug, Template)]
-#[template(path = "admin/server_new.html")]
-pub struct NewServerPage {
+#[template(path = "admin/server_form.html")]
+pub struct ServerFormPage {
     /// The frame.
     pub frame: Frame,
-    /// What was typed.
+    /// The server that is changed; nothing for a new one.
+    pub id: Option<Id>,
+    /// What was typed, or is stored.
     pub form: ServerForm,
 }
 

@@ -36,23 +36,38 @@ pub struct ModelsPage {
     pub known: Vec<String>,
 }
 
-/// Somebody with an account, or invited.
+/// Somebody with an account.
 #[derive(Clone, Debug)]
 pub struct PersonRow {
     /// The account.
     pub id: Id,
-    /// The name; the note of an invitation.
+    /// The name.
     pub name: String,
     /// May be empty.
     pub email: String,
     /// `viewer`, `responder`, `operator`, `security` or `admin`.
     pub role: String,
-    /// `active`, `invited` or `off`.
+    /// `active` or `off`.
     pub state: String,
-    /// Last signed in.
+    /// Last here.
     pub seen: Option<When>,
     /// It is the reader.
     pub you: bool,
+}
+
+/// A link that can still be used.
+#[derive(Clone, Debug)]
+pub struct InvitationRow {
+    /// Names the link, and does not open anything.
+    pub id: Id,
+    /// Whom it is for: an address or a note; may be empty.
+    pub note: String,
+    /// The role that the account will have.
+    pub role: String,
+    /// Who made it.
+    pub by: String,
+    /// Until when it holds.
+    pub until: When,
 }
 
 /// The roles: key, and what it may do.
@@ -65,7 +80,8 @@ pub const ROLES: [(&str, &str); 5] = [
 ];
 
 /// `GET /settings/people`. Posts: `/settings/people/invite` with `note`, `role` (answers 200 with this page and
-/// `invitation`); `/settings/people/{id}/role` with `role`; `/settings/people/{id}/off` and `/on`. These answer 303.
+/// `made`); `/settings/people/links/{id}/withdraw`; `/settings/people/{id}/role` with `role`; `/settings/people/{id}/off`
+/// and `/on`. These answer 303.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/people.html")]
 pub struct PeoplePage {
@@ -73,12 +89,14 @@ pub struct PeoplePage {
     pub frame: Frame,
     /// By name.
     pub people: Vec<PersonRow>,
+    /// Newest first.
+    pub invitations: Vec<InvitationRow>,
     /// For the form: whom it is for.
     pub note: Field,
     /// The role in the form; empty is `responder`.
     pub role: String,
     /// The link that was made just now, and until when it holds; shown once.
-    pub invitation: Option<(String, When)>,
+    pub made: Option<(String, When)>,
 }
 
 /// An API token.
@@ -96,6 +114,8 @@ pub struct TokenRow {
     pub created: When,
     /// When it runs out.
     pub expires: Option<When>,
+    /// It has run out.
+    pub expired: bool,
     /// Last used.
     pub used: Option<When>,
     /// It has been revoked.
@@ -119,4 +139,14 @@ pub struct TokensPage {
     pub days: Field,
     /// The token that was made just now; shown once.
     pub created: Option<String>,
+}
+
+impl TokensPage {
+    /// The days that are chosen in the form: 90 in a new one. One that came back with an error keeps its choice, where
+    /// empty stands for a token that does not run out.
+    #[must_use]
+    pub fn chosen_days(&self) -> &str {
+        let new = self.name.error.is_none() && self.days.error.is_none();
+        if new && self.days.value.is_empty() { "90" } else { &self.days.value }
+    }
 }

@@ -147,7 +147,7 @@ fn an_honest_log_is_in_order() {
             "The log is in order: 18 entries, root {}.\nThe last of 4 stored checkpoints covers 16; 2 entries after it are \
              not signed yet.\nOutside checkpoints cover the first 16; whoever can write the database could have changed, \
              added or cut off what follows: 2 entries now.\nEvery intent has its outcome.\n",
-            report.root
+            report.root.to_base64()
         )
     );
     assert_eq!(Log::honest(0).verify().unwrap().entries, 0);
@@ -226,7 +226,19 @@ fn a_torn_outside_note_is_reported() {
 fn intents_and_outcomes_belong_together() {
     let report = Log::honest(17).verify().unwrap();
     assert_eq!(report.unknown_outcomes, [16]);
-    assert!(report.to_string().contains("1 intents have no outcome, the first is entry 16"));
+    let text = report.to_string();
+    assert!(text.contains("covers 16; 1 entry after it is not signed yet.\n"), "{text}");
+    assert!(text.contains("cut off what follows: 1 entry now.\n"), "{text}");
+    assert!(
+        text.ends_with("1 intent has no outcome, entry 16: whether this action happened is not known.\n"),
+        "{text}"
+    );
+
+    let text = Log::of([entry(0, ""), entry(4, "")].map(|one| Entry { index: one.index / 4, ..one })).verify().unwrap();
+    assert!(text.to_string().contains("2 intents have no outcome, the first is entry 0"), "{text}");
+    assert!(
+        Log::honest(4).verify().unwrap().to_string().contains("The stored checkpoint covers 4; every entry is signed.")
+    );
 
     let outcome = |index, intent| Entry { index, intent: Some(intent), ..entry(1, "") };
     let twice = Log::of([entry(0, ""), entry(1, ""), outcome(2, 0)]);

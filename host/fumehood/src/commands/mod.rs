@@ -24,14 +24,18 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         None => serve::run(&resolve(&serve)?),
         Some(Command::Serve(inner)) => serve::run(&resolve(&merge(serve, inner))?),
         Some(Command::Scan(args)) => scan::run(&resolve(&serve)?, &args),
-        Some(Command::Audit(AuditCommand::Verify { checkpoint_file })) => verify(&resolve(&serve)?, checkpoint_file),
-        Some(Command::Token(TokenCommand::Create { role, name })) => {
-            change(&resolve(&serve)?, control::Request::CreateToken { role, name })
+        Some(Command::Audit(AuditCommand::Verify { checkpoint_file })) => {
+            verify(&resolve(&merge(serve, ServeArgs { checkpoint_file, ..ServeArgs::default() }))?)
+        }
+        Some(Command::Token(TokenCommand::Create { role, name, days })) => {
+            change(&resolve(&serve)?, control::Request::CreateToken { role, name, days })
         }
         Some(Command::Plugin(PluginCommand::List)) => list_plugins(),
         Some(Command::Config) => show_config(&resolve(&serve)?),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "fumehood", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fumehood", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -49,33 +53,37 @@ fn merge(outer: ServeArgs, inner: ServeArgs) -> ServeArgs {
     }
 }
 
-fn verify(settings: &Settings, checkpoint_file: Option<std::path::PathBuf>) -> anyhow::Result<ExitCode> {
+fn verify(settings: &Settings) -> anyhow::Result<ExitCode> {
     let vault = data::open(settings)?;
-    let outside = match &checkpoint_file {
+    let outside = match &settings.checkpoint_file {
         Some(path) => Some(std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?),
         None => None,
     };
-    match fumehood_store::verify(&settings.data, &vault, outside.as_deref())? {
+    let report = fumehood_store::verify(&settings.data, &vault, outside.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    match report {
         VerifyReport::Ok(report) => {
-            println!("ok: {} entries", report.entries);
+            writeln!(out, "ok: {} entries", report.entries)?;
             if let Some(covered) = report.covered_by_outside {
-                println!("the first {covered} of them are proved unchanged by checkpoints that were kept outside");
+                writeln!(
+                    out,
+                    "the first {covered} of them are proved unchanged by checkpoints that were kept outside"
+                )?;
             } else {
-                eprintln!(
+                writeln!(
+                    std::io::stderr(),
                     "note: without a checkpoint file from outside, a database that was replaced as a whole cannot be told from the real one"
-                );
+                )?;
             }
-            if !report.unknown_outcomes.is_empty() {
-                println!(
-                    "{} actions have no recorded outcome: entries {:?}",
-                    report.unknown_outcomes.len(),
-                    report.unknown_outcomes
-                );
+            match report.unknown_outcomes.as_slice() {
+                [] => {}
+                [one] => writeln!(out, "1 action has no recorded outcome: entry {one}")?,
+                many => writeln!(out, "{} actions have no recorded outcome: entries {many:?}", many.len())?,
             }
             Ok(ExitCode::SUCCESS)
         }
         VerifyReport::Bad { sentence, .. } => {
-            println!("bad: {sentence}");
+            writeln!(out, "bad: {sentence}")?;
             Ok(ExitCode::from(1))
         }
     }

@@ -1,6 +1,7 @@
 //! `fumehood scan`: the scanner as a tool, in constant memory, over all cores.
 
-use std::io::{BufRead as _, IsTerminal as _, Read, Write};
+use std::collections::VecDeque;
+use std::io::{BufRead, IsTerminal as _, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,6 +9,7 @@ use fumehood_redact::{Finding, Gate, Kind, Pseudonyms, Seams, Span, Window, Wind
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
 use fumehood_triage::masking::Scanners;
 use fumehood_triage::plugins;
+use serde_json::value::RawValue;
 
 use crate::cli::{ScanArgs, ScanFormat};
 use crate::data;
@@ -31,7 +33,8 @@ pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
             _ => (Box::new(std::io::stdin()), None),
         };
         let input = Progress::wrap(input, size);
-        let mut out = std::io::BufWriter::with_capacity(READ, std::io::stdout().lock());
+        let out = UntilGone { inner: std::io::stdout().lock(), quietly: args.exit_code };
+        let mut out = std::io::BufWriter::with_capacity(READ, out);
         let found = match args.format {
             ScanFormat::Jsonl => jsonl(&scanners, input, &mut out).await?,
             format => stream(&scanners, input, &mut out, format).await?,
@@ -43,13 +46,9 @@ pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
 
 /// The shipped scanners. The compiled form is cached in the data folder where there is one already.
 async fn scanners(settings: &Settings) -> anyhow::Result<Scanners> {
-    let cache = match data::open_or_create(settings) {
-        Ok(vault) => fumehood_triage::cache(&settings.data, vault),
-        Err(error) => {
-            tracing::debug!(%error, "no data folder; the scanner is compiled in memory");
-            CompiledCache::none()
-        }
-    };
+    // Where there is no data folder, or it stays sealed, the scanner is compiled in memory: a scan leaves nothing behind.
+    let cache = data::open(settings)
+        .map_or_else(|_| CompiledCache::none(), |vault| fumehood_triage::cache(&settings.data, vault));
     let runtime = Runtime::new(RuntimeConfig { cache, instances: 32, egress: None })?;
     let mut loaded = Vec::new();
     let mut kinds = Vec::new();
@@ -61,7 +60,7 @@ async fn scanners(settings: &Settings) -> anyhow::Result<Scanners> {
     Ok(Scanners::new(runtime, loaded, &kinds))
 }
 
-type Pending = std::collections::VecDeque<tokio::task::JoinHandle<anyhow::Result<(Window, Vec<Finding>)>>>;
+type Pending = VecDeque<tokio::task::JoinHandle<anyhow::Result<(Window, Vec<Finding>)>>>;
 
 /// Scan a stream; true where something was found.
 async fn stream(
@@ -206,15 +205,16 @@ impl Sink {
     }
 }
 
+/// The id goes back as it came, byte by byte: no number loses its digits, no object its order.
 #[derive(serde::Deserialize)]
 struct Doc {
-    id: serde_json::Value,
+    id: Box<RawValue>,
     text: String,
 }
 
 #[derive(serde::Serialize)]
 struct DocSpans {
-    id: serde_json::Value,
+    id: Box<RawValue>,
     spans: Vec<DocSpan>,
 }
 
@@ -227,38 +227,50 @@ struct DocSpan {
     confidence: f32,
 }
 
-/// Scan one document a line, several at once, answers in order; true where something was found.
+/// The next line that is not blank, with its number; nothing at the end. A byte order mark before the first is no part
+/// of it.
+fn next_doc(input: &mut impl BufRead, number: &mut usize) -> anyhow::Result<Option<Doc>> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        *number += 1;
+        let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| *number == 1).unwrap_or(&line).trim_ascii();
+        if !text.is_empty() {
+            return serde_json::from_slice(text).map(Some).with_context(|| {
+                format!("line {number} is no {{\"id\":…,\"text\":…}}; with --format jsonl each line is one document")
+            });
+        }
+    }
+}
+
+async fn doc_spans(scanners: Scanners, doc: Doc) -> anyhow::Result<DocSpans> {
+    let findings = scanners.scan(&doc.text).await?;
+    let spans = merge(doc.text.len(), &findings).into_iter().map(|span| DocSpan {
+        kind: span.kind,
+        start: span.start,
+        end: span.end,
+        confidence: span.confidence,
+    });
+    Ok(DocSpans { id: doc.id, spans: spans.collect() })
+}
+
+/// Scan one document a line, several at once, answers in order; true where something was found. The first line that is
+/// no document ends it, after the answers to those before it.
 async fn jsonl(scanners: &Scanners, input: impl Read, out: &mut impl Write) -> anyhow::Result<bool> {
     let mut any = false;
-    let mut pending: std::collections::VecDeque<tokio::task::JoinHandle<anyhow::Result<DocSpans>>> = Default::default();
-    let mut lines = std::io::BufReader::with_capacity(READ, input).lines();
-    let mut number = 0usize;
-    loop {
-        let line = lines.next().transpose()?;
-        let ended = line.is_none();
-        if let Some(line) = line {
-            number += 1;
-            if line.trim().is_empty() {
-                continue;
+    let mut pending: VecDeque<tokio::task::JoinHandle<anyhow::Result<DocSpans>>> = VecDeque::new();
+    let mut input = std::io::BufReader::with_capacity(READ, input);
+    let (mut number, mut wrong, mut ended) = (0usize, None, false);
+    while !(ended && pending.is_empty()) {
+        if !ended {
+            match next_doc(&mut input, &mut number) {
+                Ok(Some(doc)) => pending.push_back(tokio::spawn(doc_spans(scanners.clone(), doc))),
+                Ok(None) => ended = true,
+                Err(error) => (wrong, ended) = (Some(error), true),
             }
-            let doc: Doc = serde_json::from_str(&line).with_context(|| {
-                format!("line {number} is no {{\"id\":…,\"text\":…}}; with --format jsonl each line is one document")
-            })?;
-            let scanners = scanners.clone();
-            pending.push_back(tokio::spawn(async move {
-                let findings = scanners.scan(&doc.text).await?;
-                let spans = merge(doc.text.len(), &findings);
-                let spans = spans
-                    .into_iter()
-                    .map(|span| DocSpan {
-                        kind: span.kind,
-                        start: span.start,
-                        end: span.end,
-                        confidence: span.confidence,
-                    })
-                    .collect();
-                Ok(DocSpans { id: doc.id, spans })
-            }));
         }
         while pending.len() >= AHEAD || (ended && !pending.is_empty()) {
             let Some(task) = pending.pop_front() else { break };
@@ -267,9 +279,40 @@ async fn jsonl(scanners: &Scanners, input: impl Read, out: &mut impl Write) -> a
             serde_json::to_writer(&mut *out, &done)?;
             out.write_all(b"\n")?;
         }
-        if ended {
-            return Ok(any);
+    }
+    match wrong {
+        Some(error) => {
+            out.flush()?;
+            Err(error)
         }
+        None => Ok(any),
+    }
+}
+
+/// Standard output. Where the exit code is the answer, a reader that goes away does not end the scan.
+struct UntilGone<W> {
+    inner: W,
+    quietly: bool,
+}
+
+impl<W: Write> UntilGone<W> {
+    fn unless_gone<T>(&self, result: std::io::Result<T>, done: T) -> std::io::Result<T> {
+        match result {
+            Err(error) if self.quietly && error.kind() == std::io::ErrorKind::BrokenPipe => Ok(done),
+            result => result,
+        }
+    }
+}
+
+impl<W: Write> Write for UntilGone<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let result = self.inner.write(bytes);
+        self.unless_gone(result, bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let result = self.inner.flush();
+        self.unless_gone(result, ())
     }
 }
 

@@ -29,6 +29,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         .fold(filter, tracing_subscriber::EnvFilter::add_directive);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A standard error that cannot be written (a full disk, a reader that went away) must not end a thread.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
@@ -45,7 +47,6 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
         format!("cannot listen on {}; choose another address with --listen, port 0 takes a free one", settings.listen)
     })?;
     listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
     let tls_config = tls(settings).await?;
     let vault = data::open_or_create(settings)?;
     let app = App::open(
@@ -57,17 +58,29 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
         vault,
     )
     .await?;
+    let served = serve_app(settings, &app, listener, tls_config).await;
+    // Also after an error: the store is closed in order, and what is going on ends with an outcome.
+    app.shut_down().await;
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve_app(
+    settings: &Settings,
+    app: &App,
+    listener: std::net::TcpListener,
+    tls_config: Option<axum_server::tls_rustls::RustlsConfig>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
     control::listen(app.clone(), &settings.data)?;
     app.start_background();
-
     let local = format!("{}://{address}", if tls_config.is_some() { "https" } else { "http" });
-    let public = settings.public_url.clone().map_or_else(|| local.clone(), |url| url.trim_end_matches('/').to_owned());
+    let public = settings.public_origin()?.unwrap_or_else(|| local.clone());
     let options = fumehood_web::Options { public_url: public.clone(), listen: address };
     let service =
         fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
     let handle = axum_server::Handle::new();
-    end_on_signal(handle.clone())?;
-    announce(&app, &local, &public).await?;
+    end_on_signal(handle.clone(), app.clone())?;
+    announce(app, &local, &public).await?;
     match tls_config {
         Some(config) => {
             let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
@@ -80,8 +93,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
             server.serve(service).await?;
         }
     }
-    app.shut_down().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Certificate and key, where they are named; read before anything is announced.
@@ -118,7 +130,7 @@ fn progress(plugin: &str, done: usize, total: usize, cached: bool) {
     }
 }
 
-fn end_on_signal(handle: axum_server::Handle<std::net::SocketAddr>) -> anyhow::Result<()> {
+fn end_on_signal(handle: axum_server::Handle<std::net::SocketAddr>, app: App) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -127,8 +139,9 @@ fn end_on_signal(handle: axum_server::Handle<std::net::SocketAddr>) -> anyhow::R
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("ending; requests have {} s to finish", GRACE.as_secs());
         handle.graceful_shutdown(Some(GRACE));
+        app.stop_work();
+        tracing::info!("ending; requests have {} s to finish", GRACE.as_secs());
     });
     Ok(())
 }

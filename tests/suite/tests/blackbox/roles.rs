@@ -88,7 +88,7 @@ fn a_role_holds_for_the_command_line_as_well() {
     let viewer = server.client(&data.token("viewer"));
     viewer.send("POST", "/api/v1/incidents", &fumehood_tests::client::incident("No")).problem(403);
     assert_eq!(viewer.get("/api/v1/incidents").json()["total"], 0);
-    for role in WORKS {
+    for role in ["responder", "operator", "security", "admin"] {
         server.client(&data.token(role)).get("/api/v1/incidents").expect(200);
     }
 }

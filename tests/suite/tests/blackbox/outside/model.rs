@@ -108,6 +108,26 @@ fn a_turn_that_was_killed_says_so_after_the_start() {
 }
 
 #[test]
+fn an_orderly_end_leaves_nothing_without_an_outcome() {
+    let Some(bench) = bench("orderly end") else {
+        return;
+    };
+    bench.use_model("stall");
+    let incident = bench.client.incident("Ended");
+    bench.say(&incident, "Why?");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(bench.last_turn(&incident)["state"], "running");
+    let token = bench.data.token("admin");
+    assert!(bench.server.stop().success());
+    let verified = bench.data.run(&["audit", "verify"]);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && !said.contains("no recorded outcome"), "{said}");
+    let server = bench.data.start();
+    let turns = server.client(&token).get(&format!("/api/v1/incidents/{incident}/turns")).expect(200).json();
+    assert_eq!(turns[0]["state"], "stopped", "{turns}");
+}
+
+#[test]
 fn a_lowered_sash_lets_nothing_out() {
     let Some(bench) = bench("sash") else { return };
     bench.use_model("slow");

@@ -43,6 +43,54 @@ fn what_a_model_asks_for_waits_for_a_person() {
 }
 
 #[test]
+fn a_kill_beside_a_decision_leaves_no_turn_that_waits_for_nothing() {
+    for pause_us in [0, 1_000, 2_000, 4_000] {
+        let Some(bench) = bench("killed decision") else {
+            return;
+        };
+        let journal = bench.data.beside("mcp-journal");
+        let id = bench.add_server(&hostile("Hostile", "ok", &journal));
+        bench.discovered(&id);
+        bench.use_model("obey");
+        let incident = bench.client.incident("Decided");
+        bench.say(&incident, "CALL mcp_hostile_restart_service {\"service\":\"db\"}");
+        assert_eq!(bench.settled(&incident)["state"], "waiting");
+        let page = bench.person.get(&format!("/incidents/{incident}/chat")).text();
+        let (_, rest) = page.split_once("/calls/").expect("the card has its forms");
+        let call = rest.split('/').next().unwrap();
+        let path = format!("/incidents/{incident}/calls/{call}/approve");
+        let token = bench.data.token("admin");
+        std::thread::scope(|scope| {
+            // The answer may be cut off with the server.
+            let decided = scope
+                .spawn(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.person.post(&path, &[]))));
+            std::thread::sleep(Duration::from_micros(pause_us));
+            rustix::process::kill_process(
+                rustix::process::Pid::from_raw(i32::try_from(bench.server.pid()).unwrap()).unwrap(),
+                rustix::process::Signal::KILL,
+            )
+            .unwrap();
+            let _ = decided.join();
+        });
+        bench.server.kill();
+        let server = bench.data.start();
+        let client = server.client(&token);
+        let path = format!("/api/v1/incidents/{incident}/turns");
+        let turns = client.get(&path).expect(200).json();
+        let state = turns[0]["state"].as_str().unwrap().to_owned();
+        if state == "waiting" {
+            // The decision did not arrive: it can be made now.
+            let person = bench.person.moved_to(&server);
+            let page = person.get(&format!("/incidents/{incident}/chat")).text();
+            assert!(page.contains(&format!("/calls/{call}/approve")), "it waits, and nothing can be decided");
+        } else {
+            assert!(["failed", "stopped"].contains(&state.as_str()), "{turns}");
+            client.send("POST", &path, &json!({"text": "Again?"})).expect(202);
+        }
+    }
+}
+
+#[test]
 fn mcp_servers_on_standard_input_are_connected_or_explained() {
     let Some(bench) = bench("MCP over stdio") else {
         return;

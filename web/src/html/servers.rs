@@ -1,0 +1,225 @@
+//! MCP servers.
+
+use axum::Form;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use fumehood_triage::settings::{Secret, ServerFields};
+use fumehood_triage::store::ServerId;
+use fumehood_triage::store::outside::McpServer;
+use fumehood_triage::{Permission, TriageError};
+
+use super::context::{now, when};
+use super::session::Reader;
+use super::{PageError, id, page, see};
+use crate::markdown;
+use crate::units::{Count, Id};
+use crate::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
+use crate::view::{Crumb, Field, Frame, Place};
+
+fn server_row(server: &McpServer, now: jiff::Timestamp) -> ServerRow {
+    let target = match server.transport.as_str() {
+        "stdio" => format!("{} {}", server.command, server.arguments.join(" ")).trim().to_owned(),
+        _ => server.url.clone(),
+    };
+    let connected = server.state == "connected";
+    ServerRow {
+        id: Id::new(server.id.to_string()),
+        name: server.name.clone(),
+        transport: server.transport.clone(),
+        target,
+        state: server.state.clone(),
+        reason: (!connected && !server.reason.is_empty()).then(|| server.reason.clone()),
+        tools: connected.then(|| Count(server.tools.as_array().map_or(0, Vec::len) as u64)),
+        auth: match server.auth_kind.as_str() {
+            "api-key" => "API key".into(),
+            other => other.to_owned(),
+        },
+        since: when(server.checked_us.unwrap_or(server.created_us), now),
+        about: None,
+    }
+}
+
+pub(crate) async fn servers(reader: Reader) -> Result<Response, PageError> {
+    let now = now();
+    let servers = reader.app().servers(&reader.scope).await?;
+    let frame = reader.frame("MCP servers", Place::Servers, vec![Crumb::here("MCP servers")]);
+    Ok(page(
+        StatusCode::OK,
+        &ServersPage { frame, servers: servers.iter().map(|server| server_row(server, now)).collect() },
+    ))
+}
+
+fn server_frame(reader: &Reader, title: &str) -> Frame {
+    reader.frame(title, Place::Servers, vec![Crumb::link("MCP servers", "/servers"), Crumb::here(title)])
+}
+
+/// A form for a new server, or for a stored one.
+fn form_page(reader: &Reader, stored: Option<&McpServer>, form: ServerForm) -> ServerFormPage {
+    let frame = match stored {
+        None => server_frame(reader, "New server"),
+        Some(server) => {
+            let up = Crumb::link(&server.name, format!("/servers/{}", server.id));
+            let crumbs = vec![Crumb::link("MCP servers", "/servers"), up, Crumb::here("Edit")];
+            reader.frame(&format!("Edit {}", server.name), Place::Servers, crumbs)
+        }
+    };
+    ServerFormPage { frame, id: stored.map(|server| Id::new(server.id.to_string())), form }
+}
+
+pub(crate) async fn new_server(reader: Reader) -> Result<Response, PageError> {
+    reader.needs(Permission::ManageServers)?;
+    Ok(page(StatusCode::OK, &form_page(&reader, None, ServerForm::default())))
+}
+
+async fn stored(reader: &Reader, text: &str) -> Result<McpServer, PageError> {
+    let wanted: ServerId = id(text, "MCP server")?;
+    let servers = reader.app().servers(&reader.scope).await?;
+    let found = servers.into_iter().find(|server| server.id == wanted);
+    Ok(found.ok_or(TriageError::NotFound { what: "MCP server" })?)
+}
+
+pub(crate) async fn edit_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    reader.needs(Permission::ManageServers)?;
+    let server = stored(&reader, &text).await?;
+    let form = ServerForm {
+        name: Field::new(&server.name),
+        transport: server.transport.clone(),
+        command: Field::new(&server.command),
+        arguments: Field::new(server.arguments.join("\n")),
+        url: Field::new(&server.url),
+        auth: server.auth_kind.clone(),
+        header: Field::new(if server.auth_kind == "api-key" { server.auth_header.as_str() } else { "" }),
+        secret: Field::default(),
+        has_secret: server.credential_id.is_some(),
+    };
+    Ok(page(StatusCode::OK, &form_page(&reader, Some(&server), form)))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct ServerInput {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    transport: String,
+    #[serde(default)]
+    command: String,
+    #[serde(default)]
+    arguments: String,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    auth: String,
+    #[serde(default)]
+    header: String,
+    #[serde(default)]
+    secret: String,
+}
+
+impl ServerInput {
+    fn fields(&self) -> ServerFields {
+        ServerFields {
+            name: self.name.clone(),
+            transport: if self.transport.is_empty() { "stdio".into() } else { self.transport.clone() },
+            command: self.command.clone(),
+            arguments: self.arguments.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect(),
+            url: self.url.clone(),
+            auth: self.auth.clone(),
+            header: self.header.clone(),
+            secret: Secret::from_form(&self.secret, false),
+        }
+    }
+
+    /// The form as it was typed, with what is wrong beside its field. The secret is typed again.
+    fn refused(self, reader: &Reader, old: Option<&McpServer>, error: TriageError) -> Result<Response, PageError> {
+        let (field, message, status) = match error {
+            TriageError::Invalid { field, message } => (field, message, StatusCode::UNPROCESSABLE_ENTITY),
+            TriageError::Conflict(message) => ("name", message, StatusCode::CONFLICT),
+            error => return Err(error.into()),
+        };
+        let mut form = ServerForm {
+            name: Field::new(self.name),
+            transport: self.transport,
+            command: Field::new(self.command),
+            arguments: Field::new(self.arguments),
+            url: Field::new(self.url),
+            auth: self.auth,
+            header: Field::new(self.header),
+            secret: Field::default(),
+            has_secret: old.is_some_and(|server| server.credential_id.is_some()),
+        };
+        let wrong = match field {
+            "command" => &mut form.command,
+            "url" => &mut form.url,
+            "header" => &mut form.header,
+            "secret" => &mut form.secret,
+            _ => &mut form.name,
+        };
+        wrong.error = Some(message);
+        Ok(page(status, &form_page(reader, old, form)))
+    }
+}
+
+pub(crate) async fn add_server(reader: Reader, Form(input): Form<ServerInput>) -> Result<Response, PageError> {
+    match reader.app().add_server(&reader.scope, input.fields()).await {
+        Ok(id) => Ok(see(&format!("/servers/{id}"))),
+        Err(error) => input.refused(&reader, None, error),
+    }
+}
+
+pub(crate) async fn update_server(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<ServerInput>,
+) -> Result<Response, PageError> {
+    reader.needs(Permission::ManageServers)?;
+    let server = stored(&reader, &text).await?;
+    match reader.app().update_server(&reader.scope, server.id, input.fields()).await {
+        Ok(()) => Ok(see(&format!("/servers/{}", server.id))),
+        Err(error) => input.refused(&reader, Some(&server), error),
+    }
+}
+
+pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let server = stored(&reader, &text).await?;
+    let catalogue = reader.app().catalogue(&reader.scope).await?;
+    let raw = server.tools.as_array().cloned().unwrap_or_default();
+    let tool = |raw: &serde_json::Value| {
+        let text = |key: &str| raw.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let offered = catalogue.tools.iter().find(|tool| tool.server_id == server.id && tool.tool == text("name"));
+        ToolRow {
+            name: text("name"),
+            full_name: offered.map(|tool| tool.name.clone()).unwrap_or_default(),
+            description: markdown::plain(&text("description")),
+            schema: raw
+                .get("inputSchema")
+                .and_then(|schema| serde_json::to_string_pretty(schema).ok())
+                .unwrap_or_default(),
+            refused: (offered.is_none() && server.state == "connected")
+                .then(|| "Its name would be the same as another tool's, so neither is offered.".to_owned()),
+        }
+    };
+    let output = match reader.app().server_output(&reader.scope, server.id).await {
+        Ok(lines) => lines,
+        Err(TriageError::Forbidden(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let view = ServerPage {
+        frame: server_frame(&reader, &server.name),
+        tools: raw.iter().map(tool).collect(),
+        output,
+        server: server_row(&server, now()),
+    };
+    Ok(page(StatusCode::OK, &view))
+}
+
+pub(crate) async fn reconnect_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let server: ServerId = id(&text, "MCP server")?;
+    reader.app().reconnect(&reader.scope, server).await?;
+    Ok(see(&format!("/servers/{server}")))
+}
+
+pub(crate) async fn remove_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    reader.app().remove_server(&reader.scope, id(&text, "MCP server")?).await?;
+    Ok(see("/servers"))
+}

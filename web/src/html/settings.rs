@@ -1,0 +1,279 @@
+//! Settings: the model, people, API tokens.
+
+use axum::Form;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use fumehood_triage::settings::Secret;
+use fumehood_triage::store::people::{ApiToken, SignInLink, User};
+use fumehood_triage::store::{LinkId, TokenId, UserId, clock};
+use fumehood_triage::{Permission, Role, TriageError};
+
+use super::context::{notice, now, tested, when};
+use super::session::Reader;
+use super::{PageError, id, page, see};
+use crate::units::{Id, When};
+use crate::view::integrations::TestResult;
+use crate::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
+use crate::view::{Crumb, Field, Frame, Place, Tone};
+
+fn settings_frame(reader: &Reader, title: &str) -> Frame {
+    reader.frame(title, Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here(title)])
+}
+
+async fn models_view(reader: &Reader, typed: Option<ModelForm>) -> Result<ModelsPage, TriageError> {
+    let stored = reader.app().model(&reader.scope).await?;
+    let form = typed.unwrap_or_else(|| ModelForm {
+        base_url: Field::new(stored.as_ref().map(|one| one.base_url.clone()).unwrap_or_default()),
+        model: Field::new(stored.as_ref().map(|one| one.model.clone()).unwrap_or_default()),
+        api_key: Field::default(),
+        has_key: stored.as_ref().is_some_and(|one| one.credential_id.is_some()),
+    });
+    Ok(ModelsPage {
+        frame: settings_frame(reader, "Models"),
+        form,
+        configured: stored.is_some(),
+        tested: stored.as_ref().and_then(|one| tested(one.checked_us, &one.problem, "The server answered.")),
+        known: Vec::new(),
+    })
+}
+
+pub(crate) async fn models(reader: Reader) -> Result<Response, PageError> {
+    Ok(page(StatusCode::OK, &models_view(&reader, None).await?))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct ModelInput {
+    #[serde(default)]
+    base_url: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    api_key: String,
+    #[serde(default)]
+    forget_key: String,
+}
+
+pub(crate) async fn set_model(reader: Reader, Form(input): Form<ModelInput>) -> Result<Response, PageError> {
+    let key = Secret::from_form(&input.api_key, input.forget_key == "1");
+    let (field, message) = match reader.app().set_model(&reader.scope, &input.base_url, &input.model, key).await {
+        Ok(()) => return Ok(see("/settings/models")),
+        Err(TriageError::Invalid { field, message }) => (field, message),
+        Err(error) => return Err(error.into()),
+    };
+    let stored = reader.app().model(&reader.scope).await?;
+    let mut form = ModelForm {
+        base_url: Field::new(input.base_url),
+        model: Field::new(input.model),
+        api_key: Field::default(),
+        has_key: stored.is_some_and(|one| one.credential_id.is_some()),
+    };
+    let wrong = match field {
+        "model" => &mut form.model,
+        "api_key" => &mut form.api_key,
+        _ => &mut form.base_url,
+    };
+    wrong.error = Some(message);
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &models_view(&reader, Some(form)).await?))
+}
+
+pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
+    let result = reader.app().test_model(&reader.scope).await;
+    if let Err(error @ TriageError::Forbidden(_)) = result {
+        return Err(error.into());
+    }
+    let mut view = models_view(&reader, None).await?;
+    match result {
+        Ok(known) => view.known = known,
+        Err(error) => {
+            view.tested = Some(TestResult { good: false, text: error.to_string(), at: When::new(now(), now()) })
+        }
+    }
+    Ok(page(StatusCode::OK, &view))
+}
+
+async fn people_view(reader: &Reader) -> Result<PeoplePage, TriageError> {
+    let (now, names) = (now(), reader.names().await?);
+    let row = |user: User| PersonRow {
+        you: user.id == reader.user.id,
+        id: Id::new(user.id.to_string()),
+        name: user.name,
+        email: user.email,
+        role: user.role,
+        state: if user.disabled_us.is_some() { "off".into() } else { "active".into() },
+        seen: user.seen_us.map(|at| when(at, now)),
+    };
+    let link = |link: SignInLink| InvitationRow {
+        id: Id::new(link.id.to_string()),
+        note: if link.email.is_empty() { link.note } else { link.email },
+        role: link.role,
+        by: names.of(&link.created_by),
+        until: when(link.expires_us, now),
+    };
+    let users = reader.app().users(&reader.scope).await?;
+    let links = reader.app().invitations(&reader.scope).await?;
+    Ok(PeoplePage {
+        frame: settings_frame(reader, "People"),
+        people: users.into_iter().map(row).collect(),
+        invitations: links.into_iter().map(link).collect(),
+        note: Field::default(),
+        role: String::new(),
+        made: None,
+    })
+}
+
+pub(crate) async fn people(reader: Reader) -> Result<Response, PageError> {
+    reader.needs(Permission::ManagePeople)?;
+    Ok(page(StatusCode::OK, &people_view(&reader).await?))
+}
+
+fn role_of(text: &str) -> Result<Role, TriageError> {
+    let text = if text.is_empty() { "responder" } else { text };
+    text.parse().map_err(|_| TriageError::Invalid { field: "role", message: "There is no such role.".into() })
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct InviteInput {
+    /// Whom it is for: an e-mail address, which the account then has, or a note.
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    role: String,
+}
+
+pub(crate) async fn invite(reader: Reader, Form(input): Form<InviteInput>) -> Result<Response, PageError> {
+    let role = role_of(&input.role)?;
+    let invited = reader.app().invite(&reader.scope, role, &input.note).await;
+    let mut view = people_view(&reader).await?;
+    let status = match invited {
+        Ok(path) => {
+            let until = when(clock::now_us() + fumehood_triage::people::LINK_US, now());
+            view.made = Some((format!("{}{path}", reader.shared.options.public_url), until));
+            StatusCode::OK
+        }
+        Err(TriageError::Invalid { message, .. }) => {
+            view.note = Field::wrong(input.note, message);
+            view.role = input.role;
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(page(status, &view))
+}
+
+pub(crate) async fn withdraw(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let link: LinkId = id(&text, "sign-in link")?;
+    reader.app().withdraw(&reader.scope, link).await?;
+    Ok(see("/settings/people"))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct RoleInput {
+    role: String,
+}
+
+async fn change_person(reader: &Reader, text: &str, role: Option<Role>, off: bool) -> Result<Response, PageError> {
+    let wanted: UserId = id(text, "person")?;
+    let users = reader.app().users(&reader.scope).await?;
+    let user = users.iter().find(|user| user.id == wanted).ok_or(TriageError::NotFound { what: "person" })?;
+    let role = role.unwrap_or_else(|| user.role());
+    match reader.app().set_user(&reader.scope, wanted, role, off).await {
+        Ok(()) => Ok(see("/settings/people")),
+        Err(TriageError::Conflict(message)) => {
+            let mut view = people_view(reader).await?;
+            view.frame.notice = notice(Tone::Bad, message);
+            Ok(page(StatusCode::CONFLICT, &view))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn set_role(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<RoleInput>,
+) -> Result<Response, PageError> {
+    change_person(&reader, &text, Some(role_of(&input.role)?), false).await
+}
+
+pub(crate) async fn person_off(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    change_person(&reader, &text, None, true).await
+}
+
+pub(crate) async fn person_on(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    change_person(&reader, &text, None, false).await
+}
+
+async fn tokens_view(reader: &Reader) -> Result<TokensPage, TriageError> {
+    let (now, names) = (now(), reader.names().await?);
+    let row = |token: ApiToken| TokenRow {
+        id: Id::new(token.id.to_string()),
+        name: token.name,
+        role: token.role,
+        by: names.of(&token.created_by),
+        created: when(token.created_us, now),
+        expires: token.expires_us.map(|at| when(at, now)),
+        expired: token.expires_us.is_some_and(|at| at <= clock::now_us()),
+        used: token.used_us.map(|at| when(at, now)),
+        revoked: token.revoked_us.is_some(),
+    };
+    Ok(TokensPage {
+        frame: settings_frame(reader, "API tokens"),
+        tokens: reader.app().tokens(&reader.scope).await?.into_iter().map(row).collect(),
+        name: Field::default(),
+        role: String::new(),
+        days: Field::default(),
+        created: None,
+    })
+}
+
+pub(crate) async fn tokens(reader: Reader) -> Result<Response, PageError> {
+    Ok(page(StatusCode::OK, &tokens_view(&reader).await?))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct TokenInput {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    role: String,
+    /// Days that it is in force; empty where it does not run out.
+    #[serde(default)]
+    days: String,
+}
+
+pub(crate) async fn create_token(reader: Reader, Form(input): Form<TokenInput>) -> Result<Response, PageError> {
+    let role = role_of(&input.role)?;
+    let created = match input.days.trim() {
+        "" => reader.app().create_token(&reader.scope, &input.name, role, None).await,
+        days => match days.parse() {
+            Ok(days) => reader.app().create_token(&reader.scope, &input.name, role, Some(days)).await,
+            Err(_) => {
+                let message = "Give the days as a whole number, or nothing for a token that does not run out.".into();
+                Err(TriageError::Invalid { field: "days", message })
+            }
+        },
+    };
+    let mut view = tokens_view(&reader).await?;
+    let status = match created {
+        Ok((_, token)) => {
+            view.created = Some(token);
+            StatusCode::OK
+        }
+        Err(TriageError::Invalid { field, message }) => {
+            (view.name, view.days) = (Field::new(input.name), Field::new(input.days));
+            let wrong = if field == "days" { &mut view.days } else { &mut view.name };
+            wrong.error = Some(message);
+            view.role = input.role;
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(page(status, &view))
+}
+
+pub(crate) async fn revoke_token(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let token: TokenId = id(&text, "token")?;
+    reader.app().revoke_token(&reader.scope, token).await?;
+    Ok(see("/settings/tokens"))
+}
