@@ -7,6 +7,7 @@
 
 mod api;
 pub mod assets;
+mod drain;
 mod guard;
 mod html;
 pub mod icons;
@@ -76,5 +77,6 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
         .merge(api::router())
         .merge(assets::router())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
+        .layer(axum::middleware::from_fn(drain::drain))
         .with_state(shared))
 }

@@ -1,8 +1,12 @@
 //! Errors for machines: problem details (RFC 9457).
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fumehood_triage::TriageError;
+use utoipa::ToSchema as _;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 /// One problem.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -66,6 +70,23 @@ impl From<TriageError> for Problem {
             _ => {}
         }
         problem
+    }
+}
+
+/// What every operation may answer instead.
+impl utoipa::IntoResponses for Problem {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let problem = |description: &str| {
+            let schema = Ref::from_schema_name(Self::name());
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+        };
+        [
+            ("4XX", "The request cannot be carried out as it is: `detail` says why and what to do, `field` where"),
+            ("5XX", "It went wrong on this side or further on: `detail` says what, and whether to ask again"),
+        ]
+        .map(|(status, description)| (status.to_owned(), problem(description).into()))
+        .into()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use fumehood_runtime::CallError;
 
+use crate::Collision;
+
 /// Why a server could not be reached, asked or called.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum McpError {
@@ -18,6 +20,9 @@ pub enum McpError {
     Protocol(String),
     #[error("The server is connected but offers no tools. Check its configuration; the model cannot use it like this.")]
     NoTools,
+    /// None of its tools has a name of its own.
+    #[error("The server is connected, and no tool can be offered: {0}.")]
+    Ambiguous(Collision),
     #[error(
         "The server gave no answer within {seconds} s. Check whether it is busy or stuck, then choose “Connect again” on its page."
     )]

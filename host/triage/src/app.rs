@@ -197,11 +197,8 @@ impl App {
         Ok(())
     }
 
-    /// Stop what is going on: uploads, and everything that leaves. Each says so on record.
+    /// Stop what leaves: turns, tool calls, publishing. Each says so on record. Uploads go on; they only come in.
     pub fn stop_work(&self) {
-        if let Ok(uploads) = self.0.uploads.lock() {
-            uploads.values().for_each(|upload| upload.cancel.cancel());
-        }
         if let Ok(sashes) = self.0.sashes.lock() {
             sashes.values().for_each(CancellationToken::cancel);
         }
@@ -210,6 +207,9 @@ impl App {
     /// Stop what is going on and close the store, so that everything that was acknowledged is on disk.
     pub async fn shut_down(&self) {
         self.stop_work();
+        if let Ok(uploads) = self.0.uploads.lock() {
+            uploads.values().for_each(|upload| upload.cancel.cancel());
+        }
         self.disconnect_all().await;
         self.0.tasks.close();
         if tokio::time::timeout(END, self.0.tasks.wait()).await.is_err() {

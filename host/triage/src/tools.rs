@@ -66,6 +66,11 @@ pub struct Catalogue {
     pub problems: Vec<(String, String)>,
 }
 
+/// The server's own name for a tool.
+fn own_name(raw: &serde_json::Value) -> String {
+    raw.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
 fn offered(server: &McpServer, name: String, raw: &serde_json::Value) -> Option<OfferedTool> {
     let text = |key: &str| raw.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     let tool = text("name");
@@ -113,12 +118,9 @@ impl App {
         }
         let connected = || servers.iter().filter(|server| server.state == "connected");
         let raw = |server: &McpServer| server.tools.as_array().cloned().unwrap_or_default();
-        let own = |tool: &serde_json::Value| {
-            tool.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-        };
         // All servers at once: names of different servers can run into each other, too.
         let tools: Vec<_> =
-            connected().map(|server| (server.slug.clone(), raw(server).iter().map(own).collect())).collect();
+            connected().map(|server| (server.slug.clone(), raw(server).iter().map(own_name).collect())).collect();
         let mut names = assign(&tools).into_iter();
         for server in connected() {
             for tool in raw(server) {
@@ -200,7 +202,14 @@ impl App {
         let tools = connection.discover().await;
         // Discovery's connection is not the one that tools are called on: those are bound to an incident.
         self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
-        tools
+        let tools = tools?;
+        let own = tools.iter().map(|tool| own_name(&tool.raw)).collect();
+        let names = assign(&[(server.slug.clone(), own)]);
+        // One that offers nothing usable is no empty list, whatever the reason.
+        match names.iter().find_map(|name| name.as_ref().err()) {
+            Some(collision) if names.iter().all(Result::is_err) => Err(McpError::Ambiguous(collision.clone())),
+            _ => Ok(tools),
+        }
     }
 
     async fn connect(&self, scope: &Scope, server: &McpServer, purpose: Purpose) -> Result<Arc<Connection>, McpError> {

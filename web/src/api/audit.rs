@@ -8,24 +8,24 @@ use fumehood_triage::TriageError;
 use fumehood_triage::store::clock;
 use fumehood_triage::store::record::{EntryFilter, ListedEntry};
 
-use super::caller::{Caller, Checked};
+use super::caller::{Caller, Checked, within};
 use super::types::{AuditEntryOut, AuditPage, AuditQuery, CheckpointOut};
 use crate::Shared;
 use crate::problem::Problem;
 
 /// List entries of the audit log, newest first
-#[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery),
-    responses((status = 200, body = AuditPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditQuery),
+    responses((status = 200, description = "The entries of this page", body = AuditPage), Problem))]
 pub async fn entries(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
     Checked(Query(query)): Checked<Query<AuditQuery>>,
 ) -> Result<Json<AuditPage>, Problem> {
     let filter = EntryFilter {
-        before: query.before,
+        before: within("before", query.before, 0, i64::MAX as usize)?.map(|before| before as u64),
         target: query.target,
         action_prefix: query.action,
-        limit: query.limit.unwrap_or(100),
+        limit: within("limit", query.limit, 1, 500)?.unwrap_or(100),
     };
     let entry = |listed: ListedEntry| AuditEntryOut {
         index: listed.entry.index,
@@ -43,8 +43,8 @@ pub async fn entries(
 }
 
 /// Read the newest signed checkpoint, to keep it elsewhere
-#[utoipa::path(get, path = "/audit/checkpoint", tag = "audit",
-    responses((status = 200, body = CheckpointOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/audit/checkpoint", operation_id = "readCheckpoint", tag = "audit",
+    responses((status = 200, description = "The checkpoint, as the log signed it", body = CheckpointOut), Problem))]
 pub async fn checkpoint(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,

@@ -58,7 +58,25 @@ fn rejected(error: &JsonRejection) -> Problem {
         JsonRejection::JsonDataError(_) => StatusCode::UNPROCESSABLE_ENTITY,
         other => other.status(),
     };
-    Problem::new(status, "invalid", error.body_text())
+    with_field(Problem::new(status, "invalid", error.body_text()))
+}
+
+/// The framework's sentences end in `: FIELD: what is wrong` where a field is to blame.
+fn with_field(mut problem: Problem) -> Problem {
+    let is_name =
+        |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_[].".contains(&b));
+    problem.field = problem.detail.split(": ").nth(1).filter(is_name).map(str::to_owned);
+    problem
+}
+
+/// A number within the bounds that the description of the API names.
+pub fn within(field: &'static str, value: Option<usize>, least: usize, most: usize) -> Result<Option<usize>, Problem> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(TriageError::Invalid { field, message: format!("`{field}` is from {least} to {most}.") }.into())
+        }
+        value => Ok(value),
+    }
 }
 
 /// A path or query parameter whose errors are problem details.
@@ -73,7 +91,7 @@ where
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, shared).await {
             Ok(query) => Ok(Self(query)),
-            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", error.body_text())),
+            Err(error) => Err(with_field(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.body_text()))),
         }
     }
 }

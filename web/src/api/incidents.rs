@@ -7,14 +7,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use fumehood_triage::store::incidents::{IncidentFields, IncidentFilter};
 
-use super::caller::{Body, Caller, Checked, id};
-use super::types::{EventOut, IncidentOut, IncidentPage, IncidentPatch, IncidentQuery, NewIncident, SashIn};
+use super::caller::{Body, Caller, Checked, id, within};
+use super::types::{EventOut, IncidentOut, IncidentPage, IncidentPatch, IncidentQuery, NewIncident, SashIn, word};
 use crate::Shared;
 use crate::problem::Problem;
 
 /// Create an incident
-#[utoipa::path(post, path = "/incidents", tag = "incidents", request_body = NewIncident,
-    responses((status = 201, body = IncidentOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/incidents", operation_id = "createIncident", tag = "incidents", request_body = NewIncident,
+    responses((status = 201, description = "The incident that was created", body = IncidentOut), Problem))]
 pub async fn create(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -25,8 +25,8 @@ pub async fn create(
 }
 
 /// List incidents
-#[utoipa::path(get, path = "/incidents", tag = "incidents", params(IncidentQuery),
-    responses((status = 200, body = IncidentPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents", operation_id = "listIncidents", tag = "incidents", params(IncidentQuery),
+    responses((status = 200, description = "The incidents of this page, and how many there are in all", body = IncidentPage), Problem))]
 pub async fn list(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -34,19 +34,19 @@ pub async fn list(
 ) -> Result<Json<IncidentPage>, Problem> {
     let filter = IncidentFilter {
         text: query.q,
-        status: query.status,
-        severity: query.severity,
-        sort: query.sort,
-        limit: query.limit.unwrap_or(50),
-        offset: query.offset.unwrap_or(0).min(1 << 40),
+        status: query.status.map(|status| word(&status)),
+        severity: query.severity.map(|severity| word(&severity)),
+        sort: query.sort.map(|sort| word(&sort)),
+        limit: within("limit", query.limit, 1, 200)?.unwrap_or(50),
+        offset: within("offset", query.offset, 0, 1 << 40)?.unwrap_or(0),
     };
     let (incidents, total) = shared.app.incidents(&scope, filter).await?;
     Ok(Json(IncidentPage { incidents: incidents.into_iter().map(Into::into).collect(), total }))
 }
 
 /// Read an incident
-#[utoipa::path(get, path = "/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = IncidentOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}", operation_id = "readIncident", tag = "incidents", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The incident", body = IncidentOut), Problem))]
 pub async fn read(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -56,8 +56,8 @@ pub async fn read(
 }
 
 /// Change an incident
-#[utoipa::path(patch, path = "/incidents/{id}", tag = "incidents", params(("id" = String, Path)), request_body = IncidentPatch,
-    responses((status = 200, body = IncidentOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(patch, path = "/incidents/{id}", operation_id = "updateIncident", tag = "incidents", params(("id" = String, Path, description = "Which incident")), request_body = IncidentPatch,
+    responses((status = 200, description = "The incident as it is now", body = IncidentOut), Problem))]
 pub async fn update(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -78,8 +78,8 @@ pub async fn update(
 }
 
 /// Lower or raise the sash: nothing leaves while it is lowered
-#[utoipa::path(put, path = "/incidents/{id}/sash", tag = "incidents", params(("id" = String, Path)), request_body = SashIn,
-    responses((status = 200, body = IncidentOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(put, path = "/incidents/{id}/sash", operation_id = "setSash", tag = "incidents", params(("id" = String, Path, description = "Which incident")), request_body = SashIn,
+    responses((status = 200, description = "The incident with its sash as it is now", body = IncidentOut), Problem))]
 pub async fn sash(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -90,8 +90,8 @@ pub async fn sash(
 }
 
 /// Read an incident's timeline, oldest first
-#[utoipa::path(get, path = "/incidents/{id}/timeline", tag = "incidents", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<EventOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/timeline", operation_id = "readTimeline", tag = "incidents", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The events so far", body = Vec<EventOut>), Problem))]
 pub async fn timeline(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,

@@ -13,16 +13,18 @@ use fumehood_triage::viewer::{FindingKey, RedactedCursor};
 use futures_util::TryStreamExt as _;
 use tokio_util::io::StreamReader;
 
-use super::caller::{Body, Caller, Checked, id};
-use super::types::{DecisionIn, DecisionOut, FindingOut, FindingsPage, FindingsQuery, KindOut, LogOut, UploadQuery};
+use super::caller::{Body, Caller, Checked, id, within};
+use super::types::{
+    DecisionIn, DecisionOut, FindingOut, FindingsPage, FindingsQuery, KindOut, LogOut, UploadQuery, Verdict,
+};
 use crate::Shared;
 use crate::problem::Problem;
 
 /// Upload a log: the raw body, plain, gzip or zstd; streamed, scanned while it arrives
-#[utoipa::path(post, path = "/incidents/{id}/logs", tag = "logs", params(("id" = String, Path), UploadQuery),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, body = LogOut), (status = 200, body = LogOut, description = "this text was here already"),
-        (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/incidents/{id}/logs", operation_id = "uploadLog", tag = "logs", params(("id" = String, Path, description = "Which incident"), UploadQuery),
+    request_body(content = super::types::RawBytes, content_type = "application/octet-stream"),
+    responses((status = 201, description = "The log, scanned to its end", body = LogOut),
+        (status = 200, description = "The earlier log with the same text; nothing was added", body = LogOut), Problem))]
 pub async fn upload(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -43,8 +45,8 @@ pub async fn upload(
 }
 
 /// List an incident's logs
-#[utoipa::path(get, path = "/incidents/{id}/logs", tag = "logs", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<LogOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/logs", operation_id = "listLogs", tag = "logs", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The logs, with those that failed or still arrive", body = Vec<LogOut>), Problem))]
 pub async fn list(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -55,8 +57,8 @@ pub async fn list(
 }
 
 /// Read what is known of a log
-#[utoipa::path(get, path = "/logs/{id}", tag = "logs", params(("id" = String, Path)),
-    responses((status = 200, body = LogOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/logs/{id}", operation_id = "readLog", tag = "logs", params(("id" = String, Path, description = "Which log")),
+    responses((status = 200, description = "The log", body = LogOut), Problem))]
 pub async fn read(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -66,8 +68,8 @@ pub async fn read(
 }
 
 /// Stop an upload; nothing of it is kept
-#[utoipa::path(post, path = "/logs/{id}/cancel", tag = "logs", params(("id" = String, Path)),
-    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/logs/{id}/cancel", operation_id = "cancelUpload", tag = "logs", params(("id" = String, Path, description = "Which log")),
+    responses((status = 204, description = "It is stopped"), Problem))]
 pub async fn cancel(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -78,8 +80,8 @@ pub async fn cancel(
 }
 
 /// List a log's findings: types and byte ranges, never values
-#[utoipa::path(get, path = "/logs/{id}/findings", tag = "logs", params(("id" = String, Path), FindingsQuery),
-    responses((status = 200, body = FindingsPage), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/logs/{id}/findings", operation_id = "listFindings", tag = "logs", params(("id" = String, Path, description = "Which log"), FindingsQuery),
+    responses((status = 200, description = "Types with their counts, and findings by their place", body = FindingsPage), Problem))]
 pub async fn findings(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -87,7 +89,7 @@ pub async fn findings(
     Checked(Query(query)): Checked<Query<FindingsQuery>>,
 ) -> Result<Json<FindingsPage>, Problem> {
     let log: LogId = id(&text, "log")?;
-    let limit = query.limit.unwrap_or(10_000).clamp(1, 50_000);
+    let limit = within("limit", query.limit, 1, 50_000)?.unwrap_or(10_000);
     let kinds = shared.app.kinds(&scope, log).await?;
     let (found, next) = shared.app.findings(&scope, log, query.cursor.unwrap_or(0), limit).await?;
     let finding = |judged: fumehood_triage::viewer::Judged| FindingOut {
@@ -101,9 +103,9 @@ pub async fn findings(
         detector: judged.detector,
         scanner: judged.scanner,
         verdict: match judged.accepted {
-            None => "pending",
-            Some(true) => "accepted",
-            Some(false) => "rejected",
+            None => Verdict::Pending,
+            Some(true) => Verdict::Accepted,
+            Some(false) => Verdict::Rejected,
         },
     };
     let kind = |kind: fumehood_triage::viewer::KindSummary| KindOut {
@@ -121,8 +123,8 @@ pub async fn findings(
 }
 
 /// Accept or reject one finding, or all of a type
-#[utoipa::path(post, path = "/logs/{id}/decisions", tag = "logs", params(("id" = String, Path)), request_body = DecisionIn,
-    responses((status = 200, body = DecisionOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/logs/{id}/decisions", operation_id = "judgeFindings", tag = "logs", params(("id" = String, Path, description = "Which log")), request_body = DecisionIn,
+    responses((status = 200, description = "How many findings the judgement was about", body = DecisionOut), Problem))]
 pub async fn decide(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -130,14 +132,10 @@ pub async fn decide(
     Body(decision): Body<DecisionIn>,
 ) -> Result<Json<DecisionOut>, Problem> {
     let log = id(&text, "log")?;
-    let accepted = match decision.verdict.as_str() {
-        "accepted" => Some(true),
-        "rejected" => Some(false),
-        "pending" => None,
-        _ => {
-            let message = "The verdict is accepted, rejected or pending.".to_owned();
-            return Err(TriageError::Invalid { field: "verdict", message }.into());
-        }
+    let accepted = match decision.verdict {
+        Verdict::Accepted => Some(true),
+        Verdict::Rejected => Some(false),
+        Verdict::Pending => None,
     };
     let key = match &decision.id {
         Some(text) => Some(text.parse::<FindingKey>()?),
@@ -153,8 +151,8 @@ pub async fn decide(
 }
 
 /// Read a log's text as it would leave, streamed
-#[utoipa::path(get, path = "/logs/{id}/redacted", tag = "logs", params(("id" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/logs/{id}/redacted", operation_id = "readRedacted", tag = "logs", params(("id" = String, Path, description = "Which log")),
+    responses((status = 200, description = "The text; every finding that was not rejected is a pseudonym", body = String, content_type = "text/plain"), Problem))]
 pub async fn redacted(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,

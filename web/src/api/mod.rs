@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -36,7 +36,8 @@ const BODY: usize = 2 << 20;
                        What widens what can be reached (models, servers, integrations, approvals, tokens, people) is \
                        done by a person who is signed in, not by a token."
     ),
-    components(schemas(Problem)),
+    servers((url = "/api/v1")),
+    components(schemas(Problem, types::Sort)),
     security(("token" = []))
 )]
 struct Document;
@@ -76,6 +77,9 @@ pub fn router() -> Router<Arc<Shared>> {
     let nested = router.route("/openapi.json", get(move || async move { Json(document) })).fallback(missing);
     Router::new()
         .nest("/api/v1", nested.layer(axum::middleware::map_response(problem::refusals)))
+        .route("/api", any(missing))
+        .route("/api/", any(missing))
+        .route("/api/{*rest}", any(missing))
         .route("/health", get(health))
 }
 

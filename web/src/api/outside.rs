@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use fumehood_triage::TriageError;
+use fumehood_triage::store::outside::McpServer;
 
 use super::caller::Caller;
 use super::types::{ModelOut, PluginOut, ServerOut};
@@ -12,8 +13,8 @@ use crate::Shared;
 use crate::problem::Problem;
 
 /// Read which model is set up
-#[utoipa::path(get, path = "/model", tag = "settings",
-    responses((status = 200, body = ModelOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/model", operation_id = "readModel", tag = "settings",
+    responses((status = 200, description = "The model; its key is never read back", body = ModelOut), Problem))]
 pub async fn model(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> Result<Json<ModelOut>, Problem> {
     let model = shared
         .app
@@ -24,19 +25,25 @@ pub async fn model(State(shared): State<Arc<Shared>>, Caller(scope): Caller) -> 
 }
 
 /// List MCP servers
-#[utoipa::path(get, path = "/servers", tag = "settings",
-    responses((status = 200, body = Vec<ServerOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/servers", operation_id = "listServers", tag = "settings",
+    responses((status = 200, description = "The servers with what they offer", body = Vec<ServerOut>), Problem))]
 pub async fn servers(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
 ) -> Result<Json<Vec<ServerOut>>, Problem> {
     let servers = shared.app.servers(&scope).await?;
-    Ok(Json(servers.into_iter().map(Into::into).collect()))
+    let catalogue = shared.app.catalogue(&scope).await?;
+    let out = |server: McpServer| {
+        let own = catalogue.problems.iter().filter(|(name, _)| server.state == "connected" && *name == server.name);
+        let refused = own.map(|(_, problem)| problem.clone()).collect();
+        ServerOut::new(server, refused)
+    };
+    Ok(Json(servers.into_iter().map(out).collect()))
 }
 
 /// List plugins and what they may do
-#[utoipa::path(get, path = "/plugins", tag = "settings",
-    responses((status = 200, body = Vec<PluginOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/plugins", operation_id = "listPlugins", tag = "settings",
+    responses((status = 200, description = "The plugins of this server", body = Vec<PluginOut>), Problem))]
 pub async fn plugins(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,

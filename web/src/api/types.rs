@@ -6,6 +6,47 @@ use fumehood_triage::store::{clock, conversation, departures, documents, outside
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+/// Bytes as they are.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "a name for the description of the API")]
+pub struct RawBytes(Vec<u8>);
+
+/// How bad an incident is.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Critical,
+    High,
+    Medium,
+    Low,
+}
+
+/// How far an incident is.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Open,
+    Investigating,
+    Resolved,
+    Closed,
+}
+
+/// What incidents are sorted by.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    Updated,
+    Created,
+    Severity,
+    Number,
+}
+
+/// The word that stands for a choice.
+pub fn word(choice: &impl Serialize) -> String {
+    serde_json::to_value(choice).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// An incident.
 #[derive(Serialize, ToSchema)]
 pub struct IncidentOut {
@@ -14,9 +55,9 @@ pub struct IncidentOut {
     pub number: i64,
     pub title: String,
     pub description: String,
-    /// critical, high, medium or low
+    #[schema(value_type = Severity)]
     pub severity: String,
-    /// open, investigating, resolved or closed
+    #[schema(value_type = Status)]
     pub status: String,
     pub category: String,
     pub tags: Vec<String>,
@@ -53,14 +94,17 @@ impl From<Incident> for IncidentOut {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewIncident {
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub title: String,
     #[serde(default)]
     pub description: String,
-    /// critical, high, medium or low; medium where it is left out
+    /// medium where it is left out
     #[serde(default = "medium")]
+    #[schema(value_type = Severity)]
     pub severity: String,
-    /// open, investigating, resolved or closed; open where it is left out
+    /// open where it is left out
     #[serde(default = "open")]
+    #[schema(value_type = Status)]
     pub status: String,
     #[serde(default)]
     pub category: String,
@@ -95,9 +139,12 @@ impl From<NewIncident> for IncidentFields {
 pub struct IncidentPatch {
     /// The version that was read.
     pub version: i64,
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub title: Option<String>,
     pub description: Option<String>,
+    #[schema(value_type = Option<Severity>)]
     pub severity: Option<String>,
+    #[schema(value_type = Option<Status>)]
     pub status: Option<String>,
     pub category: Option<String>,
     pub tags: Option<Vec<String>>,
@@ -105,16 +152,19 @@ pub struct IncidentPatch {
 
 /// Which incidents.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct IncidentQuery {
     /// Words in title, description, category or tags.
     pub q: Option<String>,
-    pub status: Option<String>,
-    pub severity: Option<String>,
-    /// updated, created, severity or number
-    pub sort: Option<String>,
-    /// 1 to 200; 50 where it is left out.
+    pub status: Option<Status>,
+    pub severity: Option<Severity>,
+    /// updated where it is left out
+    pub sort: Option<Sort>,
+    /// 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<usize>,
+    #[param(maximum = 1_099_511_627_776_i64)]
     pub offset: Option<usize>,
 }
 
@@ -196,19 +246,23 @@ impl From<LogFile> for LogOut {
 
 /// The name of a log.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// The file's name.
+    #[param(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
 }
 
 /// A part of a log's findings.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FindingsQuery {
     /// `next` of the page before.
     pub cursor: Option<i64>,
-    /// About how many, 1 to 50,000; 10,000 where it is left out.
+    /// About how many; 10,000 where it is left out.
+    #[param(minimum = 1, maximum = 50000)]
     pub limit: Option<usize>,
 }
 
@@ -247,8 +301,7 @@ pub struct FindingOut {
     pub validated: bool,
     pub detector: String,
     pub scanner: String,
-    /// pending (masked), accepted (masked) or rejected
-    pub verdict: &'static str,
+    pub verdict: Verdict,
 }
 
 /// A judgement about one finding (`id`) or all of a type (`type`).
@@ -258,8 +311,16 @@ pub struct DecisionIn {
     pub id: Option<String>,
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// accepted, rejected or pending
-    pub verdict: String,
+    pub verdict: Verdict,
+}
+
+/// What is thought of a finding. Until it is rejected, it is masked.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Accepted,
+    Rejected,
+    Pending,
 }
 
 /// How many findings a judgement was about.
@@ -272,6 +333,7 @@ pub struct DecisionOut {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SayIn {
+    #[schema(min_length = 1, max_length = 65536, pattern = r"\S")]
     pub text: String,
 }
 
@@ -406,6 +468,7 @@ impl From<whys::Why> for WhyOut {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WhyIn {
+    #[schema(min_length = 1, pattern = r"\S")]
     pub question: String,
     #[serde(default)]
     pub answer: String,
@@ -438,6 +501,7 @@ impl From<documents::Document> for DocumentOut {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentIn {
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub title: String,
     pub markdown: String,
     /// The version that was read; 0 for a new one.
@@ -501,12 +565,17 @@ pub struct ServerOut {
     /// pending, connected, unreachable or error
     pub state: String,
     pub reason: String,
+    /// Tools that it has.
     pub tools: usize,
+    /// Why some of them are not offered to the model, each in a sentence.
+    pub refused: Vec<String>,
 }
 
-impl From<outside::McpServer> for ServerOut {
-    fn from(server: outside::McpServer) -> Self {
+impl ServerOut {
+    /// A server with what the catalogue of tools says about it.
+    pub fn new(server: outside::McpServer, refused: Vec<String>) -> Self {
         Self {
+            refused,
             id: server.id.to_string(),
             name: server.name,
             transport: server.transport,
@@ -538,15 +607,18 @@ pub struct PluginOut {
 
 /// Which entries of the audit log.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Entries before this index; newest come first.
-    pub before: Option<u64>,
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
+    pub before: Option<usize>,
     /// Such as incident:018f…
     pub target: Option<String>,
     /// Actions that begin so: incident.
     pub action: Option<String>,
-    /// 1 to 500; 100 where it is left out.
+    /// 100 where it is left out.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<usize>,
 }
 

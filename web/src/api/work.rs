@@ -17,8 +17,8 @@ use crate::Shared;
 use crate::problem::Problem;
 
 /// Say something to the model; the answer arrives in the turn
-#[utoipa::path(post, path = "/incidents/{id}/turns", tag = "conversation", params(("id" = String, Path)), request_body = SayIn,
-    responses((status = 202, body = IdOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/incidents/{id}/turns", operation_id = "say", tag = "conversation", params(("id" = String, Path, description = "Which incident")), request_body = SayIn,
+    responses((status = 202, description = "The turn that was begun", body = IdOut), Problem))]
 pub async fn say(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -30,8 +30,8 @@ pub async fn say(
 }
 
 /// Read the conversation, masked
-#[utoipa::path(get, path = "/incidents/{id}/turns", tag = "conversation", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<TurnOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/turns", operation_id = "readConversation", tag = "conversation", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The turns so far, each with its messages", body = Vec<TurnOut>), Problem))]
 pub async fn talk(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -61,9 +61,9 @@ pub async fn talk(
 }
 
 /// Stop a turn
-#[utoipa::path(post, path = "/incidents/{id}/turns/{turn}/stop", tag = "conversation",
-    params(("id" = String, Path), ("turn" = String, Path)),
-    responses((status = 204), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/incidents/{id}/turns/{turn}/stop", operation_id = "stopTurn", tag = "conversation",
+    params(("id" = String, Path, description = "Which incident"), ("turn" = String, Path, description = "Which turn")),
+    responses((status = 204, description = "It is stopped, or was over already"), Problem))]
 pub async fn stop(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -74,8 +74,8 @@ pub async fn stop(
 }
 
 /// List what left an incident
-#[utoipa::path(get, path = "/incidents/{id}/departures", tag = "departures", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<DepartureOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/departures", operation_id = "listDepartures", tag = "departures", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The departures, newest first", body = Vec<DepartureOut>), Problem))]
 pub async fn departures(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -86,10 +86,9 @@ pub async fn departures(
 }
 
 /// Read the exact bytes of a departure
-#[utoipa::path(get, path = "/incidents/{id}/departures/{departure}/body", tag = "departures",
-    params(("id" = String, Path), ("departure" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = "4XX", body = Problem),
-        (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/departures/{departure}/body", operation_id = "readDeparture", tag = "departures",
+    params(("id" = String, Path, description = "Which incident"), ("departure" = String, Path, description = "Which departure")),
+    responses((status = 200, description = "The bytes as they were sent", body = super::types::RawBytes, content_type = "application/octet-stream"), Problem))]
 pub async fn departure_body(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -100,8 +99,8 @@ pub async fn departure_body(
 }
 
 /// List the whys
-#[utoipa::path(get, path = "/incidents/{id}/whys", tag = "whys", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<WhyOut>), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/whys", operation_id = "listWhys", tag = "whys", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The whys in their order", body = Vec<WhyOut>), Problem))]
 pub async fn whys(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -112,8 +111,8 @@ pub async fn whys(
 }
 
 /// Add a why
-#[utoipa::path(post, path = "/incidents/{id}/whys", tag = "whys", params(("id" = String, Path)), request_body = WhyIn,
-    responses((status = 201, body = IdOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(post, path = "/incidents/{id}/whys", operation_id = "addWhy", tag = "whys", params(("id" = String, Path, description = "Which incident")), request_body = WhyIn,
+    responses((status = 201, description = "The why that was added", body = IdOut), Problem))]
 pub async fn add_why(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -129,8 +128,8 @@ pub async fn add_why(
 }
 
 /// Read the root-cause analysis
-#[utoipa::path(get, path = "/incidents/{id}/document", tag = "document", params(("id" = String, Path)),
-    responses((status = 200, body = DocumentOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/document", operation_id = "readDocument", tag = "document", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The document as it was last saved", body = DocumentOut), Problem))]
 pub async fn document(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -142,8 +141,8 @@ pub async fn document(
 }
 
 /// Save the root-cause analysis over the version that was read
-#[utoipa::path(put, path = "/incidents/{id}/document", tag = "document", params(("id" = String, Path)), request_body = DocumentIn,
-    responses((status = 200, body = VersionOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(put, path = "/incidents/{id}/document", operation_id = "saveDocument", tag = "document", params(("id" = String, Path, description = "Which incident")), request_body = DocumentIn,
+    responses((status = 200, description = "The version that it has now", body = VersionOut), Problem))]
 pub async fn save_document(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -163,8 +162,8 @@ pub struct VersionOut {
 }
 
 /// Export the root-cause analysis as Markdown
-#[utoipa::path(get, path = "/incidents/{id}/document.md", tag = "document", params(("id" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/markdown"), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+#[utoipa::path(get, path = "/incidents/{id}/document.md", operation_id = "exportDocument", tag = "document", params(("id" = String, Path, description = "Which incident")),
+    responses((status = 200, description = "The title as a heading, and the text", body = String, content_type = "text/markdown"), Problem))]
 pub async fn export_document(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -177,9 +176,9 @@ pub async fn export_document(
 }
 
 /// Write the root-cause analysis from the incident, its whys and its timeline
-#[utoipa::path(post, path = "/incidents/{id}/document/generate", tag = "document", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/incidents/{id}/document/generate", operation_id = "generateDocument", tag = "document", params(("id" = String, Path, description = "Which incident")),
     request_body = VersionIn,
-    responses((status = 200, body = VersionOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, description = "The version that it has now", body = VersionOut), Problem))]
 pub async fn generate(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,
@@ -191,9 +190,9 @@ pub async fn generate(
 }
 
 /// Publish the saved root-cause analysis, or bring the page up to date
-#[utoipa::path(post, path = "/incidents/{id}/document/publish", tag = "document", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/incidents/{id}/document/publish", operation_id = "publishDocument", tag = "document", params(("id" = String, Path, description = "Which incident")),
     request_body = PublishIn,
-    responses((status = 200, body = PublicationOut), (status = "4XX", body = Problem), (status = "5XX", body = Problem)))]
+    responses((status = 200, description = "Where it was published, or that somebody else changed the page", body = PublicationOut), Problem))]
 pub async fn publish(
     State(shared): State<Arc<Shared>>,
     Caller(scope): Caller,

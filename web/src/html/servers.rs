@@ -196,7 +196,7 @@ pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<R
                 .and_then(|schema| serde_json::to_string_pretty(schema).ok())
                 .unwrap_or_default(),
             refused: (offered.is_none() && server.state == "connected")
-                .then(|| "Its name would be the same as another tool's, so neither is offered.".to_owned()),
+                .then(|| "It would have the same name as another tool, so neither is offered.".to_owned()),
         }
     };
     let output = match reader.app().server_output(&reader.scope, server.id).await {
