@@ -53,7 +53,11 @@ pub fn status_of(error: &TriageError) -> StatusCode {
         TriageError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         TriageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         TriageError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-        TriageError::Plugin(_) => StatusCode::BAD_GATEWAY,
+        TriageError::Plugin(error) => match error.code() {
+            "conflict" => StatusCode::CONFLICT,
+            "timeout" => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        },
         TriageError::CannotOpen(_) | TriageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

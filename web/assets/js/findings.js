@@ -5,7 +5,8 @@ import { refreshEvidence } from "./upload.js";
 
 export function startFindings(viewer) {
   let current = $("#finding")?.dataset.finding || "";
-  let busy = false;
+  let waiting = 0;
+  let last = Promise.resolve();
   let bring = true; // the finding has been chosen and has not been brought into view
 
   const marks = (id) => $$(`[id="f-${CSS.escape(id)}"]`);
@@ -42,8 +43,6 @@ export function startFindings(viewer) {
 
   const step = async (dir) => {
     if (viewer.view === "masked") return problem("Findings are marked in the original: press m.");
-    if (busy) return;
-    busy = true;
     try {
       const at = Number($("#finding")?.dataset.line) || 0;
       const seen = at > viewer.top && at <= viewer.top + viewer.visible;
@@ -57,7 +56,12 @@ export function startFindings(viewer) {
     } catch (error) {
       problem(error.message);
     }
-    busy = false;
+  };
+
+  // One after the other: who types n, a, n, a judges what n has found, however slow the line is.
+  const queue = (act) => {
+    waiting += 1;
+    last = last.then(act).finally(() => (waiting -= 1));
   };
 
   const legend = debounce(200, async () => {
@@ -132,21 +136,22 @@ export function startFindings(viewer) {
     if (form.elements.kind) judgeAll(form.elements.kind.value, verdict);
     else judge(verdict);
   });
-  for (const button of $$("[data-step]")) button.addEventListener("click", () => step(button.dataset.step));
+  for (const button of $$("[data-step]")) button.addEventListener("click", () => queue(() => step(button.dataset.step)));
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || writing(event) || $("dialog[open]")) return;
-    const kind = $("#finding")?.dataset.kind;
+    const kind = () => $("#finding")?.dataset.kind;
     const act = {
       n: () => step("next"),
       p: () => step("prev"),
       a: () => judge("accepted"),
       r: () => judge("rejected"),
-      A: () => judgeAll(kind, "accepted"),
-      R: () => judgeAll(kind, "rejected"),
+      A: () => judgeAll(kind(), "accepted"),
+      R: () => judgeAll(kind(), "rejected"),
     }[event.key];
     if (!act) return;
     event.preventDefault();
-    act();
+    // A key that is held down does not pile up more than is seen.
+    if (!event.repeat || waiting === 0) queue(act);
   });
   show();
 }

@@ -143,9 +143,18 @@ impl From<TriageError> for PageError {
     }
 }
 
+/// The status of a page that says what went wrong. Where it was someone else's server, the page must not look as if
+/// ours could not be reached: proxies put their own page in the place of a 502.
+fn page_status(error: &TriageError) -> StatusCode {
+    match status_of(error) {
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => StatusCode::FAILED_DEPENDENCY,
+        status => status,
+    }
+}
+
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let status = status_of(&self.0);
+        let status = page_status(&self.0);
         let back = Some(("/incidents".to_owned(), "Go to incidents".to_owned()));
         let view = match &self.0 {
             TriageError::NotFound { .. } => ErrorPage::not_found(),

@@ -389,7 +389,7 @@ pub(crate) async fn publish(
     let (tone, status, text) = match reader.app().publish(&reader.scope, incident, input.overwrite == "1").await {
         Ok(_) => return Ok(see(&format!("/incidents/{incident}/document"))),
         Err(error @ TriageError::Forbidden(_)) => return Err(error.into()),
-        Err(error) => (Tone::Bad, crate::problem::status_of(&error), error.to_string()),
+        Err(error) => (Tone::Bad, super::page_status(&error), error.to_string()),
     };
     let mut view = document_view(&reader, incident, None).await?;
     view.frame.notice = notice(tone, text);

@@ -71,8 +71,8 @@ async fn a_newer_server_is_spoken_to_in_its_own_era() {
 #[tokio::test]
 async fn refusals_are_told_apart() {
     for (status, expected) in [
-        (401, "The server refuses the credential: "),
-        (403, "The server refuses the credential: "),
+        (401, "The server did not let us in: "),
+        (403, "The server did not let us in: "),
         (503, "The server cannot be reached: "),
         (429, "The server cannot be reached: "),
     ] {
