@@ -336,11 +336,15 @@ impl fmt::Display for Report {
         match self.unknown_outcomes.as_slice() {
             [] => writeln!(f, "Every intent has its outcome."),
             [only] => {
-                writeln!(f, "1 intent has no outcome, entry {only}: whether this action happened is not known.")
+                writeln!(
+                    f,
+                    "1 intent has no outcome, entry {only}: it is under way, or was cut off and may have happened."
+                )
             }
             [first, ..] => writeln!(
                 f,
-                "{} intents have no outcome, the first is entry {first}: whether these actions happened is not known.",
+                "{} intents have no outcome, the first is entry {first}: they are under way, or were cut off and may have \
+                 happened.",
                 self.unknown_outcomes.len()
             ),
         }

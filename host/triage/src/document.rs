@@ -4,6 +4,7 @@ use fumehood_policy::Permission;
 use fumehood_redact::Origin;
 use fumehood_store::documents::Document;
 use fumehood_store::incidents::Incident;
+use fumehood_store::timeline::TimelineEvent;
 use fumehood_store::whys::Why;
 use fumehood_store::{IncidentId, Scope, clock};
 
@@ -67,7 +68,7 @@ impl App {
             quotes.push((evidence.id, quote.as_str().to_owned()));
         }
         let mut events = Vec::new();
-        for event in timeline.iter().filter(|event| matters(&event.kind)) {
+        for event in timeline.iter().filter(|event| matters(event)) {
             events.push(format!(
                 "{} — {}",
                 clock::rfc3339(event.time_us).replace('T', " ").chars().take(16).collect::<String>(),
@@ -107,8 +108,14 @@ impl App {
     }
 }
 
-fn matters(kind: &str) -> bool {
-    !matches!(kind, "review" | "document" | "publish" | "edited")
+/// Whether an event belongs into the analysis: what happened to the incident, and not how it was worked on.
+fn matters(event: &TimelineEvent) -> bool {
+    match event.kind.as_str() {
+        "created" | "status" | "severity" => true,
+        // One that was not kept leads nowhere.
+        "log" => !event.link.is_empty(),
+        _ => false,
+    }
 }
 
 /// The first draft. A person finishes it.

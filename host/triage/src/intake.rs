@@ -239,7 +239,13 @@ fn broken(error: std::io::Error) -> TriageError {
             (1 << ZSTD_WINDOW_LOG) >> 20
         ));
     }
-    TriageError::invalid("file", format!("The file could not be read to its end ({error}). Nothing of it was kept."))
+    let message = match error.kind() {
+        std::io::ErrorKind::ConnectionAborted => {
+            "The connection broke off before the end of the file. Nothing of it was kept; add it again.".to_owned()
+        }
+        _ => format!("The file is damaged and could not be read to its end ({error}). Nothing of it was kept."),
+    };
+    TriageError::invalid("file", message)
 }
 
 /// Counts the bytes that pass.

@@ -142,6 +142,7 @@ step('5. an upload shows its progress and can be cancelled', async () => {
   await page.goto(incident);
   await page.locator('[data-log]').first().waitFor();
   assert.equal(await page.locator('[data-log][data-state=ready]').count(), 1);
+  assert.equal(await page.locator('[data-log][data-state=failed]').count(), 0, 'who cancels has not met a fault');
   clean();
 });
 

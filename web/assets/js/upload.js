@@ -1,7 +1,7 @@
 // The evidence, as it is for everybody who looks; and uploads with progress, one file after the other; a file can be
 // dropped anywhere on the page. Scanning goes on at the server and shows in the evidence.
 
-import { $, html, make, on, parse, problem, replace, same, watch } from "./dom.js";
+import { $, $$, html, make, on, parse, problem, replace, same, watch } from "./dom.js";
 
 const EVERY_S = 5;
 
@@ -67,6 +67,15 @@ function row(form, file) {
   return { item, bar, state, cancel, end };
 }
 
+/** Tells the server that an upload is given up, so that it does not take it for a broken connection. */
+async function cancelThere(name) {
+  try {
+    await lookAgain(true);
+    const own = $$('#evidence form[action$="/cancel"]').find((form) => $("button", form).getAttribute("aria-label") === `Cancel ${name}`);
+    if (own) await html(own.action, { method: "POST" });
+  } catch { /* it ends with the connection */ }
+}
+
 function send({ form, file, view }) {
   const xhr = new XMLHttpRequest();
   const began = performance.now();
@@ -82,7 +91,9 @@ function send({ form, file, view }) {
     view.state.textContent = event.loaded === event.total ? "Scanning what has arrived…"
       : `Uploading ${size(event.loaded)} of ${size(event.total)}${seconds > 2 ? left((seconds / event.loaded) * (event.total - event.loaded)) : ""}`;
   };
+  let cancelled = false;
   xhr.onload = () => {
+    if (cancelled) return xhr.onabort();
     let body = {};
     try { body = JSON.parse(xhr.responseText); } catch { /* not JSON: the status says enough */ }
     if (xhr.status >= 200 && xhr.status < 300) {
@@ -97,7 +108,12 @@ function send({ form, file, view }) {
   };
   xhr.onerror = () => { view.end("The connection broke. The file was not added; try again.", true); next(); };
   xhr.onabort = () => { view.end("Cancelled. The file was not added."); refreshEvidence(); next(); };
-  view.cancel.onclick = () => xhr.abort();
+  view.cancel.onclick = async () => {
+    cancelled = true;
+    view.cancel.disabled = true;
+    await cancelThere(file.name);
+    if (xhr.readyState !== XMLHttpRequest.DONE) xhr.abort();
+  };
   xhr.send(data);
 }
 

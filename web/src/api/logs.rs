@@ -35,7 +35,8 @@ pub async fn upload(
 ) -> Result<(StatusCode, Json<LogOut>), Problem> {
     let incident = id(&text, "incident")?;
     let expected = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let stream = body.into_data_stream().map_err(std::io::Error::other);
+    let broken = |error| std::io::Error::new(std::io::ErrorKind::ConnectionAborted, error);
+    let stream = body.into_data_stream().map_err(broken);
     let received =
         shared.app.upload(&scope, incident, &query.name, expected, Box::pin(StreamReader::new(stream))).await?;
     let status = if received.duplicate { StatusCode::OK } else { StatusCode::CREATED };

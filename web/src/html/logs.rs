@@ -44,7 +44,8 @@ pub(crate) async fn upload(
             Ok(Some(field)) => field,
             Ok(None) => break,
             Err(error) => {
-                let message = format!("The upload could not be read ({}). Nothing of it was kept.", error.body_text());
+                let message =
+                    format!("The upload broke off ({}). Nothing of it was kept; add it again.", error.body_text());
                 return failed(&headers, TriageError::Invalid { field: "file", message });
             }
         };
@@ -60,7 +61,7 @@ pub(crate) async fn upload(
                     Ok(Some(bytes)) => Ok(bytes),
                     Ok(None) => return,
                     // A cut connection must not look like the end of the file.
-                    Err(error) => Err(std::io::Error::other(error.body_text())),
+                    Err(error) => Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, error.body_text())),
                 };
                 let broken = part.is_err();
                 if send.send(part).await.is_err() || broken {

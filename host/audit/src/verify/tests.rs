@@ -230,7 +230,7 @@ fn intents_and_outcomes_belong_together() {
     assert!(text.contains("covers 16; 1 entry after it is not signed yet.\n"), "{text}");
     assert!(text.contains("cut off what follows: 1 entry now.\n"), "{text}");
     assert!(
-        text.ends_with("1 intent has no outcome, entry 16: whether this action happened is not known.\n"),
+        text.ends_with("1 intent has no outcome, entry 16: it is under way, or was cut off and may have happened.\n"),
         "{text}"
     );
 

@@ -77,8 +77,8 @@ fn verify(settings: &Settings) -> anyhow::Result<ExitCode> {
             }
             match report.unknown_outcomes.as_slice() {
                 [] => {}
-                [one] => writeln!(out, "1 action has no recorded outcome: entry {one}")?,
-                many => writeln!(out, "{} actions have no recorded outcome: entries {many:?}", many.len())?,
+                [one] => writeln!(out, "1 action has no outcome yet, or was cut off: entry {one}")?,
+                many => writeln!(out, "{} actions have no outcome yet, or were cut off: entries {many:?}", many.len())?,
             }
             Ok(ExitCode::SUCCESS)
         }
