@@ -75,7 +75,7 @@ CREATE TABLE whys (
 CREATE INDEX whys_incident ON whys (tenant_id, incident_id, position);
 CREATE TABLE why_evidence (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, why_id TEXT NOT NULL REFERENCES whys (id) ON DELETE CASCADE,
-    log_id TEXT NOT NULL REFERENCES logs (id), line INTEGER NOT NULL, note TEXT NOT NULL
+    log_id TEXT NOT NULL REFERENCES logs (id), line INTEGER NOT NULL, last_line INTEGER NOT NULL, note TEXT NOT NULL
 ) STRICT;
 CREATE TABLE documents (
     incident_id TEXT PRIMARY KEY REFERENCES incidents (id), tenant_id TEXT NOT NULL, title TEXT NOT NULL,

@@ -17,14 +17,16 @@ pub struct Why {
     pub evidence: Vec<Evidence>,
 }
 
-/// A log line that supports an answer.
+/// Lines of a log that support an answer.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Evidence {
     pub id: EvidenceId,
     pub log_id: LogId,
     pub log_name: String,
-    /// From 1.
+    /// The first one, from 1.
     pub line: i64,
+    /// The last one; the first for a single line.
+    pub last_line: i64,
     pub note: String,
 }
 
@@ -56,7 +58,7 @@ impl Store {
                 })?
                 .collect::<Result<_, _>>()?;
             let mut statement = connection.prepare_cached(
-                "SELECT e.id, e.log_id, l.name, e.line, e.note FROM why_evidence e JOIN logs l ON l.id = e.log_id
+                "SELECT e.id, e.log_id, l.name, e.line, e.last_line, e.note FROM why_evidence e JOIN logs l ON l.id = e.log_id
                  WHERE e.tenant_id = ?1 AND e.why_id = ?2 ORDER BY e.id",
             )?;
             for why in &mut whys {
@@ -67,7 +69,8 @@ impl Store {
                             log_id: row.get(1)?,
                             log_name: row.get(2)?,
                             line: row.get(3)?,
-                            note: row.get(4)?,
+                            last_line: row.get(4)?,
+                            note: row.get(5)?,
                         })
                     })?
                     .collect::<Result<_, _>>()?;
@@ -191,12 +194,14 @@ impl Store {
         incident: IncidentId,
         why: WhyId,
         log: LogId,
-        line: i64,
+        lines: std::ops::RangeInclusive<i64>,
         note: String,
     ) -> Result<(), StoreError> {
         let owner = scope.clone();
         let id = EvidenceId::new();
-        let change = Change::new("why.evidence", format!("why:{why}")).with("log", log).with("line", line);
+        let (first, last) = lines.into_inner();
+        let words = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
+        let change = Change::new("why.evidence", format!("why:{why}")).with("log", log).with("lines", &words);
         self.change(scope, change, move |tx| {
             let belongs: bool = tx.connection.query_row(
                 "SELECT EXISTS (SELECT 1 FROM whys WHERE tenant_id = ?1 AND incident_id = ?2 AND id = ?3)",
@@ -210,14 +215,16 @@ impl Store {
             if file.incident_id != incident {
                 return Err(StoreError::not_found("log", log));
             }
-            if line < 1 || line > file.lines {
-                return Err(StoreError::Invalid(format!("{} has lines 1 to {}, not {line}.", file.name, file.lines)));
+            if first < 1 || first > last || last > file.lines {
+                let message = format!("{} has lines 1 to {}; asked for: {words}.", file.name, file.lines);
+                return Err(StoreError::Invalid(message));
             }
             tx.connection.execute(
-                "INSERT INTO why_evidence (id, tenant_id, why_id, log_id, line, note) VALUES (?1,?2,?3,?4,?5,?6)",
-                (id, &owner.tenant, why, log, line, &note),
+                "INSERT INTO why_evidence (id, tenant_id, why_id, log_id, line, last_line, note)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7)",
+                (id, &owner.tenant, why, log, first, last, &note),
             )?;
-            tx.event(&owner, incident, "why", &format!("Evidence added: {} line {line}", file.name), "whys")
+            tx.event(&owner, incident, "why", &format!("Evidence added: {} {words}", file.name), "whys")
         })
         .await
     }

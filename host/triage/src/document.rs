@@ -64,8 +64,9 @@ impl App {
         let mut quotes = Vec::new();
         for evidence in whys.iter().flat_map(|why| &why.evidence) {
             let file = self.0.store.log(scope, evidence.log_id).await?;
-            let quote = self.masked_line(scope, &file, evidence.line as u64).await?;
-            quotes.push((evidence.id, quote.as_str().to_owned()));
+            let (first, last) = (evidence.line as u64, evidence.last_line as u64);
+            let lines = self.masked_quote(scope, &file, first, last.saturating_sub(first) + 1).await?;
+            quotes.push((evidence.id, lines.iter().map(|line| line.as_str().to_owned()).collect()));
         }
         let mut events = Vec::new();
         for event in timeline.iter().filter(|event| matters(event)) {
@@ -122,7 +123,7 @@ fn matters(event: &TimelineEvent) -> bool {
 fn render(
     incident: &Incident,
     whys: &[Why],
-    quotes: &[(fumehood_store::EvidenceId, String)],
+    quotes: &[(fumehood_store::EvidenceId, Vec<String>)],
     events: &[String],
 ) -> String {
     use std::fmt::Write as _;
@@ -164,9 +165,14 @@ fn render(
         }
         for evidence in &why.evidence {
             let note = if evidence.note.is_empty() { String::new() } else { format!(" — {}", evidence.note) };
-            let _ = writeln!(text, "   Evidence: {} line {}{note}\n", evidence.log_name, evidence.line);
-            let quote = quotes.iter().find(|(id, _)| *id == evidence.id).map_or("", |(_, quote)| quote.as_str());
-            let _ = writeln!(text, "   ```\n   {}\n   ```\n", quote.replace("```", "'''"));
+            let lines = match (evidence.line, evidence.last_line) {
+                (first, last) if first == last => format!("line {first}"),
+                (first, last) => format!("lines {first} to {last}"),
+            };
+            let _ = writeln!(text, "   Evidence: {} {lines}{note}\n", evidence.log_name);
+            let quote = quotes.iter().find(|(id, _)| *id == evidence.id).map_or(&[][..], |(_, lines)| lines);
+            let quote: Vec<String> = quote.iter().map(|line| line.replace("```", "'''")).collect();
+            let _ = writeln!(text, "   ```\n   {}\n   ```\n", quote.join("\n   "));
         }
     }
     text.push_str("## Timeline\n\n");

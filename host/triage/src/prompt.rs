@@ -105,13 +105,13 @@ impl App {
         let mut part = Redacted::default();
         let mut last = 0;
         for number in wanted {
-            let lines = self.masked_line(scope, log, number).await?;
+            let line = self.masked_quote(scope, log, number, 1).await?.pop().unwrap_or_default();
             if number != last + 1 {
                 part.push_literal("…\n");
             }
             part.push(&Redacted::count(number as usize));
             part.push_literal(": ");
-            part.push(&lines);
+            part.push(&line);
             part.push_literal("\n");
             last = number;
             if part.len() > room {

@@ -195,16 +195,16 @@ impl App {
         Ok(shown.collect())
     }
 
-    /// One line as it may leave, at most 1 KiB of it.
-    pub(crate) async fn masked_line(
+    /// Lines as they may leave, at most 1 KiB of each.
+    pub(crate) async fn masked_quote(
         &self,
         scope: &Scope,
         file: &LogFile,
-        number: u64,
-    ) -> Result<Redacted, TriageError> {
-        let lines = self.read_lines(scope, file.id, number, 1, CLIP_BYTES).await?;
-        let mut masked = self.mask_lines(scope, file, &lines, CLIP_BYTES / 2).await?;
-        Ok(masked.pop().unwrap_or_default())
+        from: u64,
+        count: u64,
+    ) -> Result<Vec<Redacted>, TriageError> {
+        let lines = self.read_lines(scope, file.id, from, count, CLIP_BYTES).await?;
+        self.mask_lines(scope, file, &lines, CLIP_BYTES / 2).await
     }
 
     async fn mask_lines(

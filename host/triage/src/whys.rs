@@ -9,6 +9,9 @@ use crate::{App, TriageError};
 /// Longest question or answer, bytes.
 const TEXT: usize = 16 << 10;
 
+/// Most lines of one piece of evidence: what is quoted in the document.
+const EVIDENCE_LINES: i64 = 20;
+
 impl App {
     /// All whys of an incident, in order.
     ///
@@ -66,7 +69,7 @@ impl App {
         Ok(self.0.store.mark_root_cause(scope, incident, id, is).await?)
     }
 
-    /// Link a log line to a why.
+    /// Link lines of a log to a why.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Invalid`.
@@ -76,12 +79,16 @@ impl App {
         incident: IncidentId,
         why: WhyId,
         log: LogId,
-        line: i64,
+        lines: std::ops::RangeInclusive<i64>,
         note: &str,
     ) -> Result<(), TriageError> {
         self.require(scope, Permission::WriteIncidents)?;
+        if lines.end().saturating_sub(*lines.start()) >= EVIDENCE_LINES {
+            let message = format!("Evidence is at most {EVIDENCE_LINES} lines; point at those that show it.");
+            return Err(TriageError::invalid("lines", message));
+        }
         let note: String = note.trim().chars().take(500).collect();
-        Ok(self.0.store.add_evidence(scope, incident, why, log, line, note).await?)
+        Ok(self.0.store.add_evidence(scope, incident, why, log, lines, note).await?)
     }
 
     /// Remove a piece of evidence.

@@ -336,6 +336,8 @@ fn whys(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         evidence,
         root,
         evidence_error: None,
+        typed_log: String::new(),
+        typed_lines: String::new(),
     };
     let mut last = why(4, "Why did the canary not catch it?", "", vec![], false);
     last.evidence_error = Some("The log has 1,204,551 lines; there is no line 9,999,999.".to_owned());

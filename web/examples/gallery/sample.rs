@@ -91,7 +91,6 @@ pub fn log_card(n: u32, name: &str, size: u64, lines: u64, state: LogState, kind
         lines: Count(lines),
         state,
         kinds,
-        templates: Count(if n == 0 { 214 } else { 0 }),
         current: false,
         added: ago(44),
     }

@@ -436,12 +436,15 @@ pub struct WhyOut {
     pub evidence: Vec<EvidenceOut>,
 }
 
-/// A log line that supports an answer.
+/// Lines of a log that support an answer.
 #[derive(Serialize, ToSchema)]
 pub struct EvidenceOut {
     pub log_id: String,
     pub log_name: String,
+    /// The first one, from 1.
     pub line: i64,
+    /// The last one; the first for a single line.
+    pub last_line: i64,
     pub note: String,
 }
 
@@ -451,6 +454,7 @@ impl From<whys::Why> for WhyOut {
             log_id: one.log_id.to_string(),
             log_name: one.log_name,
             line: one.line,
+            last_line: one.last_line,
             note: one.note,
         };
         Self {

@@ -256,7 +256,6 @@ impl Reader {
             size: Bytes(bytes),
             lines: Count(lines),
             kinds: kinds.into_iter().map(kind_count).collect(),
-            templates: Count(0),
             current: current == Some(log.id),
             added: when(log.created_us, now),
         }

@@ -5,6 +5,7 @@ use axum::extract::{Path, Query};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use fumehood_triage::sent::Piece;
+use fumehood_triage::store::record::EntryFilter;
 use fumehood_triage::store::whys::Why as StoredWhy;
 use fumehood_triage::store::{DepartureId, EvidenceId, IncidentId, LogId, WhyId};
 use fumehood_triage::{Permission, TriageError};
@@ -62,8 +63,8 @@ struct Wrong {
     question: String,
     answer: String,
     message: String,
-    /// It was about evidence, not about the text.
-    evidence: bool,
+    /// It was about evidence, not about the text: the log and the lines that were typed.
+    evidence: Option<(String, String)>,
 }
 
 async fn whys_view(reader: &Reader, incident: IncidentId, wrong: Option<Wrong>) -> Result<WhysPage, TriageError> {
@@ -89,14 +90,14 @@ async fn why_view(
 ) -> Result<Why, TriageError> {
     let mut evidence = Vec::new();
     for one in stored.evidence {
-        let line = number(one.line);
+        let (line, last) = (number(one.line), number(one.last_line));
         let excerpt = reader.app().masked_lines(&reader.scope, one.log_id, line, 1, 200).await?;
         evidence.push(WhyEvidence {
             id: Id::new(one.id.to_string()),
             log_name: one.log_name,
             href: format!("/incidents/{incident}/logs/{}?from={line}#L{line}", one.log_id),
             from: line,
-            to: line,
+            to: last,
             excerpt: excerpt
                 .into_iter()
                 .next()
@@ -104,7 +105,8 @@ async fn why_view(
                 .unwrap_or_default(),
         });
     }
-    let text = wrong.filter(|wrong| !wrong.evidence);
+    let text = wrong.filter(|wrong| wrong.evidence.is_none());
+    let typed = wrong.and_then(|wrong| wrong.evidence.clone()).unwrap_or_default();
     Ok(Why {
         id: Id::new(stored.id.to_string()),
         number: u32::try_from(stored.position).unwrap_or(0),
@@ -113,7 +115,9 @@ async fn why_view(
         answer: text.map_or_else(|| Field::new(stored.answer), |wrong| Field::new(&wrong.answer)),
         evidence,
         root: stored.root_cause,
-        evidence_error: wrong.filter(|wrong| wrong.evidence).map(|wrong| wrong.message.clone()),
+        evidence_error: wrong.filter(|wrong| wrong.evidence.is_some()).map(|wrong| wrong.message.clone()),
+        typed_log: typed.0,
+        typed_lines: typed.1,
     })
 }
 
@@ -141,7 +145,7 @@ async fn put_why(
         Err(TriageError::Invalid { message, .. } | TriageError::Conflict(message)) => message,
         Err(error) => return Err(error.into()),
     };
-    let wrong = Wrong { why, question, answer, message, evidence: false };
+    let wrong = Wrong { why, question, answer, message, evidence: None };
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &whys_view(reader, incident, Some(wrong)).await?))
 }
 
@@ -170,18 +174,11 @@ pub(crate) struct EvidenceInput {
     lines: String,
 }
 
-/// Lines of one piece of evidence; a range is that many single lines.
-const MOST_LINES: i64 = 20;
-
-fn line_range(text: &str) -> Result<(i64, i64), TriageError> {
-    let wrong = |message: &str| TriageError::Invalid { field: "lines", message: message.into() };
-    let (first, last) = text.trim().split_once('-').unwrap_or((text.trim(), text.trim()));
-    let parse = |text: &str| text.trim().parse::<i64>().map_err(|_| wrong("Name a line (120) or lines (120-124)."));
-    let (first, last) = (parse(first)?, parse(last)?);
-    if last < first || last - first >= MOST_LINES {
-        return Err(wrong("At most 20 lines at once, the first one first."));
-    }
-    Ok((first, last))
+fn line_range(text: &str) -> Result<std::ops::RangeInclusive<i64>, TriageError> {
+    let wrong = || TriageError::Invalid { field: "lines", message: "Name a line (120) or lines (120-124).".into() };
+    let (first, last) = text.trim().split_once(['-', '–']).unwrap_or((text.trim(), text.trim()));
+    let parse = |text: &str| text.trim().parse::<i64>().map_err(|_| wrong());
+    Ok(parse(first)?..=parse(last)?)
 }
 
 async fn add_lines(
@@ -192,11 +189,7 @@ async fn add_lines(
 ) -> Result<(), TriageError> {
     let missing = || TriageError::Invalid { field: "log", message: "Choose a log.".into() };
     let log: LogId = input.log.parse().map_err(|_| missing())?;
-    let (first, last) = line_range(&input.lines)?;
-    for line in first..=last {
-        reader.app().add_evidence(&reader.scope, incident, why, log, line, "").await?;
-    }
-    Ok(())
+    reader.app().add_evidence(&reader.scope, incident, why, log, line_range(&input.lines)?, "").await
 }
 
 pub(crate) async fn add_evidence(
@@ -210,7 +203,8 @@ pub(crate) async fn add_evidence(
         Err(TriageError::Invalid { message, .. }) => message,
         Err(error) => return Err(error.into()),
     };
-    let wrong = Wrong { why: Some(why), question: String::new(), answer: String::new(), message, evidence: true };
+    let evidence = Some((input.log, input.lines));
+    let wrong = Wrong { why: Some(why), question: String::new(), answer: String::new(), message, evidence };
     Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &whys_view(&reader, incident, Some(wrong)).await?))
 }
 
@@ -503,6 +497,14 @@ pub(crate) async fn departure(
         pending: Count(0),
         shown: true,
     });
+    // Intent and outcome have it as their target; the first is the one that was written before it left.
+    let entry = if reader.may(Permission::ReadAudit) {
+        let filter =
+            EntryFilter { target: Some(format!("departure:{}", stored.id)), limit: 10, ..EntryFilter::default() };
+        reader.app().audit(&reader.scope, filter).await?.last().map(|listed| Count(listed.entry.index))
+    } else {
+        None
+    };
     let view = DeparturePage {
         departure: departure_line(&stored, bench.now),
         request: format!("{} {}", stored.method, stored.url),
@@ -512,7 +514,7 @@ pub(crate) async fn departure(
         cut: (cut < text.len()).then_some((Bytes(cut as u64), Bytes(text.len() as u64))),
         masked: masked.collect(),
         sha256: stored.body_sha256.clone(),
-        entry: None,
+        entry,
         turn: stored.subject.strip_prefix("turn:").map(Id::new),
         frame: bench.frame,
         bench: bench.bench,

@@ -219,8 +219,6 @@ pub struct LogCard {
     pub state: LogState,
     /// By type, most frequent first.
     pub kinds: Vec<KindCount>,
-    /// Groups of like lines; zero until clustered.
-    pub templates: Count,
     /// It is what the page reads.
     pub current: bool,
     /// When it was added.

@@ -46,7 +46,7 @@ pub struct DeparturePage {
     pub masked: Vec<KindCount>,
     /// SHA-256 of the exact bytes, in hexadecimal.
     pub sha256: String,
-    /// The number of the entry in the audit log.
+    /// The number of the entry in the audit log, for those who may read it.
     pub entry: Option<Count>,
     /// The turn that it belongs to: `/incidents/{id}/chat#turn-{turn}`.
     pub turn: Option<Id>,

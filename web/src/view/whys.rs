@@ -44,6 +44,10 @@ pub struct Why {
     pub root: bool,
     /// Why the evidence was not added.
     pub evidence_error: Option<String>,
+    /// What was typed then: the log's id, and the lines.
+    pub typed_log: String,
+    /// See `typed_log`.
+    pub typed_lines: String,
 }
 
 /// `GET /incidents/{id}/whys`. Posts a new one to the same address: `question`, `answer`.
