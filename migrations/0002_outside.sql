@@ -5,19 +5,20 @@ CREATE TABLE credentials (
 ) STRICT;
 CREATE TABLE models (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL, plugin TEXT NOT NULL, base_url TEXT NOT NULL,
-    model TEXT NOT NULL, credential_id TEXT REFERENCES credentials (id), created_us INTEGER NOT NULL,
-    checked_us INTEGER, problem TEXT NOT NULL
+    private_nets TEXT NOT NULL, model TEXT NOT NULL, credential_id TEXT REFERENCES credentials (id),
+    created_us INTEGER NOT NULL, checked_us INTEGER, problem TEXT NOT NULL
 ) STRICT;
 CREATE TABLE mcp_servers (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL, slug TEXT NOT NULL, transport TEXT NOT NULL,
-    url TEXT NOT NULL, command TEXT NOT NULL, arguments TEXT NOT NULL, auth_kind TEXT NOT NULL, auth_header TEXT NOT NULL,
+    url TEXT NOT NULL, private_nets TEXT NOT NULL, command TEXT NOT NULL, arguments TEXT NOT NULL, auth_kind TEXT NOT NULL,
+    auth_header TEXT NOT NULL,
     credential_id TEXT REFERENCES credentials (id), enabled INTEGER NOT NULL, created_us INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, checked_us INTEGER, tools TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX mcp_servers_slug ON mcp_servers (tenant_id, slug);
 CREATE TABLE integrations (
     id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, name TEXT NOT NULL, plugin TEXT NOT NULL, base_url TEXT NOT NULL,
-    settings TEXT NOT NULL, credential_id TEXT REFERENCES credentials (id), created_us INTEGER NOT NULL,
+    private_nets TEXT NOT NULL, settings TEXT NOT NULL, credential_id TEXT REFERENCES credentials (id), created_us INTEGER NOT NULL,
     checked_us INTEGER, problem TEXT NOT NULL
 ) STRICT;
 CREATE TABLE plugin_values (

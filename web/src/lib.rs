@@ -7,7 +7,7 @@
 
 mod api;
 pub mod assets;
-mod drain;
+mod bodies;
 mod guard;
 mod html;
 pub mod icons;
@@ -77,6 +77,6 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
         .merge(api::router())
         .merge(assets::router())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
-        .layer(axum::middleware::from_fn(drain::drain))
+        .layer(axum::middleware::from_fn(bodies::bounded))
         .with_state(shared))
 }

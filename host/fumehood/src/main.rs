@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod connections;
 mod control;
 mod data;
 mod settings;

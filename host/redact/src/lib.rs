@@ -7,7 +7,7 @@
 //!    never deserialised.
 //! 3. **The book.** A value has one pseudonym per incident ([`Pseudonyms`]), and no text that was not put there by the
 //!    gate reads as one: whatever [`restore`] would resolve in raw input is masked by the gate itself.
-//! 4. **The last check.** [`OutgoingCheck`] finds every known original in outgoing bytes, also encoded, and never
+//! 4. **The last check.** [`Pseudonyms::check_outgoing`] finds every known original in outgoing bytes, also encoded, and never
 //!    says what it found, only which pseudonym.
 //!
 //! The way of a text: [`Windows`] cuts it, scanners report [`Finding`]s for each window, [`Seams`] makes them absolute
@@ -20,6 +20,7 @@ mod finding;
 mod gate;
 mod json;
 mod kind;
+mod known;
 mod label;
 mod merge;
 mod normal;
@@ -35,10 +36,11 @@ pub use finding::{Finding, Span};
 pub use gate::{Gate, Origin};
 pub use json::{JsonPlan, PlanMismatch, RedactedJson, redact_json};
 pub use kind::{Group, Kind};
+pub use known::MIN_ORIGINAL_BYTES;
 pub use label::{Label, Lookalikes, lookalikes};
 pub use merge::merge;
-pub use outgoing::{CheckTooLarge, Leak, MIN_ORIGINAL_BYTES, OutgoingCheck, StreamCheck};
-pub use pseudonym::{Entry, Pseudonyms};
+pub use outgoing::Leak;
+pub use pseudonym::{Entry, KnownValue, Pseudonyms};
 pub use redacted::{MaskedRange, Redacted};
 pub use restore::{Segment, restore};
 pub use seams::Seams;

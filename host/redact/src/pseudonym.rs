@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::{ControlFlow, Range};
 
+use crate::known::Index;
 use crate::label::Seen;
 use crate::normal::normal_form;
-use crate::{CheckTooLarge, Kind, Label, Lookalikes, OutgoingCheck};
+use crate::outgoing::{Leak, each_view};
+use crate::{Encoding, Kind, Label, Lookalikes};
 
 /// What the store keeps of a pseudonym. A number has several entries where its value was seen in several spellings.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,18 +40,58 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The book.
+/// A value in one of its spellings.
+#[derive(Clone)]
+struct Value {
+    kind: u16,
+    number: u64,
+    original: Box<str>,
+}
+
+/// What is known of a kind.
+#[derive(Clone)]
+struct OfKind {
+    kind: Kind,
+    last: u64,
+    /// The first spelling of each number.
+    first: BTreeMap<u64, u32>,
+}
+
+/// A known value in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownValue {
+    /// Where it stands, bytes.
+    pub range: Range<usize>,
+    /// Its kind.
+    pub kind: Kind,
+}
+
+/// The book. A log may hold millions of different values: what is compared only is kept as a digest.
 #[derive(Clone, Default)]
 pub struct Pseudonyms {
-    /// By kind, then by normal form.
-    numbers: HashMap<Kind, HashMap<String, u64>>,
-    /// Every spelling of every label, the first seen first.
-    originals: BTreeMap<Label, Vec<String>>,
+    values: Vec<Value>,
+    kinds: Vec<OfKind>,
+    by_kind: HashMap<Kind, u16>,
+    digests: Digests,
+    /// Normal forms, and the lowest number that each was given.
+    numbers: HashMap<Digest, u64>,
     /// Spellings that are already in the book.
-    spellings: HashMap<Kind, HashSet<String>>,
-    last: HashMap<Kind, u64>,
+    spellings: HashSet<Digest>,
+    index: Index,
     new: Vec<Entry>,
     lookalikes: Lookalikes,
+}
+
+/// A keyed digest of a kind and a text, wide enough that two texts never share one.
+type Digest = (u64, u64);
+
+#[derive(Clone, Default)]
+struct Digests(RandomState, RandomState);
+
+impl Digests {
+    fn of(&self, kind: u16, text: &str) -> Digest {
+        (self.0.hash_one((kind, text)), self.1.hash_one((kind, text)))
+    }
 }
 
 impl Pseudonyms {
@@ -77,13 +121,15 @@ impl Pseudonyms {
 
     /// The label of a value: its old one, or the next of its kind.
     pub fn label_for(&mut self, kind: &Kind, original: &str) -> Label {
-        let form = normal_form(kind, original);
-        let known = self.numbers.get(kind).and_then(|forms| forms.get(&form)).copied();
-        let number = known.unwrap_or_else(|| self.last.get(kind).map_or(1, |last| last.saturating_add(1)));
+        let place = self.place(kind);
+        let form = self.digests.of(place, &normal_form(kind, original));
+        let number = match self.numbers.get(&form) {
+            Some(number) => *number,
+            None => self.kinds.get(usize::from(place)).map_or(1, |of| of.last.saturating_add(1)),
+        };
         let entry = Entry { kind: kind.clone(), number, original: original.to_owned() };
         let label = entry.label();
-        let seen = self.spellings.get(kind).is_some_and(|spellings| spellings.contains(original));
-        if !seen {
+        if !self.spellings.contains(&self.digests.of(place, original)) {
             self.insert(&entry);
             self.new.push(entry);
         }
@@ -105,29 +151,97 @@ impl Pseudonyms {
     /// The value behind a label, in its first spelling.
     #[must_use]
     pub fn original(&self, label: &Label) -> Option<&str> {
-        self.originals.get(label)?.first().map(String::as_str)
+        let place = self.by_kind.get(&label.kind)?;
+        let id = *self.kinds.get(usize::from(*place))?.first.get(&label.number)?;
+        self.values.get(id as usize).map(|value| &*value.original)
     }
 
-    /// Every label with every spelling of its value, by kind and number.
-    pub fn iter(&self) -> impl Iterator<Item = (&Label, &str)> {
-        self.originals.iter().flat_map(|(label, spellings)| spellings.iter().map(move |one| (label, one.as_str())))
+    /// Every label with every spelling of its value, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (Label, &str)> {
+        self.values.iter().filter_map(|value| Some((self.label(value)?, &*value.original)))
     }
 
     /// How many values the book holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.originals.len()
+        self.kinds.iter().map(|of| of.first.len()).sum()
     }
 
     /// Whether the book holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.originals.is_empty()
+        self.values.is_empty()
     }
 
-    /// The check of outgoing bytes against everything in the book.
-    pub fn outgoing_check(&self) -> Result<OutgoingCheck, CheckTooLarge> {
-        OutgoingCheck::new(self.iter().map(|(label, original)| (label.to_string(), original)))
+    /// Values of the book in a text, whether or not a scanner saw them there, plain or encoded: whatever
+    /// [`Self::check_outgoing`] would object to, and more. `left_out` says which originals do not count.
+    pub fn known_in(&self, text: &str, left_out: impl Fn(&str) -> bool) -> Vec<KnownValue> {
+        let mut found: Vec<KnownValue> = Vec::new();
+        if self.index.is_empty() {
+            return found;
+        }
+        let _ = each_view(text.as_bytes(), |view| {
+            let mut last = (0, 0);
+            let _ = self.index.find(&view.bytes, |start, end, id| {
+                let source = view.source(start..end);
+                // Where decoding has changed nothing, the text itself was looked at already.
+                let is_new = matches!(view.encoding, Encoding::Plain | Encoding::Base64) || source.len() > end - start;
+                let is_within = last.0 <= start && end <= last.1;
+                if is_new
+                    && !is_within
+                    && let Some(value) = self.stands(&view.bytes, start, end, id)
+                    && !left_out(&value.original)
+                    && let Some(of) = self.kinds.get(usize::from(value.kind))
+                {
+                    last = (start, end);
+                    let range = text.floor_char_boundary(source.start)..text.ceil_char_boundary(source.end);
+                    found.push(KnownValue { range, kind: of.kind.clone() });
+                }
+                ControlFlow::<()>::Continue(())
+            });
+            None::<()>
+        });
+        found
+    }
+
+    /// The last check on bytes that leave: none of the originals is in them, plain or encoded. Raw text that looked like
+    /// a pseudonym does not count, nor do originals that are part of every label of some kind (`mail`, `user`), nor
+    /// those that `left_out` names.
+    ///
+    /// # Errors
+    /// The first original that was found, by its pseudonym.
+    pub fn check_outgoing(&self, bytes: &[u8], left_out: impl Fn(&str) -> bool) -> Result<(), Leak> {
+        if self.index.is_empty() {
+            return Ok(());
+        }
+        let leak = each_view(bytes, |view| {
+            let search =
+                self.index.find(&view.bytes, |start, end, id| match self.stands(&view.bytes, start, end, id) {
+                    Some(value) if !self.is_harmless(value) && !left_out(&value.original) => ControlFlow::Break(value),
+                    _ => ControlFlow::Continue(()),
+                });
+            let label = self.label(search.break_value()?)?;
+            Some(Leak { label: label.to_string(), encoding: view.encoding })
+        });
+        leak.map_or(Ok(()), Err)
+    }
+
+    fn is_harmless(&self, value: &Value) -> bool {
+        let is_lookalike = self.kinds.get(usize::from(value.kind)).is_some_and(|of| of.kind == Kind::PSEUDONYM);
+        is_lookalike || is_part_of_labels(value.original.trim())
+    }
+
+    /// The value of a hit of the index, if it is one.
+    fn stands(&self, bytes: &[u8], start: usize, end: usize, id: u32) -> Option<&Value> {
+        let value = self.values.get(id as usize)?;
+        let whole = value.original.trim().as_bytes();
+        let same = whole.get(..end - start)?.eq_ignore_ascii_case(bytes.get(start..end)?);
+        same.then_some(value)
+    }
+
+    fn label(&self, value: &Value) -> Option<Label> {
+        let of = self.kinds.get(usize::from(value.kind))?;
+        Some(Label { kind: of.kind.clone(), number: value.number })
     }
 
     /// Everything in a text that reads as a pseudonym.
@@ -135,20 +249,40 @@ impl Pseudonyms {
         self.lookalikes.recognise(text)
     }
 
+    /// The place of a kind among the kinds.
+    fn place(&mut self, kind: &Kind) -> u16 {
+        if let Some(place) = self.by_kind.get(kind) {
+            return *place;
+        }
+        // Kinds are those that scanners announce: some dozens. Beyond all numbers they would share the last.
+        let place = u16::try_from(self.kinds.len()).unwrap_or(u16::MAX);
+        self.kinds.push(OfKind { kind: kind.clone(), last: 0, first: BTreeMap::new() });
+        self.by_kind.insert(kind.clone(), place);
+        self.lookalikes.know(kind);
+        place
+    }
+
     fn insert(&mut self, entry: &Entry) {
         let Entry { kind, number, original } = entry;
-        let form = normal_form(kind, original);
-        let given = self.numbers.entry(kind.clone()).or_default().entry(form).or_insert(*number);
+        let place = self.place(kind);
+        let form = self.digests.of(place, &normal_form(kind, original));
+        let given = self.numbers.entry(form).or_insert(*number);
         *given = (*given).min(*number);
-        let last = self.last.entry(kind.clone()).or_default();
-        *last = (*last).max(*number);
-        self.spellings.entry(kind.clone()).or_default().insert(original.clone());
-        let spellings = self.originals.entry(entry.label()).or_default();
-        if !spellings.contains(original) {
-            spellings.push(original.clone());
+        self.spellings.insert(self.digests.of(place, original));
+        let id = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        if let Some(of) = self.kinds.get_mut(usize::from(place)) {
+            of.last = of.last.max(*number);
+            of.first.entry(*number).or_insert(id);
         }
-        self.lookalikes.know(kind);
+        self.index.add(original, id);
+        self.values.push(Value { kind: place, number: *number, original: original.as_str().into() });
     }
+}
+
+/// Whether a value cannot be told from the names in our own labels.
+pub(crate) fn is_part_of_labels(original: &str) -> bool {
+    let upper = original.to_ascii_uppercase();
+    Kind::known().any(|kind| format!("[{kind}-").contains(&upper))
 }
 
 impl fmt::Debug for Pseudonyms {

@@ -12,6 +12,8 @@ pub struct Model {
     pub name: String,
     pub plugin: String,
     pub base_url: String,
+    /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
+    pub private_nets: Vec<String>,
     pub model: String,
     pub credential_id: Option<CredentialId>,
     pub created_us: i64,
@@ -30,6 +32,8 @@ pub struct McpServer {
     /// `stdio` or `http`.
     pub transport: String,
     pub url: String,
+    /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
+    pub private_nets: Vec<String>,
     pub command: String,
     pub arguments: Vec<String>,
     /// `none`, `api-key` or `bearer`.
@@ -53,6 +57,8 @@ pub struct IntegrationInstance {
     pub name: String,
     pub plugin: String,
     pub base_url: String,
+    /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
+    pub private_nets: Vec<String>,
     pub settings: std::collections::BTreeMap<String, String>,
     pub credential_id: Option<CredentialId>,
     pub created_us: i64,
@@ -74,6 +80,10 @@ pub const PLUGIN_VALUES_BYTES: i64 = 4 << 20;
 /// Lines of log kept for one plugin; older ones go.
 const PLUGIN_LOG_LINES: i64 = 5_000;
 
+fn nets(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+    Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
+}
+
 fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
     Ok(Model {
         id: row.get(0)?,
@@ -85,6 +95,7 @@ fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
         created_us: row.get(6)?,
         checked_us: row.get(7)?,
         problem: row.get(8)?,
+        private_nets: nets(row, 9)?,
     })
 }
 
@@ -106,6 +117,7 @@ fn server(row: &Row<'_>) -> rusqlite::Result<McpServer> {
         reason: row.get(13)?,
         checked_us: row.get(14)?,
         tools: serde_json::from_str(&row.get::<_, String>(15)?).unwrap_or_default(),
+        private_nets: nets(row, 16)?,
     })
 }
 
@@ -120,13 +132,15 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<IntegrationInstance> {
         created_us: row.get(6)?,
         checked_us: row.get(7)?,
         problem: row.get(8)?,
+        private_nets: nets(row, 9)?,
     })
 }
 
-const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem";
+const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets";
 const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_kind, auth_header, credential_id, enabled, \
-                      created_us, state, reason, checked_us, tools";
-const INSTANCE: &str = "id, name, plugin, base_url, settings, credential_id, created_us, checked_us, problem";
+                      created_us, state, reason, checked_us, tools, private_nets";
+const INSTANCE: &str = "id, name, plugin, base_url, settings, credential_id, created_us, checked_us, problem, \
+                        private_nets";
 
 impl McpServer {
     /// Whether calls go to the same place: the same program with the same arguments, or the same address.
@@ -184,9 +198,19 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.change(scope, Change::new("model.create", format!("model:{}", new.id)), move |tx| {
             tx.connection.execute(
-                "INSERT INTO models (id, tenant_id, name, plugin, base_url, model, credential_id, created_us, problem)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'')",
-                (new.id, tenant, new.name, new.plugin, new.base_url, new.model, new.credential_id, tx.now_us),
+                "INSERT INTO models (id, tenant_id, name, plugin, base_url, model, credential_id, created_us, problem,
+                 private_nets) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9)",
+                rusqlite::params![
+                    new.id,
+                    tenant,
+                    new.name,
+                    new.plugin,
+                    new.base_url,
+                    new.model,
+                    new.credential_id,
+                    tx.now_us,
+                    serde_json::to_string(&new.private_nets)?,
+                ],
             )?;
             Ok(())
         })
@@ -206,9 +230,17 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
-                "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = ''
-                 WHERE tenant_id = ?1 AND id = ?2",
-                (&tenant, new.id, new.name, new.base_url, new.model, new.credential_id),
+                "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = '',
+                 private_nets = ?7 WHERE tenant_id = ?1 AND id = ?2",
+                rusqlite::params![
+                    tenant,
+                    new.id,
+                    new.name,
+                    new.base_url,
+                    new.model,
+                    new.credential_id,
+                    serde_json::to_string(&new.private_nets)?,
+                ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)?;
             if changed == 0 { Err(StoreError::not_found("model", new.id)) } else { Ok(()) }
@@ -230,8 +262,16 @@ impl Store {
         self.change(scope, Change::new("integration.update", format!("integration:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
                 "UPDATE integrations SET name = ?3, base_url = ?4, settings = ?5, credential_id = ?6, checked_us = NULL,
-                 problem = '' WHERE tenant_id = ?1 AND id = ?2",
-                (&tenant, new.id, new.name, new.base_url, serde_json::to_string(&new.settings)?, new.credential_id),
+                 problem = '', private_nets = ?7 WHERE tenant_id = ?1 AND id = ?2",
+                rusqlite::params![
+                    tenant,
+                    new.id,
+                    new.name,
+                    new.base_url,
+                    serde_json::to_string(&new.settings)?,
+                    new.credential_id,
+                    serde_json::to_string(&new.private_nets)?,
+                ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)?;
             if changed == 0 { Err(StoreError::not_found("integration", new.id)) } else { Ok(()) }
@@ -283,8 +323,8 @@ impl Store {
             refuse_taken_slug(tx.connection, &tenant, &new)?;
             tx.connection.execute(
                 "INSERT INTO mcp_servers (id, tenant_id, name, slug, transport, url, command, arguments, auth_kind,
-                 auth_header, credential_id, enabled, created_us, state, reason, tools)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','','[]')",
+                 auth_header, credential_id, enabled, created_us, state, reason, tools, private_nets)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','','[]',?14)",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -299,6 +339,7 @@ impl Store {
                     new.credential_id,
                     new.enabled,
                     tx.now_us,
+                    serde_json::to_string(&new.private_nets)?,
                 ],
             )?;
             Ok(())
@@ -366,7 +407,7 @@ impl Store {
             tx.connection.execute(
                 "UPDATE mcp_servers SET name = ?3, slug = ?4, transport = ?5, url = ?6, command = ?7, arguments = ?8,
                  auth_kind = ?9, auth_header = ?10, credential_id = ?11, state = 'pending', reason = '',
-                 checked_us = ?12, tools = '[]' WHERE tenant_id = ?1 AND id = ?2",
+                 checked_us = ?12, tools = '[]', private_nets = ?13 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -380,6 +421,7 @@ impl Store {
                     new.auth_header,
                     new.credential_id,
                     tx.now_us,
+                    serde_json::to_string(&new.private_nets)?,
                 ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)
@@ -462,8 +504,8 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.change(scope, Change::new("integration.create", format!("integration:{}", new.id)), move |tx| {
             tx.connection.execute(
-                "INSERT INTO integrations (id, tenant_id, name, plugin, base_url, settings, credential_id, created_us, problem)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'')",
+                "INSERT INTO integrations (id, tenant_id, name, plugin, base_url, settings, credential_id, created_us, problem,
+                 private_nets) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9)",
                 (
                     new.id,
                     tenant,
@@ -473,6 +515,7 @@ impl Store {
                     serde_json::to_string(&new.settings)?,
                     new.credential_id,
                     tx.now_us,
+                    serde_json::to_string(&new.private_nets)?,
                 ),
             )?;
             Ok(())

@@ -274,7 +274,8 @@ impl Store {
         .await
     }
 
-    /// Change someone's role, or lock them out (which ends their sessions). The last administrator stays one.
+    /// Change someone's role, or lock them out. That ends their sessions, and, where they are no administrator any more,
+    /// the tokens and links that they made. The last administrator stays one.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` where nobody would be left who can administer.
@@ -303,6 +304,18 @@ impl Store {
             }
             // A role takes effect at once: whoever holds a session signs in again with the new one.
             tx.connection.execute("DELETE FROM sessions WHERE user_id = ?1", [id])?;
+            if disabled || role != Role::Admin {
+                // Nor do the ways in that they made outlast their right to make them.
+                let by = crate::Actor::User(id).to_string();
+                tx.connection.execute(
+                    "UPDATE api_tokens SET revoked_us = ?3 WHERE tenant_id = ?1 AND created_by = ?2 AND revoked_us IS NULL",
+                    (&tenant, &by, tx.now_us),
+                )?;
+                tx.connection.execute(
+                    "DELETE FROM sign_in_links WHERE tenant_id = ?1 AND created_by = ?2 AND used_us IS NULL",
+                    (&tenant, &by),
+                )?;
+            }
             Ok(())
         })
         .await

@@ -23,8 +23,10 @@ use crate::tools::Tools;
 /// Told of each plugin that was loaded: its name, how many are done, of how many, whether it came from the cache.
 pub type StartProgress = dyn Fn(&str, usize, usize, bool) + Send + Sync;
 
-/// Compressed uploads that are read at once; more wait with their bodies unread.
+/// Zstd uploads that are read at once; more wait for a while with their bodies unread.
 const UNPACKING: usize = 8;
+/// Passwords that are hashed at once: each takes 19 MiB.
+const HASHING: usize = 2;
 /// How long what is going on may take to end when the server does.
 const END: Duration = Duration::from_secs(10);
 /// How often what failed uploads have left is looked for.
@@ -52,13 +54,16 @@ pub(crate) struct Inner {
     pub(crate) books: Books,
     pub(crate) tools: Tools,
     pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
-    /// Compressed uploads at once: each decoder keeps its window in memory.
+    /// Zstd uploads at once: each decoder keeps its window in memory.
     pub(crate) unpacking: Semaphore,
+    /// Passwords at once.
+    pub(crate) hashing: Semaphore,
     /// What has to end before the store closes.
     pub(crate) tasks: TaskTracker,
     pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
-    pub(crate) attempts: Mutex<HashMap<String, (u32, Instant)>>,
+    /// Sign-ins that were tried, by the digest of the address.
+    pub(crate) attempts: Mutex<HashMap<[u8; 32], (u32, Instant)>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) checkpoint_file: Option<PathBuf>,
     pub(crate) verification: Mutex<Option<(bool, String, i64)>>,
@@ -124,6 +129,7 @@ impl App {
             tools: Tools::default(),
             uploads: Mutex::default(),
             unpacking: Semaphore::new(UNPACKING),
+            hashing: Semaphore::new(HASHING),
             tasks: TaskTracker::new(),
             turns: Mutex::default(),
             sashes: Mutex::default(),

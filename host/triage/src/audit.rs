@@ -110,17 +110,24 @@ impl App {
         let app = self.clone();
         let work = move || {
             let outside = match &app.0.checkpoint_file {
-                Some(path) => std::fs::read(path).ok(),
+                Some(path) => Some(std::fs::read(path).map_err(|error| {
+                    format!(
+                        "The checkpoint file {} cannot be read: {error}. It is the proof that the database was not \
+                         replaced as a whole; find out who removed it.",
+                        path.display()
+                    )
+                })?),
                 None => None,
             };
             fumehood_store::verify(app.0.store.folder(), &app.0.vault, outside.as_deref())
+                .map_err(|error| error.to_string())
         };
         let report =
             tokio::task::spawn_blocking(work).await.map_err(|error| TriageError::Internal(error.to_string()))?;
         let (good, text) = match report {
             Ok(fumehood_store::VerifyReport::Ok(report)) => (true, report.to_string()),
             Ok(fumehood_store::VerifyReport::Bad { sentence, .. }) => (false, sentence),
-            Err(error) => (false, error.to_string()),
+            Err(sentence) => (false, sentence),
         };
         let change = fumehood_store::Change::new("audit.verify", "audit:log");
         self.0.store.event(scope, change, if good { "ok" } else { "bad" }).await?;

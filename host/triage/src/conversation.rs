@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Purpose;
+use crate::prompt::fenced;
 use crate::settings::no_model;
 use crate::tools::{Catalogue, OfferedTool};
 use crate::{App, TriageError};
@@ -168,7 +169,7 @@ impl App {
                 Ok(Step::Waiting) => ("", String::new()),
                 Ok(Step::Done) => ("done", String::new()),
                 Err(_) if live.cancel.is_cancelled() => ("stopped", "Stopped, or the sash was lowered.".into()),
-                Err(error) => ("failed", error.to_string()),
+                Err(error) => ("failed", app.masked_problem(&scope, turn.incident_id, &error).await),
             };
             if !state.is_empty()
                 && let Err(error) = app.0.store.set_turn(&scope, turn.id, state, problem).await
@@ -198,6 +199,12 @@ struct Runner<'a> {
     scope: &'a Scope,
     turn: &'a Turn,
     live: &'a Live,
+}
+
+/// The name of a tool as providers take it; of what is none, what is left.
+fn plain_name(name: &str) -> String {
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(64).collect();
+    if plain.is_empty() { "unnamed".to_owned() } else { plain }
 }
 
 impl Runner<'_> {
@@ -340,7 +347,9 @@ impl Runner<'_> {
                 }
             }
             for call in event.tool_calls {
-                message.tool_calls.push(StoredCall { id: call.id, name: call.name, arguments: call.arguments });
+                // An id of our own: models repeat theirs, and what they make up does not go out again unseen.
+                let id = format!("call_{}", MessageId::new().to_string().replace('-', ""));
+                message.tool_calls.push(StoredCall { id, name: plain_name(&call.name), arguments: call.arguments });
             }
             if let Some((input, output)) = event.usage {
                 self.app.0.store.add_usage(self.scope, self.turn.id, input, output).await?;
@@ -419,10 +428,7 @@ impl Runner<'_> {
         };
         let mut text = self.app.mask_one(self.scope, incident, origin, &message.text).await?;
         if role == "tool" {
-            let mut fenced = Redacted::literal("<<<DATA tool result\n");
-            fenced.push(&text);
-            fenced.push_literal("\nDATA>>>");
-            text = fenced;
+            text = fenced("tool result", &text);
         }
         Ok(provider::Message { role, text, tool_calls, tool_call_id: message.tool_call_id.clone() })
     }

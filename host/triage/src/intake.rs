@@ -23,6 +23,8 @@ use crate::{App, Progress, TriageError};
 
 /// Largest text of a log after decompression, bytes.
 pub const MAX_TEXT_BYTES: u64 = 16 << 30;
+/// How long a zstd upload waits for one of the others to end: each decoder keeps its window in memory.
+const ROOM_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 /// A compressed file may grow by this factor; beyond it is a bomb, not a log. Checked past the first 64 MiB.
 pub const MAX_RATIO: u64 = 200;
 const RATIO_FREE_BYTES: u64 = 64 << 20;
@@ -309,8 +311,12 @@ impl<'a> Intake<'a> {
         let mut buffer = vec![0u8; READ_BYTES];
         let mut head = Some(Vec::with_capacity(HEAD_BYTES));
         let _room = match encoding {
-            "plain" => None,
-            _ => self.app.0.unpacking.acquire().await.ok(),
+            "zstd" => Some(
+                tokio::time::timeout(ROOM_WAIT, self.app.0.unpacking.acquire())
+                    .await
+                    .map_err(|_| TriageError::TooMany { seconds: ROOM_WAIT.as_secs() })?,
+            ),
+            _ => None,
         };
         loop {
             let read = text.read(&mut buffer).await.map_err(broken)?;
@@ -414,7 +420,11 @@ struct Utf8 {
 
 impl Utf8 {
     fn push(&mut self, piece: &[u8]) -> String {
-        self.rest.extend_from_slice(piece);
+        // What a program appended as UTF-16 (PowerShell's `>>`) is ASCII with a NUL beside each character. Without them
+        // it is text again, for the reader and for the scanners.
+        let before = self.rest.len();
+        self.rest.extend(piece.iter().filter(|byte| **byte != 0));
+        self.replaced += i64::try_from(piece.len() + before - self.rest.len()).unwrap_or(0);
         let mut text = String::with_capacity(self.rest.len());
         let mut done = 0;
         for chunk in self.rest.utf8_chunks() {

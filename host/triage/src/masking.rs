@@ -4,13 +4,12 @@
 //! holds them can leave; every value that the incident knows is masked wherever it turns up again, whether or not a
 //! scanner saw it there.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use aho_corasick::AhoCorasick;
 use fumehood_redact::{
-    Finding, Gate, Group, JsonPlan, Kind, MIN_ORIGINAL_BYTES, Origin, OutgoingCheck, Pseudonyms, Redacted,
-    RedactedJson, Seams, Span, Window, WindowSize, Windows, merge,
+    Finding, Gate, Group, JsonPlan, Kind, KnownValue, Origin, Pseudonyms, Redacted, RedactedJson, Seams, Span, Window,
+    WindowSize, Windows, merge,
 };
 use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
 use fumehood_store::{IncidentId, Scope};
@@ -30,20 +29,8 @@ pub(crate) struct Books {
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) pseudonyms: Option<Pseudonyms>,
-    known: Option<Known>,
-    check: Option<((usize, usize), OutgoingCheck)>,
     /// Values that a person has rejected as findings in text that is being sent: they may leave.
-    released: std::collections::HashSet<String>,
-}
-
-/// Finds values of a book in any text.
-struct Known {
-    /// Size of the book, and how many values were released, when this was made.
-    size: usize,
-    released: usize,
-    automaton: AhoCorasick,
-    labels: std::collections::HashSet<String>,
-    kinds: Vec<Kind>,
+    released: HashSet<String>,
 }
 
 /// Scans text with every scanner and yields checked findings.
@@ -130,9 +117,36 @@ impl Scanners {
     }
 }
 
+/// The findings of many short texts, scanned line by line in one: a call for each of a million strings would take
+/// minutes. A finding over several of them counts in each.
+async fn scan_together(scanners: &Scanners, texts: &[&str]) -> Result<Vec<Vec<Finding>>, TriageError> {
+    let mut joined = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
+    let mut starts = Vec::with_capacity(texts.len());
+    for text in texts {
+        starts.push(joined.len());
+        joined.push_str(text);
+        joined.push('\n');
+    }
+    let mut found = vec![Vec::new(); texts.len()];
+    for finding in scanners.scan(&joined).await? {
+        let first = starts.partition_point(|start| *start <= finding.start).saturating_sub(1);
+        let places = starts.iter().zip(texts).zip(&mut found).skip(first);
+        for ((start, text), found) in places.take_while(|((start, _), _)| **start < finding.end) {
+            let own = finding.start.saturating_sub(*start)..(finding.end - start).min(text.len());
+            if own.start < own.end {
+                found.push(Finding { start: own.start, end: own.end, ..finding.clone() });
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Text that goes out beside what people and logs say: keys and words of the providers' protocols. A known value that
 /// is part of these words (`user`, `system`) cannot be told from the protocol on the wire; in content it is masked.
 const ENVELOPE: &str = include_str!("envelope.txt");
+
+/// The same in lower case.
+static ENVELOPE_LOWER: LazyLock<String> = LazyLock::new(|| ENVELOPE.to_lowercase());
 
 impl Book {
     /// The pseudonyms; loaded by [`App::book`].
@@ -140,97 +154,44 @@ impl Book {
         self.pseudonyms.get_or_insert_with(Pseudonyms::new)
     }
 
-    /// The last check, complete: made anew when the book has grown.
-    fn check(&mut self) -> Result<OutgoingCheck, TriageError> {
-        let at = (self.pseudonyms().len(), self.released.len());
-        if let Some((size, check)) = &self.check
-            && *size == at
-        {
-            return Ok(check.clone());
+    /// The last check on bytes that leave.
+    fn check(&self, bytes: &[u8]) -> Result<(), TriageError> {
+        let Some(book) = &self.pseudonyms else { return Ok(()) };
+        let left_out =
+            |original: &str| self.released.contains(original) || ENVELOPE_LOWER.contains(&original.to_lowercase());
+        Ok(book.check_outgoing(bytes, left_out)?)
+    }
+
+    /// A person decided about values in text that is about to be masked: those that are findings are held, wherever they
+    /// were let go before; the others may leave.
+    pub(crate) fn decided<'a>(
+        &mut self,
+        rejected: impl IntoIterator<Item = &'a str>,
+        accepted: impl IntoIterator<Item = &'a str>,
+    ) {
+        self.released.extend(rejected.into_iter().map(str::to_owned));
+        if !self.released.is_empty() {
+            for value in accepted {
+                self.released.remove(value);
+            }
         }
-        let envelope = ENVELOPE.to_lowercase();
-        let values = self.values();
-        let outgoing = values
-            .iter()
-            .filter(|(_, _, original)| !envelope.contains(&original.to_lowercase()))
-            .map(|(label, _, original)| (label.clone(), original.clone()));
-        let check = OutgoingCheck::new(outgoing).map_err(|_| {
-            TriageError::TooLarge(
-                "This incident holds too many different values to check what leaves. Split it.".into(),
-            )
-        })?;
-        self.check = Some((at, check.clone()));
-        Ok(check)
-    }
-
-    /// Label, kind and value of everything that is looked for.
-    fn values(&self) -> Vec<(String, Kind, String)> {
-        let Some(book) = &self.pseudonyms else { return Vec::new() };
-        book.iter()
-            .filter(|(_, original)| original.len() >= MIN_ORIGINAL_BYTES && !self.released.contains(*original))
-            .map(|(label, original)| (label.to_string(), label.kind.clone(), original.to_owned()))
-            .collect()
-    }
-
-    /// A person decided that these values are no findings in text that is about to be masked.
-    pub(crate) fn release(&mut self, values: impl IntoIterator<Item = String>) {
-        self.released.extend(values);
     }
 
     /// Known values in a text, as findings.
-    ///
-    /// The automaton is made anew only when the book has grown by half (or something was released), because a large log
-    /// adds values with each part; what came since the last time is looked for by a small one.
-    pub(crate) fn known_in(&mut self, text: &str) -> Result<Vec<Finding>, TriageError> {
-        let size = self.pseudonyms().len();
-        let stale = match &self.known {
-            None => true,
-            Some(known) => known.released != self.released.len() || size > known.size + known.size / 2 + 64,
+    pub(crate) fn known_in(&self, text: &str) -> Vec<Finding> {
+        let Some(book) = &self.pseudonyms else { return Vec::new() };
+        let known = book.known_in(text, |original| self.released.contains(original));
+        let finding = |known: KnownValue| Finding {
+            group: known.kind.known_group().unwrap_or(Group::Secret),
+            kind: known.kind,
+            start: known.range.start,
+            end: known.range.end,
+            confidence: 1.0,
+            validated: false,
+            detector: "known value".into(),
+            scanner: "host".into(),
         };
-        if stale {
-            self.known = Some(Known::new(size, self.released.len(), self.values())?);
-        }
-        let mut found = Vec::new();
-        if let Some(known) = &self.known {
-            known.find(text, &mut found);
-            if size > known.size {
-                let newer: Vec<_> =
-                    self.values().into_iter().filter(|(label, _, _)| !known.labels.contains(label)).collect();
-                Known::new(size, 0, newer)?.find(text, &mut found);
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl Known {
-    fn new(size: usize, released: usize, values: Vec<(String, Kind, String)>) -> Result<Self, TriageError> {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(values.iter().map(|(_, _, original)| original))
-            .map_err(|_| {
-                TriageError::TooLarge(
-                    "This incident holds too many different values to mask what leaves. Split it.".into(),
-                )
-            })?;
-        let (labels, kinds) = values.into_iter().map(|(label, kind, _)| (label, kind)).unzip();
-        Ok(Self { size, released, automaton, labels, kinds })
-    }
-
-    fn find(&self, text: &str, found: &mut Vec<Finding>) {
-        found.extend(self.automaton.find_overlapping_iter(text).filter_map(|hit| {
-            let kind = self.kinds.get(hit.pattern().as_usize())?;
-            Some(Finding {
-                kind: kind.clone(),
-                group: kind.known_group().unwrap_or(Group::Secret),
-                start: hit.start(),
-                end: hit.end(),
-                confidence: 1.0,
-                validated: false,
-                detector: "known value".into(),
-                scanner: "host".into(),
-            })
-        }));
+        known.into_iter().map(finding).collect()
     }
 }
 
@@ -277,8 +238,6 @@ impl App {
         let new = book.pseudonyms().drain_new();
         if let Err(error) = self.0.store.add_pseudonyms(scope, incident, new).await {
             book.pseudonyms = None;
-            book.known = None;
-            book.check = None;
             return Err(error.into());
         }
         Ok(())
@@ -303,7 +262,7 @@ impl App {
         let mut book = self.book(scope, incident).await?;
         let mut masked = Vec::with_capacity(texts.len());
         for (text, mut findings) in texts.iter().zip(found) {
-            findings.extend(book.known_in(text)?);
+            findings.extend(book.known_in(text));
             let spans = merge(text.len(), &findings);
             masked.push(Gate::redact_as(origin, book.pseudonyms(), text, &spans));
         }
@@ -326,6 +285,14 @@ impl App {
         masked.pop().ok_or_else(|| TriageError::Internal("masking".into()))
     }
 
+    /// What went wrong, for people who may not see originals: it may quote somebody else's server.
+    pub(crate) async fn masked_problem(&self, scope: &Scope, incident: IncidentId, error: &TriageError) -> String {
+        match self.mask_one(scope, incident, Origin::Raw, &error.to_string()).await {
+            Ok(masked) => masked.as_str().to_owned(),
+            Err(_) => "It failed, and what was said about it could not be masked.".to_owned(),
+        }
+    }
+
     /// Mask a JSON value, keys and numbers included.
     ///
     /// # Errors
@@ -339,14 +306,12 @@ impl App {
     ) -> Result<RedactedJson, TriageError> {
         let plan = JsonPlan::new(value);
         let scanners = self.scanners();
-        let mut found: Vec<(String, Vec<Finding>)> = Vec::new();
-        for text in plan.texts() {
-            found.push((text.to_owned(), scanners.scan(text).await?));
-        }
+        let texts: Vec<&str> = plan.texts().collect();
+        let found = scan_together(&scanners, &texts).await?;
         let mut book = self.book(scope, incident).await?;
-        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(found.len());
-        for (text, mut findings) in found {
-            findings.extend(book.known_in(&text)?);
+        let mut spans: Vec<Vec<Span>> = Vec::with_capacity(texts.len());
+        for (text, mut findings) in texts.into_iter().zip(found) {
+            findings.extend(book.known_in(text));
             spans.push(merge(text.len(), &findings));
         }
         let masked =
@@ -365,10 +330,13 @@ impl App {
         incident: IncidentId,
         bytes: &[u8],
     ) -> Result<(), TriageError> {
-        let mut book = self.book(scope, incident).await?;
-        let check = book.check()?;
-        drop(book);
-        Ok(check.check(bytes)?)
+        self.book(scope, incident).await?.check(bytes)
+    }
+
+    /// Forget what was let go: a person judges anew, and the next masking lets go what is rejected then.
+    pub(crate) async fn hold_all(&self, scope: &Scope, incident: IncidentId) -> Result<(), TriageError> {
+        self.book(scope, incident).await?.released.clear();
+        Ok(())
     }
 
     /// The value behind a pseudonym, for the reader.

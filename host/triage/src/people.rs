@@ -23,8 +23,16 @@ const TOKEN_DAYS: u32 = 3_650;
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 /// Sign-ins that may fail for one address before it has to wait, and how long, microseconds.
 const ATTEMPTS: (u32, Duration) = (5, Duration::from_secs(60));
+/// How long a sign-in waits for others to be checked.
+const HASHING_WAIT: Duration = Duration::from_secs(15);
 /// Shortest password, characters; longest, bytes.
 const PASSWORD: (usize, usize) = (12, 1024);
+
+/// Characters that a name is shown without, or that turn what stands beside it around.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
 
 /// A new random token of 256 bits in URL-safe text, and its hash.
 fn new_token(prefix: &str) -> Result<(String, [u8; 32]), TriageError> {
@@ -65,7 +73,7 @@ fn check_email(email: &str) -> Result<String, TriageError> {
 /// The address and the note of an invitation, from the one field that says whom it is for.
 fn invitation(text: &str) -> Result<(String, String), TriageError> {
     let text = text.trim();
-    if text.chars().count() > 100 || text.chars().any(char::is_control) {
+    if text.chars().count() > 100 || text.chars().any(is_hidden) {
         return Err(TriageError::invalid("note", "Say in at most 100 characters whom the link is for."));
     }
     // One word with an @ is meant as an address; if it is none, that is a slip and not a note.
@@ -163,12 +171,12 @@ impl App {
         let link = self.link(token).await?;
         let email = if link.email.is_empty() { check_email(email)? } else { link.email };
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(is_hidden) {
             return Err(TriageError::invalid("name", "Give your name, at most 100 characters."));
         }
         check_password(password)?;
         let password = password.to_owned();
-        let password_hash = blocking(move || hash_password(&password)).await??;
+        let password_hash = self.hashing(move || hash_password(&password)).await??;
         let user = self.0.store.use_link(hash(token), email, name.into(), password_hash).await?;
         self.new_session(&user).await
     }
@@ -184,8 +192,10 @@ impl App {
     /// # Errors
     /// `Invalid` (one message, whoever is wrong), `TooMany`.
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<String, TriageError> {
-        let email = email.trim().to_lowercase();
-        self.throttle(&email)?;
+        let wrong = || TriageError::invalid("password", "The e-mail address or the password is wrong.");
+        let Ok(email) = check_email(email) else { return Err(wrong()) };
+        let attempt = hash(&email);
+        self.begin_attempt(attempt)?;
         let system = Scope::system();
         let user = self.0.store.user_by_email(&system, &email).await?.filter(|user| user.disabled_us.is_none());
         // An unknown address takes as long as a known one.
@@ -193,40 +203,43 @@ impl App {
             "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let stored = user.as_ref().map_or(NOBODY.to_owned(), |user| user.password_hash.clone());
         let tried: String = password.chars().take(PASSWORD.1).collect();
-        let right = blocking(move || verify_password(&tried, &stored)).await?;
+        let right = self.hashing(move || verify_password(&tried, &stored)).await?;
         match user.filter(|_| right) {
             Some(user) => {
                 if let Ok(mut attempts) = self.0.attempts.lock() {
-                    attempts.remove(&email);
+                    attempts.remove(&attempt);
                 }
                 self.new_session(&user).await
             }
             None => {
-                self.failed_attempt(&email);
                 self.0.store.event(&system, Change::new("session.refused", "session:none"), "auth").await?;
-                Err(TriageError::invalid("password", "The e-mail address or the password is wrong."))
+                Err(wrong())
             }
         }
     }
 
-    fn throttle(&self, email: &str) -> Result<(), TriageError> {
-        let Ok(attempts) = self.0.attempts.lock() else { return Ok(()) };
-        match attempts.get(email) {
-            Some((count, last)) if *count >= ATTEMPTS.0 && last.elapsed() < ATTEMPTS.1 => {
-                Err(TriageError::TooMany { seconds: (ATTEMPTS.1 - last.elapsed()).as_secs().max(1) })
-            }
-            _ => Ok(()),
-        }
+    /// Work on a password. A few at once: hundreds of sign-ins at a time must not take the memory.
+    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TriageError> {
+        let room = tokio::time::timeout(HASHING_WAIT, self.0.hashing.acquire()).await;
+        let _room = room.map_err(|_| TriageError::TooMany { seconds: HASHING_WAIT.as_secs() })?;
+        blocking(work).await
     }
 
-    fn failed_attempt(&self, email: &str) {
-        let Ok(mut attempts) = self.0.attempts.lock() else { return };
+    /// Count an attempt before it is made, so that many at once count as many.
+    fn begin_attempt(&self, address: [u8; 32]) -> Result<(), TriageError> {
+        let Ok(mut attempts) = self.0.attempts.lock() else { return Err(TriageError::Internal("lock".into())) };
         // Bounded: whoever makes up addresses must not fill the memory.
         if attempts.len() > 10_000 {
             attempts.retain(|_, (_, last)| last.elapsed() < ATTEMPTS.1);
         }
-        let entry = attempts.entry(email.to_owned()).or_insert((0, Instant::now()));
-        *entry = (if entry.1.elapsed() < ATTEMPTS.1 { entry.0 + 1 } else { 1 }, Instant::now());
+        let (count, last) = attempts.entry(address).or_insert((0, Instant::now()));
+        if last.elapsed() >= ATTEMPTS.1 {
+            *count = 0;
+        } else if *count >= ATTEMPTS.0 {
+            return Err(TriageError::TooMany { seconds: (ATTEMPTS.1 - last.elapsed()).as_secs().max(1) });
+        }
+        (*count, *last) = (*count + 1, Instant::now());
+        Ok(())
     }
 
     /// The person of a session that is in force.
@@ -285,7 +298,7 @@ impl App {
     ) -> Result<(TokenId, String), TriageError> {
         self.require(scope, Permission::ManageTokens)?;
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 {
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(is_hidden) {
             return Err(TriageError::invalid("name", "Name the token after what will use it, at most 100 characters."));
         }
         let expires_us = match days {

@@ -206,12 +206,13 @@ impl Plugins {
 
 /// The built-in grant: the given methods below one URL, with at most one credential that is bound to its origin.
 ///
-/// A person typed this URL in, so the address behind it may be a private one; a metadata address never is.
+/// The address behind the URL may be a private one only in the networks where it was when a person typed it in: a
+/// public name cannot be turned inwards later. A metadata address is never dialled.
 pub(crate) fn grant_below(
     plugin: &Plugin,
     base: &Url,
     methods: &[&str],
-    whole_host: bool,
+    private_nets: &[String],
     credential: Option<CredentialId>,
 ) -> Result<PluginGrant, TriageError> {
     let invalid = |error: String| TriageError::invalid("url", error);
@@ -226,7 +227,6 @@ pub(crate) fn grant_below(
         .parse()
         .map_err(|error: fumehood_policy::InvalidRule| invalid(error.to_string()))?;
     let port = base.port_or_known_default().ok_or_else(|| invalid("the URL has no port".into()))?;
-    let path = if whole_host { "/" } else { base.path() };
     let mut set = BTreeSet::new();
     for method in methods {
         set.insert(method.parse::<Method>().map_err(|error| invalid(error.to_string()))?);
@@ -237,8 +237,8 @@ pub(crate) fn grant_below(
         host: host.clone(),
         port,
         methods: set,
-        path_prefix: path.parse::<PathPrefix>().map_err(|error| invalid(error.to_string()))?,
-        allow_private: fumehood_policy::private_networks(),
+        path_prefix: base.path().parse::<PathPrefix>().map_err(|error| invalid(error.to_string()))?,
+        allow_private: private_nets.iter().filter_map(|net| net.parse().ok()).collect(),
         max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
         max_response_bytes: 4 * HttpRule::DEFAULT_MAX_BYTES,
     });

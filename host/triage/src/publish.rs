@@ -77,8 +77,11 @@ impl App {
                 }
                 Err(error) => {
                     row.state = state_after(&error).into();
-                    row.problem = error.to_string();
-                    row.theirs = theirs(&error).unwrap_or_default();
+                    row.problem = app.masked_problem(&scope, incident, &error).await;
+                    // What stands there now is as raw as a log.
+                    let excerpt = theirs(&error).unwrap_or_default();
+                    let masked = app.mask_one(&scope, incident, Origin::Raw, &excerpt).await;
+                    row.theirs = masked.map(|masked| masked.as_str().to_owned()).unwrap_or_default();
                     Some(error)
                 }
             };

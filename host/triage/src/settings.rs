@@ -1,6 +1,7 @@
 //! What is set up to be reached: the model, MCP servers, Confluence. A secret is written here and never read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fumehood_policy::{Permission, PluginGrant};
 use fumehood_runtime::provider::Provider;
@@ -111,6 +112,35 @@ fn check_secret_target(field: &'static str, url: &Url) -> Result<(), TriageError
     Ok(())
 }
 
+/// How long a name may take to be resolved when it is saved.
+const RESOLVE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The private networks that an address is in at this moment: itself where it is a number, all of this machine's for
+/// `localhost`, and otherwise those that its name leads to. Nothing for one that is public, or leads nowhere yet.
+async fn private_nets(url: &Url) -> Vec<String> {
+    let all = fumehood_policy::private_networks();
+    let addresses: Vec<IpAddr> = match url.host() {
+        Some(url::Host::Ipv4(address)) => vec![address.into()],
+        Some(url::Host::Ipv6(address)) => vec![address.into()],
+        Some(url::Host::Domain("localhost")) => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Some(url::Host::Domain(name)) => {
+            let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name, 0))).await;
+            found.map_or_else(
+                |_| Vec::new(),
+                |found| found.map_or_else(|_| Vec::new(), |all| all.map(|one| one.ip()).collect()),
+            )
+        }
+        None => Vec::new(),
+    };
+    let is_number = matches!(url.host(), Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)));
+    let net = |address: IpAddr| {
+        let within = all.iter().find(|net| net.contains(&address))?;
+        Some(if is_number { format!("{address}/{}", within.max_prefix_len()) } else { within.to_string() })
+    };
+    let nets: BTreeSet<String> = addresses.into_iter().filter_map(net).collect();
+    nets.into_iter().collect()
+}
+
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
@@ -146,6 +176,7 @@ impl App {
             id: old.as_ref().map_or_else(ModelId::new, |old| old.id),
             name: model.to_owned(),
             plugin: PROVIDER.into(),
+            private_nets: private_nets(&url).await,
             base_url: url.to_string(),
             model: model.to_owned(),
             credential_id: credential,
@@ -201,7 +232,13 @@ impl App {
 
     pub(crate) fn model_grant(&self, model: &Model) -> Result<PluginGrant, TriageError> {
         let url = check_url("base_url", &model.base_url)?;
-        grant_below(self.0.plugins.get(&model.plugin)?, &url, &["GET", "POST"], false, model.credential_id)
+        grant_below(
+            self.0.plugins.get(&model.plugin)?,
+            &url,
+            &["GET", "POST"],
+            &model.private_nets,
+            model.credential_id,
+        )
     }
 
     /// The provider of a model, with the settings that its plugin is given.
@@ -321,6 +358,7 @@ impl App {
             slug,
             transport: new.transport.clone(),
             url: String::new(),
+            private_nets: Vec::new(),
             command: String::new(),
             arguments: Vec::new(),
             auth_kind: "none".into(),
@@ -341,6 +379,7 @@ impl App {
             "http" => {
                 let url = check_url("url", &new.url)?;
                 server.url = url.to_string();
+                server.private_nets = private_nets(&url).await;
                 let kind = match new.auth.as_str() {
                     "none" | "" => return Ok(server),
                     "bearer" => "bearer",
@@ -435,6 +474,7 @@ impl App {
             id: old.as_ref().map_or_else(IntegrationId::new, |old| old.id),
             name: "Confluence".into(),
             plugin: CONFLUENCE.into(),
+            private_nets: private_nets(&url).await,
             base_url: url.to_string(),
             settings,
             credential_id: credential,
@@ -463,7 +503,8 @@ impl App {
 
     pub(crate) fn integration_grant(&self, instance: &IntegrationInstance) -> Result<PluginGrant, TriageError> {
         let url = check_url("base_url", &instance.base_url)?;
-        grant_below(self.0.plugins.get(&instance.plugin)?, &url, &["GET", "POST", "PUT"], false, instance.credential_id)
+        let (plugin, methods) = (self.0.plugins.get(&instance.plugin)?, ["GET", "POST", "PUT"]);
+        grant_below(plugin, &url, &methods, &instance.private_nets, instance.credential_id)
     }
 
     pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {

@@ -259,7 +259,7 @@ impl App {
         let plugin = self.transport(server)?;
         if server.transport != "stdio" {
             let url = check_url("url", &server.url)?;
-            return grant_below(&plugin, &url, &["GET", "POST", "DELETE"], false, server.credential_id);
+            return grant_below(&plugin, &url, &["GET", "POST", "DELETE"], &server.private_nets, server.credential_id);
         }
         let mut grant = nothing(&plugin);
         grant.processes.push(ProcessRule {
@@ -342,7 +342,8 @@ impl App {
         let (state, result, problem) = match outcome {
             Ok(result) if result.1 => ("failed", result.0, "The tool reported an error.".to_owned()),
             Ok(result) => ("done", result.0, String::new()),
-            Err(error) => ("failed", String::new(), error.to_string()),
+            // It may quote the server, whose text is as raw as a result.
+            Err(error) => ("failed", String::new(), self.masked_problem(scope, approval.incident_id, &error).await),
         };
         Ok(store.finish_call(scope, approval.id, state, result, problem).await?)
     }
@@ -428,7 +429,7 @@ impl App {
 
     /// A tool's answer as the model may see it.
     pub(crate) async fn mask_result(&self, scope: &Scope, approval: &Approval) -> Result<Redacted, TriageError> {
-        let text = match approval.state.as_str() {
+        let mut masked = match approval.state.as_str() {
             "denied" => {
                 return Ok(Redacted::literal(
                     "The responder denied this call. Do not ask for it again; go on without it.",
@@ -438,11 +439,16 @@ impl App {
             _ if approval.result.is_empty() && approval.problem.is_empty() => {
                 return Ok(Redacted::literal("(the tool answered with nothing)"));
             }
-            _ if approval.problem.is_empty() => approval.result.clone(),
-            _ => format!("{}\n{}", approval.problem, approval.result),
+            _ if approval.problem.is_empty() => Redacted::default(),
+            // Masked when it was stored.
+            _ => {
+                let mut problem = self.mask_one(scope, approval.incident_id, Origin::Reply, &approval.problem).await?;
+                problem.push_literal("\n");
+                problem
+            }
         };
         // Scanned whole, then cut: a value at the cut must not lose its mask.
-        let mut masked = self.mask_one(scope, approval.incident_id, Origin::Raw, &text).await?;
+        masked.push(&self.mask_one(scope, approval.incident_id, Origin::Raw, &approval.result).await?);
         if masked.len() > RESULT_BYTES {
             masked.truncate_at(RESULT_BYTES);
             masked.push_literal("\n(cut here: the answer is longer than its share of the prompt)");

@@ -217,18 +217,19 @@ impl App {
         let mut book = self.book(scope, file.incident_id).await?;
         let mut masked = Vec::with_capacity(lines.len());
         for line in lines {
-            let mut rejected = Vec::new();
-            let mut findings = Vec::new();
+            let (mut rejected, mut accepted, mut findings) = (Vec::new(), Vec::new(), Vec::new());
             for (start, end, judged) in &line.findings {
                 let end = (*end).min(line.text.len());
+                let value = line.text.get(*start..end);
                 if judged.accepted == Some(false) {
-                    rejected.extend(line.text.get(*start..end).map(str::to_owned));
-                    continue;
+                    rejected.extend(value);
+                } else {
+                    accepted.extend(value);
+                    findings.push(finding(judged, *start, end));
                 }
-                findings.push(finding(judged, *start, end));
             }
-            book.release(rejected);
-            findings.extend(book.known_in(&line.text)?);
+            book.decided(rejected, accepted);
+            findings.extend(book.known_in(&line.text));
             let spans = merge(line.text.len(), &findings);
             let mut text = Gate::redact(book.pseudonyms(), &line.text, &spans);
             text.truncate_at(clip);
@@ -382,6 +383,8 @@ impl App {
         }
         let range = key.map(|key| (key.start, key.end));
         self.0.store.decide(scope, log, kind.to_owned(), range, accepted).await?;
+        let incident = self.0.store.log(scope, log).await?.incident_id;
+        self.hold_all(scope, incident).await?;
         Ok(if key.is_some() { 1 } else { of_kind.total as u64 })
     }
 
@@ -408,11 +411,9 @@ impl App {
             let mut text = std::mem::take(&mut cursor.carry);
             text.push_str(&chunk.text);
             let mut found = std::mem::take(&mut cursor.findings);
-            for finding in chunk.findings {
-                if !found.contains(&finding) {
-                    found.push(finding);
-                }
-            }
+            // One that goes on from the part before stands in both.
+            let carried = found.clone();
+            found.extend(chunk.findings.into_iter().filter(|finding| !carried.contains(finding)));
             let end = begin + text.len() as u64;
             let last = cursor.seq == cursor.chunks;
             // A value that goes on in the next chunk is kept back whole, so that its pseudonym is that of the value.
@@ -428,7 +429,7 @@ impl App {
                 continue;
             }
             let mut book = self.book(scope, file.incident_id).await?;
-            let redacted = mask_stored(&mut book, &text, begin, &found, &decisions)?;
+            let redacted = mask_stored(&mut book, &text, begin, &found, &decisions);
             self.keep_new(scope, file.incident_id, &mut book).await?;
             return Ok(Some(redacted));
         }
@@ -453,9 +454,8 @@ pub(crate) fn mask_stored(
     begin: u64,
     stored: &[StoredFinding],
     decisions: &Decisions,
-) -> Result<Redacted, TriageError> {
-    let mut findings = Vec::new();
-    let mut rejected = Vec::new();
+) -> Redacted {
+    let (mut rejected, mut accepted, mut findings) = (Vec::new(), Vec::new(), Vec::new());
     for one in stored {
         let start = (one.0.saturating_sub(begin)) as usize;
         let end = ((one.1.saturating_sub(begin)) as usize).min(text.len());
@@ -463,15 +463,16 @@ pub(crate) fn mask_stored(
             continue;
         }
         if decisions.accepted(one) {
+            accepted.extend(text.get(start..end));
             findings.push(finding(&judged(one, decisions), start, end));
         } else {
-            rejected.extend(text.get(start..end).map(str::to_owned));
+            rejected.extend(text.get(start..end));
         }
     }
-    book.release(rejected);
-    findings.extend(book.known_in(text)?);
+    book.decided(rejected, accepted);
+    findings.extend(book.known_in(text));
     let spans = merge(text.len(), &findings);
-    Ok(Gate::redact_as(Origin::Raw, book.pseudonyms(), text, &spans))
+    Gate::redact_as(Origin::Raw, book.pseudonyms(), text, &spans)
 }
 
 /// A line that is being put together from chunks.

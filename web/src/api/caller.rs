@@ -32,7 +32,7 @@ impl FromRequestParts<Arc<Shared>> for Caller {
             Err(TriageError::SignedOut) => Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "signed-out",
-                "The API token is not known, or it was revoked. `fumehood token create --role ROLE` makes a new one.",
+                "The API token is not known, has run out or was revoked. `fumehood token create --role ROLE` makes a new one.",
             )),
             Err(error) => Err(error.into()),
         }

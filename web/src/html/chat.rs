@@ -395,6 +395,11 @@ pub(crate) async fn stream(
 impl Stream {
     /// Queue what has changed since the last look.
     async fn look(&mut self) -> Result<(), TriageError> {
+        // Who was locked out, or has another role now, does not read on.
+        let (scope, _) = self.reader.app().session(&self.reader.token).await?;
+        if scope.role != self.reader.scope.role {
+            return Err(TriageError::SignedOut);
+        }
         let scene = scene(&self.reader, self.incident).await?;
         let stored = scene.talk.turns.iter().find(|turn| turn.id == self.turn);
         let Some(stored) = stored.cloned() else { return Err(TriageError::NotFound { what: "turn" }) };

@@ -172,11 +172,18 @@ pub(crate) struct RoleInput {
     role: String,
 }
 
-async fn change_person(reader: &Reader, text: &str, role: Option<Role>, off: bool) -> Result<Response, PageError> {
+async fn change_person(
+    reader: &Reader,
+    text: &str,
+    role: Option<Role>,
+    off: Option<bool>,
+) -> Result<Response, PageError> {
     let wanted: UserId = id(text, "person")?;
     let users = reader.app().users(&reader.scope).await?;
     let user = users.iter().find(|user| user.id == wanted).ok_or(TriageError::NotFound { what: "person" })?;
     let role = role.unwrap_or_else(|| user.role());
+    // Another role does not let in who is switched off.
+    let off = off.unwrap_or(user.disabled_us.is_some());
     match reader.app().set_user(&reader.scope, wanted, role, off).await {
         Ok(()) => Ok(see("/settings/people")),
         Err(TriageError::Conflict(message)) => {
@@ -193,15 +200,15 @@ pub(crate) async fn set_role(
     Path(text): Path<String>,
     Form(input): Form<RoleInput>,
 ) -> Result<Response, PageError> {
-    change_person(&reader, &text, Some(role_of(&input.role)?), false).await
+    change_person(&reader, &text, Some(role_of(&input.role)?), None).await
 }
 
 pub(crate) async fn person_off(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
-    change_person(&reader, &text, None, true).await
+    change_person(&reader, &text, None, Some(true)).await
 }
 
 pub(crate) async fn person_on(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
-    change_person(&reader, &text, None, false).await
+    change_person(&reader, &text, None, Some(false)).await
 }
 
 async fn tokens_view(reader: &Reader) -> Result<TokensPage, TriageError> {

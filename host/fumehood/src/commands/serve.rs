@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use fumehood_triage::{App, AppConfig};
 
+use crate::connections::Guard;
 use crate::settings::Settings;
 use crate::{control, data};
 
@@ -83,12 +84,13 @@ async fn serve_app(
     announce(app, &local, &public).await?;
     match tls_config {
         Some(config) => {
-            let mut server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+            let server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+            let mut server = server.map(|tls| tls.acceptor(Guard::new()));
             bound_heads(server.http_builder());
             server.serve(service).await?;
         }
         None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            let mut server = axum_server::from_tcp(listener)?.handle(handle).acceptor(Guard::new());
             bound_heads(server.http_builder());
             server.serve(service).await?;
         }

@@ -1,7 +1,8 @@
-//! Reads what a refused request still sends.
+//! The bodies of requests: how long they may take, and what a refused one still sends.
 //!
-//! Purpose: a client that is in the middle of a body when it is refused would see a broken connection instead of the
-//! reason. Invariant: bounded in bytes and in time; a client that asked first (`Expect: 100-continue`) is not invited.
+//! Purpose: a client that sends drop by drop must not hold a handler; and one that is refused in the middle of a body
+//! must see the reason, not a broken connection. Invariant: bounded in bytes and in time; a client that asked first
+//! (`Expect: 100-continue`) is not invited.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -14,16 +15,24 @@ use axum::http::{Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use tokio::time::{Instant, Sleep};
 
 /// Bytes that are read and thrown away.
 const MOST: usize = 64 << 20;
 /// For how long.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A body that goes back to its slot when a handler leaves it unread.
+/// How long a body may be silent.
+const SILENT: Duration = Duration::from_secs(60);
+/// How long the body of a form or a JSON document may take in all; a log may take as long as it keeps coming.
+const WHOLE: Duration = Duration::from_secs(60);
+
+/// A body that goes back to its slot when a handler leaves it unread, and breaks off where it takes too long.
 struct Returned {
     inner: Option<Body>,
     slot: Arc<Mutex<Option<Body>>>,
+    deadline: Pin<Box<Sleep>>,
+    is_log: bool,
 }
 
 impl HttpBody for Returned {
@@ -36,6 +45,13 @@ impl HttpBody for Returned {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let polled = Pin::new(inner).poll_frame(context);
+        if polled.is_pending() && self.deadline.as_mut().poll(context).is_ready() {
+            self.inner = None;
+            return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)))));
+        }
+        if self.is_log && polled.is_ready() {
+            self.deadline.as_mut().reset(Instant::now() + SILENT);
+        }
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             self.inner = None;
         }
@@ -59,18 +75,22 @@ impl Drop for Returned {
     }
 }
 
-/// The layer: what a refused request still sends is read before the answer goes out.
-pub async fn drain(request: Request, next: Next) -> Response {
-    let asks_first = request.headers().contains_key(header::EXPECT);
-    if request.version() > Version::HTTP_11 || asks_first || request.body().is_end_stream() {
+/// The layer: bodies have deadlines, and what a refused request still sends is read before the answer goes out.
+pub async fn bounded(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
         return next.run(request).await;
     }
+    // HTTP/2 ends a body without the connection; who asked first has sent nothing yet.
+    let may_drain = request.version() <= Version::HTTP_11 && !request.headers().contains_key(header::EXPECT);
+    let is_log = request.uri().path().ends_with("/logs");
     let slot = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&slot);
-    let request = request.map(|body| Body::new(Returned { inner: Some(body), slot: kept }));
+    let deadline = Box::pin(tokio::time::sleep(if is_log { SILENT } else { WHOLE }));
+    let request = request.map(|body| Body::new(Returned { inner: Some(body), slot: kept, deadline, is_log }));
     let response = next.run(request).await;
     let rest = slot.lock().ok().and_then(|mut slot| slot.take());
-    if let Some(rest) = rest.filter(|_| response.status().is_client_error() || response.status().is_server_error()) {
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    if let Some(rest) = rest.filter(|_| refused && may_drain) {
         let mut parts = rest.into_data_stream();
         let read = async {
             let mut read = 0;
