@@ -89,6 +89,8 @@ export class Machine {
     switch (this.mode) {
       case 'callerror':
         return content('the service answered: permission denied', true);
+      case 'piierror':
+        return error(-32000, 'cannot reach jane.roe@example.com with password=hunter2!Zx9Qw');
       case 'bigresult':
         return content('y'.repeat(64 * 1024 * 1024));
       case 'pii':

@@ -6,6 +6,9 @@ use std::io::Read as _;
 use crate::client::Answer;
 use crate::server::Server;
 
+/// Everybody's password.
+pub const PASSWORD: &str = "a long password for tests";
+
 /// A session.
 pub struct Person {
     agent: ureq::Agent,
@@ -16,17 +19,25 @@ pub struct Person {
 impl Person {
     /// Follow the one-time link that the server printed and make the first account.
     pub fn first(server: &Server) -> Self {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent();
-        let mut person = Self { agent, base: server.url().to_owned(), cookie: String::new() };
         let link = server.sign_in().expect("the server printed no sign-in link").to_owned();
+        Self::join(server, &link, "Test Admin", "admin@ops.example")
+    }
+
+    /// Nobody who is signed in.
+    pub fn stranger(server: &Server) -> Self {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent();
+        Self { agent, base: server.url().to_owned(), cookie: String::new() }
+    }
+
+    /// Follow a link and make an account.
+    pub fn join(server: &Server, link: &str, name: &str, email: &str) -> Self {
+        let mut person = Self::stranger(server);
         let path = link.strip_prefix(server.url()).unwrap_or_else(|| panic!("{link} is not below {}", server.url()));
         let page = person.get(path).expect(200).text();
         // The form says where it goes, as it does to a browser.
         let form = page.split("<form").find(|form| form.contains("name=\"password\"")).expect("a form for the account");
         let action = form.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the form's action");
-        let password = "a long password for tests";
-        let fields =
-            [("name", "Test Admin"), ("email", "admin@ops.example"), ("password", password), ("again", password)];
+        let fields = [("name", name), ("email", email), ("password", PASSWORD), ("again", PASSWORD)];
         let answer = person.post(action, &fields);
         assert!((300..400).contains(&answer.status), "no account was made: {} {}", answer.status, answer.text());
         let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie");

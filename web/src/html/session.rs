@@ -123,13 +123,15 @@ pub(crate) async fn sign_in(
     State(shared): State<Arc<Shared>>,
     Form(form): Form<SignIn>,
 ) -> Result<Response, PageError> {
-    let problem = match shared.app.sign_in(&form.login, &form.password).await {
+    let (status, problem) = match shared.app.sign_in(&form.login, &form.password).await {
         Ok(token) => {
             let mut response = see(local(&form.next));
             set_cookie(&shared, &mut response, &token, max_age());
             return Ok(response);
         }
-        Err(error @ (TriageError::Invalid { .. } | TriageError::TooMany { .. })) => error.to_string(),
+        Err(error @ (TriageError::Invalid { .. } | TriageError::TooMany { .. })) => {
+            (super::page_status(&error), error.to_string())
+        }
         Err(error) => return Err(error.into()),
     };
     let view = SignInPage {
@@ -138,7 +140,7 @@ pub(crate) async fn sign_in(
         next: local(&form.next).to_owned(),
         first_start: false,
     };
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &view))
+    Ok(page(status, &view))
 }
 
 fn max_age() -> i64 {

@@ -18,6 +18,7 @@ mod intake;
 mod kill;
 mod memory;
 mod outside;
+mod people;
 mod roles;
 mod scan;
 mod score;
