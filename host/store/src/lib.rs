@@ -33,7 +33,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use ids::*;
-pub use open::{OpenOptions, Store};
+pub use open::{CIPHER, OpenOptions, Store};
 pub use record::{Change, IntentId};
 pub use scope::{Actor, Scope};
 pub use verify::{VerifyReport, verify};

@@ -138,7 +138,9 @@ fn run_group(
             finishes.push(refuse(job, connection, recorder, vault));
         } else {
             let mark = recorder.mark();
-            if let Err(error) = run(connection, "SAVEPOINT job") {
+            // One that is alone so far needs no savepoint: undoing it undoes all there is.
+            let alone = finishes.is_empty() && queue.is_empty();
+            if !alone && let Err(error) = run(connection, "SAVEPOINT job") {
                 failed = Some(error.into());
             }
             let mut tx = Tx { connection, recorder, vault, now_us: clock::now_us() };
@@ -152,11 +154,19 @@ fn run_group(
                     true
                 }
             };
+            let end = match (alone, undo) {
+                (true, false) => Ok(()),
+                (true, true) => run(connection, "ROLLBACK").and_then(|()| run(connection, "BEGIN IMMEDIATE")),
+                (false, true) => {
+                    let _ = run(connection, "ROLLBACK TO job");
+                    run(connection, "RELEASE job")
+                }
+                (false, false) => run(connection, "RELEASE job"),
+            };
             if undo {
                 recorder.reset(mark);
-                let _ = run(connection, "ROLLBACK TO job");
             }
-            if let Err(error) = run(connection, "RELEASE job") {
+            if let Err(error) = end {
                 failed.get_or_insert_with(|| error.into());
             }
         }

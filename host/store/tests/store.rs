@@ -32,7 +32,9 @@ fn fields(title: &str) -> IncidentFields {
 
 fn raw(folder: &Path, vault: &Vault) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(folder.join("fumehood.db")).unwrap();
-    connection.execute_batch(&format!("PRAGMA key = \"x'{}'\"", vault.database_key_hex().expose_secret())).unwrap();
+    let key = vault.database_key_hex();
+    let cipher = fumehood_store::CIPHER;
+    connection.execute_batch(&format!("PRAGMA key = \"x'{}'\"; {cipher}", key.expose_secret())).unwrap();
     connection
 }
 
