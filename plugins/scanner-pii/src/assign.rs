@@ -9,7 +9,7 @@ use crate::literals::Cue;
 use crate::scan::Scan;
 use crate::text::{BASE64, BLANK, KEY};
 use crate::value::{self, Join, Makeup, Value};
-use crate::{auth, csv, dates, hosts, logins, people, places, prose, worded};
+use crate::{auth, block, csv, dates, hosts, logins, people, places, prose, worded};
 
 /// Names inside one value that are looked at.
 pub(crate) const NESTED: usize = 4;
@@ -61,7 +61,7 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     };
     let found = if class == Class::Username { logins::inner(scan, found) } else { found };
-    if scan.value_again(found.end) > NESTED {
+    if scan.value_again(name_start, found.end) > NESTED {
         return;
     }
     field(scan, class, name_start, found);
@@ -69,24 +69,30 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
 
 /// A field of `class` has the value `found`.
 pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+    if found.block.is_some() && is_secret(class) {
+        return block::field(scan, class, name_start, found);
+    }
     one_value(scan, class, name_start, found);
     // Plans of changes show the value that was and the one that will be: `"old" -> "new"`.
     if found.quoted && scan.text.has(found.end + 1, " -> \"") {
         let start = found.end + 6;
-        let text = &scan.text;
-        let length = text.slice(start, start + 256).iter().position(|b| matches!(b, b'"' | b'\n')).unwrap_or(0);
-        text.tick(length);
-        if text.at(start + length) == b'"' {
-            one_value(scan, class, name_start, Value { start, end: start + length, ..found });
+        if let Some(end) = scan.quotes.close(&scan.text, start, b'"', false) {
+            one_value(scan, class, name_start, Value { start, end, ..found });
         }
     }
 }
 
+/// Fields whose value is secret as a whole, however many lines it has.
+fn is_secret(class: Class) -> bool {
+    use Class::{AwsSecret, AzureKey, Password, Secret, Session, Token, Weak};
+    matches!(class, Password | Secret | Token | Weak | AwsSecret | AzureKey | Session)
+}
+
 #[inline]
-fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+pub(crate) fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     let value = scan.text.slice(found.start, found.end);
     scan.text.tick(value.len());
-    if value.is_empty() || (value.len() < 256 && value::is_placeholder(value)) {
+    if value::is_placeholder(value) {
         return;
     }
     // `key_password=key_password` hands a variable on.
@@ -138,7 +144,7 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         }
     }
     let value = scan.text.slice(found.start, found.end);
-    if value.len() < 3 || value::is_state(value) || value::is_code(value) {
+    if value.len() < 3 || value::is_state(value) || value::is_code(value) || !found.quoted && value::is_text(value) {
         return;
     }
     // Ratios, clocks, versions: "pass: 12/15".
@@ -156,7 +162,6 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     }
     let makeup = Makeup::of(value);
     let plain_word = makeup.digits + makeup.upper + makeup.other == 0;
-    let long = value.len() > 256;
     if !found.quoted {
         // `password = quote(x)`
         let word = value.iter().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.')).count();
@@ -169,7 +174,7 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         if (plain_word || capitalised) && (found.spaced && more || value.len() < 4) {
             return;
         }
-        if long || (value.len() < 4 && makeup.digits == 0) || prose::is_remark(&scan.text, found) {
+        if (value.len() < 4 && makeup.digits == 0) || prose::is_remark(&scan.text, found) {
             return;
         }
     }
@@ -177,10 +182,11 @@ fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         // A sentence in quotes: most of what has three blanks and no digit.
         let blanks = value.iter().filter(|b| **b == b' ').count();
         let phrase = scan.text.slice(name_start, found.start).windows(6).any(|w| w.eq_ignore_ascii_case(b"phrase"));
-        if (blanks > 2 && makeup.digits == 0 && !phrase) || long {
+        if blanks > 2 && makeup.digits == 0 && !phrase || !phrase && value::is_text(value) {
             return;
         }
-        while scan.text.at(found.end.wrapping_sub(1)) == b' ' && found.end > found.start {
+        while !scan.text.is_cut(found.end) && scan.text.at(found.end.wrapping_sub(1)) == b' ' && found.end > found.start
+        {
             found.end -= 1;
         }
     }
@@ -224,12 +230,7 @@ fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
     }
     let value = scan.text.slice(found.start, end);
     let makeup = Makeup::of(value);
-    if value::is_state(value)
-        || value::is_path(value)
-        || value::is_code(value)
-        || value.contains(&b'(')
-        || value.len() > 8192
-    {
+    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.contains(&b'(') {
         return;
     }
     let fits = match class {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the scheme's name alone is nothing; what follows has to be a token of that scheme.
 
+use crate::assign;
 use crate::kind::Kind;
 use crate::scan::Scan;
 use crate::text::{BASE64, BLANK, KEY, TOKEN68, is};
@@ -28,9 +29,16 @@ pub(crate) fn bearer(scan: &mut Scan<'_>, start: usize, end: usize) {
         at = text.run(at + 6, BLANK);
     }
     let mut stop = text.run(at, TOKEN68);
-    while stop > at && matches!(text.at(stop - 1), b'.' | b',') {
+    // `bearer+bearer+…` is not looked at for ever.
+    let count = if scan.bearer.0 == stop { scan.bearer.1 + 1 } else { 1 };
+    scan.bearer = (stop, count);
+    if count > assign::NESTED {
+        return;
+    }
+    while stop > at && !text.is_cut(stop) && matches!(text.at(stop - 1), b'.' | b',') {
         stop -= 1;
     }
+    // Its beginning tells what it is.
     let value = text.slice(at, stop.min(at + 4096));
     text.tick(value.len());
     let makeup = Makeup::of(value);
@@ -50,10 +58,11 @@ pub(crate) fn basic(scan: &mut Scan<'_>, start: usize, end: usize) {
     let at = text.run(end, BLANK);
     let stop = text.run(at, BASE64);
     let value = text.slice(at, stop);
+    text.tick(value.len());
     // "Basic Options" is a heading.
     let makeup = Makeup::of(value);
     let word = makeup.digits + makeup.other == 0 && makeup.upper < 2;
-    if value.len() >= 6 && value.len() < 2048 && !word && pair(value) {
+    if value.len() >= 6 && !word && pair(value) {
         scan.emit(Kind::BasicAuth, at, stop, 0.99, true, "basic authorisation");
     }
 }
@@ -64,7 +73,8 @@ pub(crate) fn sasl_plain(scan: &mut Scan<'_>, end: usize) {
     let stop = text.run(end, BASE64);
     let value = text.slice(end, stop);
     // The first byte is the NUL before the user's name, unless another identity is asked for.
-    if (8..512).contains(&value.len()) && value.starts_with(b"A") && Makeup::of(value).mixed() {
+    text.tick(value.len());
+    if value.len() >= 8 && value.starts_with(b"A") && Makeup::of(value).mixed() {
         scan.emit(Kind::BasicAuth, end, stop, 0.95, true, "sasl plain");
     }
 }
@@ -135,9 +145,10 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
     }
     let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
     let mut end = start;
-    while end < start + 200 && text.at(end) > b' ' && !matches!(text.at(end), b'"' | b'\'') {
+    while text.at(end) > b' ' && !matches!(text.at(end), b'"' | b'\'') {
         end += 1;
     }
+    text.tick(end - start);
     let value = text.slice(start, end);
     let Some(colon) = value.iter().position(|b| *b == b':') else {
         return;
@@ -169,7 +180,7 @@ pub(crate) fn mysql_password(scan: &mut Scan<'_>, at: usize) {
     }
     let start = at + usize::from(matches!(text.at(at), b'"' | b'\''));
     let mut end = start;
-    while end < start + 128 && text.at(end) > b' ' && !matches!(text.at(end), b'"' | b'\'') {
+    while text.at(end) > b' ' && !matches!(text.at(end), b'"' | b'\'') {
         end += 1;
     }
     text.tick(end - start);
@@ -264,10 +275,10 @@ fn cookie_byte(b: u8) -> bool {
 
 /// A cookie's name or the look of its value says that it stands for a session.
 fn is_session(name: &[u8], value: &[u8]) -> bool {
-    if value.len() > 256 && value.len() < 4096 && value::is_random(value, 8) {
+    if value.len() > 256 && value::is_random(value, 8) {
         return true;
     }
-    if value.len() > 4096 || value::is_placeholder(value) || value::is_state(value) {
+    if value::is_placeholder(value) || value::is_state(value) {
         return false;
     }
     let plain = PLAIN_COOKIES.iter().any(|plain| name.eq_ignore_ascii_case(plain.as_bytes()))
@@ -314,7 +325,7 @@ pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value
         let both = makeup.upper > 0 && makeup.lower > 0;
         value::is_random(value, 24) && makeup.digits > 0 && (both || long) && !value.contains(&b':')
     };
-    if fits && value.len() < 4096 && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
+    if fits && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
         scan.emit(Kind::SessionCookie, found.start, end, 0.9, true, "session id");
     }
 }

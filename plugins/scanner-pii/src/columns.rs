@@ -52,7 +52,7 @@ pub(crate) fn value(scan: &mut Scan<'_>, column: Column, start: usize, end: usiz
     }
     match column {
         Column::Field(class) => {
-            let value = Value { start, end, quoted: true, join: Join::Other, spaced: false };
+            let value = Value { start, end, quoted: true, join: Join::Other, spaced: false, block: None };
             assign::field(scan, class, start, value);
         }
         Column::Number(cue) => scan.add_cue(cue, start),

@@ -7,7 +7,7 @@ use crate::columns::{self, Column};
 use crate::scan::Scan;
 use crate::text::{ALPHA, BLANK, KEY, Text, is};
 
-/// The longest header, in bytes, and the longest row.
+/// The longest header, in bytes.
 const MAX_LINE: usize = 4096;
 const COLUMNS: usize = 128;
 
@@ -87,9 +87,6 @@ pub(crate) fn rows(scan: &mut Scan<'_>, names: &[Column], delimiter: u8, end: us
         }
         at += 1;
         let line_end = scan.text.line_end(at);
-        if line_end - at > MAX_LINE {
-            break;
-        }
         split(scan, at, line_end, delimiter, &mut cells);
         if cells.len() != names.len() {
             break;

@@ -26,18 +26,18 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize) {
     while parts < PARTS && text.at(end) == b'.' {
         let next = text.run(end + 1, BASE64URL);
         // The signature of an unsigned token is empty, and so may be the key of an encrypted one.
-        if next == end + 1 && parts < 2 {
+        if next == end + 1 && parts < 2 && !text.is_cut(next) {
             break;
         }
         end = next;
         parts += 1;
     }
     let whole = parts >= 3;
-    let cut = end == text.len() && scan.continues_after;
+    let cut = text.is_cut(end);
     if (!whole && !cut && parts < 2) || end - start < 20 {
         return;
     }
-    if text.at(end - 1) == b'.' && parts > 3 {
+    if text.at(end - 1) == b'.' && parts > 3 && !cut {
         end -= 1;
     }
     scan.jwt_done = end;
@@ -66,7 +66,10 @@ fn is_header(part: &[u8]) -> bool {
         }
     }
     let has = |needle: &[u8]| decoded.windows(needle.len()).any(|w| w == needle);
-    [&b"\"alg\""[..], b"\"typ\"", b"\"kid\"", b"\"enc\"", b"\"cty\"", b"\"x5t\""].iter().any(|member| has(member))
+    // Long headers begin with a key or a chain of certificates.
+    ["alg", "typ", "kid", "enc", "cty", "x5t", "x5c", "jwk"]
+        .iter()
+        .any(|member| has(format!("\"{member}\"").as_bytes()))
 }
 
 #[cfg(test)]

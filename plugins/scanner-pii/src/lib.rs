@@ -18,6 +18,7 @@
 
 mod assign;
 mod auth;
+mod block;
 mod classify;
 mod columns;
 mod csv;
@@ -33,6 +34,7 @@ mod looks;
 mod mailbox;
 mod network;
 mod numbers;
+mod parts;
 mod payment;
 mod pem;
 mod people;
@@ -53,6 +55,8 @@ mod worded;
 mod guest;
 #[cfg(test)]
 mod linear_tests;
+#[cfg(test)]
+mod long_tests;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]
@@ -158,7 +162,7 @@ pub fn prepare(rules_json: &str) -> Result<Scanner, PrepareError> {
 impl Scanner {
     /// All values in a window, in the order of their starts. `continues_before` and `continues_after` say that the
     /// window is a part of a longer text: its start is then no boundary, and a value that runs to its end is reported
-    /// up to the end.
+    /// up to the end. In a window that continues another, long secrets are reported in parts too.
     #[must_use]
     pub fn scan(&self, text: &str, continues_before: bool, continues_after: bool) -> Vec<Finding> {
         let mut scan = scan::Scan::new(text, continues_before, continues_after);
@@ -169,6 +173,9 @@ impl Scanner {
                 !self.disabled.contains(&finding.kind)
                     && !text.get(finding.start..finding.end).is_some_and(|value| self.allowed.contains(value))
             });
+        }
+        if continues_before {
+            parts::add(text, &mut found);
         }
         cap(&mut found, MAX_FINDINGS);
         found

@@ -127,6 +127,17 @@ const PIECES: &[&str] = &[
     "password=\"a\" -> \"",
     "${PASSWORD:-",
     "password: >-\n  ",
+    "password: |\n",
+    "password: |\n  a1\n",
+    "secret: |\n  \n",
+    "(password)=(",
+    "bearer+",
+    "bearer+a1",
+    "basic a+basic ",
+    "identified by '",
+    "login with password ",
+    "curl -u a:",
+    "-----END PRIVATE KEY-----",
     "\ncopy a (name) from stdin;\n",
     "\n#Fields: user a b\n",
     "'a'@'",
@@ -209,6 +220,32 @@ fn two_pieces_in_turn_and_one_after_the_other() {
             |bytes| format!("{}{}", a.repeat(bytes / 2 / a.len()), b.repeat(bytes / 2 / b.len())),
             &format!("{a}* {b}*"),
         );
+    }
+}
+
+#[test]
+fn blocks_within_blocks() {
+    let nested = |bytes: usize| {
+        let mut text = String::new();
+        for depth in 0.. {
+            if text.len() > bytes {
+                break;
+            }
+            text.push_str(&" ".repeat(depth));
+            text.push_str("password: |\n");
+        }
+        text
+    };
+    check(nested, "blocks within blocks");
+    check(|bytes| format!("{}{}", nested(bytes / 2), " ".repeat(300).repeat(bytes / 600)), "blocks and blanks");
+}
+
+#[test]
+fn one_long_value() {
+    for head in ["password=", "password=\"", "token: ", "Basic ", "Bearer ", "Cookie: a=", "password: |\n  "] {
+        for piece in ["aB3", "aB3/", "token=a1", "key: a1 ", "eyJ0", "a1\n  ", "password=a1&", "bearer+a1"] {
+            check(|bytes| format!("{head}{}", piece.repeat(bytes / piece.len())), &format!("{head} {piece}*"));
+        }
     }
 }
 

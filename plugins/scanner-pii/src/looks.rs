@@ -5,6 +5,9 @@
 use crate::text::{Class as Bytes, is};
 use crate::vendors::distinct;
 
+/// Longer values hold the marks of a reference by chance; one that is a reference begins with them.
+const LONG: usize = 256;
+
 /// What stands for a value that is elsewhere or was taken out.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let Some(first) = value.first().copied() else {
@@ -25,7 +28,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         || variable
         || format
         || is_pseudonym(value)
-        || (0..value.len()).any(|i| refers(value.get(i..).unwrap_or_default()))
+        || (0..if value.len() < LONG { value.len() } else { 1 }).any(|i| refers(value.get(i..).unwrap_or_default()))
 }
 
 /// Whether a reference or a word for a missing value begins here.
@@ -329,6 +332,26 @@ pub(crate) fn is_code(value: &[u8]) -> bool {
                     .all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'))
         });
     call || member || indexed || borrowed || scoped
+}
+
+/// A long text or a program, as fields of documentation and scripts in one line have them in a password's place.
+pub(crate) fn is_text(value: &[u8]) -> bool {
+    if value.len() <= LONG {
+        return false;
+    }
+    let makeup = Makeup::of(value);
+    let program = value.contains(&b'(')
+        && value.contains(&b')')
+        && makeup.lower * 5 > value.len() * 2
+        && makeup.digits * 20 < value.len();
+    // Words with a comma or a full stop behind them make up a text, but no secret that has blanks.
+    let (mut words, mut plain) = (0, 0);
+    for word in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        let word = word.strip_suffix(b",").or(word.strip_suffix(b".")).unwrap_or(word);
+        words += 1;
+        plain += usize::from(word.iter().skip(1).all(u8::is_ascii_lowercase));
+    }
+    program || words > 3 && plain * 2 > words
 }
 
 /// Random enough for a token: letters and digits, many different ones.

@@ -1,11 +1,12 @@
 //! Private keys in PEM (RFC 7468), also in one line with `\n` for line ends.
 //!
 //! Invariant: a block reaches to its end line, or, where that is missing, over what can be part of one. Each byte is
-//! passed once: what a block has passed, no other block begins in.
+//! passed once: what a block has passed, no other block begins in. Of a block that began before the window, the end line
+//! says what it is.
 
 use crate::kind::Kind;
 use crate::scan::Scan;
-use crate::text::PEM;
+use crate::text::{BASE64, PEM, Text, is};
 
 /// `-----begin ` stands at `start..end`.
 pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
@@ -29,37 +30,61 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         at = text.run(at + 1, PEM);
     }
     scan.pem_done = at;
-    let (stop, whole) = if text.has(at, "-----end ") {
-        let tail = text.slice(at + 9, at + 9 + 69);
-        match tail.windows(5).position(|w| w == b"-----") {
-            // The line end of the last line, where it is escaped, is a part of the value that holds the key.
-            Some(close) => {
-                let stop = at + 9 + close + 5;
-                (stop + if text.slice(stop, stop + 2) == b"\\n" { 2 } else { 0 }, true)
-            }
-            None => (at, false),
-        }
-    } else {
-        (at, false)
-    };
+    let (stop, whole) = end_line(text, at).map_or((at, false), |(_, stop)| (stop, true));
     let body = stop.saturating_sub(end + dashes + 5);
     // A mention of the marker in prose has no body.
     if !whole {
-        let base64 = text.slice(end + dashes + 5, (end + dashes + 5 + 200).min(stop));
-        let longest = base64
-            .split(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'+' | b'/' | b'='))
-            .map(<[u8]>::len)
-            .max()
-            .unwrap_or(0);
-        if body < 40 || longest < 40 {
+        let beginning = text.slice(end + dashes + 5, (end + dashes + 5 + 200).min(stop));
+        if body < 40 || !has_base64(beginning) {
             return;
         }
     }
     let mut stop = stop;
-    while !whole && stop > start && !text.at(stop - 1).is_ascii_alphanumeric() && text.at(stop - 1) != b'=' {
+    while !whole
+        && !text.is_cut(stop)
+        && stop > start
+        && !text.at(stop - 1).is_ascii_alphanumeric()
+        && text.at(stop - 1) != b'='
+    {
         stop -= 1;
     }
     scan.emit(Kind::PrivateKey, start, stop, if whole { 0.99 } else { 0.9 }, whole, "pem private key");
+}
+
+/// The rest of a key whose beginning stands before the window.
+pub(crate) fn rest(scan: &mut Scan<'_>) {
+    let text = &scan.text;
+    if !text.is_continued() {
+        return;
+    }
+    let at = text.run(0, PEM);
+    let Some((name, stop)) = end_line(text, at) else {
+        return;
+    };
+    let private = name.windows(11).any(|w| w.eq_ignore_ascii_case(b"PRIVATE KEY"));
+    // Prose that names the marker has no base64 before it.
+    if private && has_base64(text.slice(0, at.min(200))) && has_base64(text.slice(at.saturating_sub(200), at)) {
+        scan.pem_done = stop;
+        scan.emit(Kind::PrivateKey, 0, stop, 0.9, true, "rest of a pem private key");
+    }
+}
+
+/// The label of the end line that begins at `at`, and where it ends.
+fn end_line<'a>(text: &Text<'a>, at: usize) -> Option<(&'a [u8], usize)> {
+    if !text.has(at, "-----end ") {
+        return None;
+    }
+    let tail = text.slice(at + 9, at + 9 + 69);
+    let close = tail.windows(5).position(|w| w == b"-----")?;
+    let stop = at + 9 + close + 5;
+    // The line end of the last line, where it is escaped, is a part of the value that holds the key.
+    let escaped = if text.slice(stop, stop + 2) == b"\\n" { 2 } else { 0 };
+    Some((tail.get(..close)?, stop + escaped))
+}
+
+/// Whether there is a line of base64, or most of one.
+fn has_base64(bytes: &[u8]) -> bool {
+    bytes.split(|b| !is(*b, BASE64)).any(|run| run.len() >= 40)
 }
 
 #[cfg(test)]

@@ -70,12 +70,11 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
         _ => None,
     };
     let mut end = start;
-    while end < start + 64 && text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<')
-    {
+    while text.at(end) > b' ' && Some(text.at(end)) != close && !matches!(text.at(end), b'"' | b'<') {
         end += 1;
     }
     text.tick(end - start + 8);
-    if close.is_none() {
+    if close.is_none() && !text.is_cut(end) {
         while end > start && matches!(text.at(end - 1), b'.' | b',' | b';' | b':' | b')' | b'\'') {
             end -= 1;
         }
@@ -83,12 +82,15 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
     let value = text.slice(start, end);
     let makeup = Makeup::of(value);
     let letters = makeup.lower + makeup.upper;
-    let strong = (6..64).contains(&value.len()) && letters >= 2 && makeup.digits + makeup.other > 0;
+    let strong = value.len() >= 6 && letters >= 2 && makeup.digits + makeup.other > 0;
+    // No word is as long; a program or an address may be.
+    let other = value.len() >= 64 && !value::is_random(value, 64);
     // A mark at the end may be the sentence's.
     let inner = value.split_last().map_or(value, |(_, inner)| inner);
     let digits_or_marks = makeup.digits > 0 || inner.iter().any(|b| b"!@#$%^&*?".contains(b));
     let counted = value.iter().all(|b| b.is_ascii_digit() || b"-/:.%,".contains(b));
     if !strong
+        || other
         || !digits_or_marks
         || counted
         || value::is_placeholder(value)
@@ -154,10 +156,14 @@ pub(crate) fn bare_secret(scan: &mut Scan<'_>, at: usize) {
     let quoted = matches!(quote, b'"' | b'\'');
     start += usize::from(quoted);
     let mut end = start;
-    while end < start + 128 && text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
+    while text.at(end) > if quoted { 31 } else { b' ' } && !(quoted && text.at(end) == quote) {
         end += 1;
     }
     text.tick(end - start);
+    // A quote that nothing closes may be an apostrophe.
+    if quoted && text.at(end) != quote && !text.is_cut(end) {
+        end = text.floor(end.min(start + 128));
+    }
     let value = text.slice(start, end);
     let makeup = Makeup::of(value);
     // Without quotes, the words before are prose as often.

@@ -13,8 +13,6 @@ use crate::{
 /// One window being scanned.
 pub(crate) struct Scan<'a> {
     pub text: Text<'a>,
-    /// The text goes on behind the window.
-    pub continues_after: bool,
     out: Vec<Finding>,
     cues: [Vec<usize>; CUES],
     /// Where at signs of URLs stand that end a user's part: no mail address has its at sign there.
@@ -22,6 +20,8 @@ pub(crate) struct Scan<'a> {
     /// Up to where each matcher with a mark has come.
     pub key_done: usize,
     pub cookie_done: usize,
+    /// The end of the last bearer's token, and how often the word stood in it.
+    pub bearer: (usize, usize),
     pub pem_done: usize,
     pub jwt_done: usize,
     pub host_done: usize,
@@ -30,21 +30,22 @@ pub(crate) struct Scan<'a> {
     pub colon_done: usize,
     pub place_done: usize,
     pub quotes: crate::value::Quotes,
-    /// The end of the last value of a field, and how many names led to it.
-    value: (usize, usize),
+    /// The ends of values of fields that are not passed yet, and how many names led to each. Values end at quotes of a
+    /// few kinds or with their word, so there are few.
+    values: Vec<(usize, usize)>,
     pub groups: Vec<numbers::Group>,
 }
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(text: &'a str, continues_before: bool, continues_after: bool) -> Self {
         Self {
-            text: Text::new(text, continues_before),
-            continues_after,
+            text: Text::new(text, continues_before).continued(continues_after),
             out: Vec::new(),
             cues: [const { Vec::new() }; CUES],
             authority_ats: Vec::new(),
             key_done: 0,
             cookie_done: 0,
+            bearer: (0, 0),
             pem_done: 0,
             jwt_done: 0,
             host_done: 0,
@@ -53,7 +54,7 @@ impl<'a> Scan<'a> {
             colon_done: 0,
             place_done: 0,
             quotes: crate::value::Quotes::default(),
-            value: (0, 0),
+            values: Vec::new(),
             groups: Vec::new(),
         }
     }
@@ -68,6 +69,7 @@ impl<'a> Scan<'a> {
                 self.add_cue(cue, hit.end);
             }
         }
+        pem::rest(self);
         for hit in hits {
             self.start(hit);
         }
@@ -150,11 +152,17 @@ impl<'a> Scan<'a> {
         found.unwrap_or_else(|| self.text.run(i, WORD))
     }
 
-    /// How many names have led to a value that ends at `end`: names inside a long value are not looked at for ever.
-    pub(crate) fn value_again(&mut self, end: usize) -> usize {
-        let count = if self.value.0 == end { self.value.1 + 1 } else { 1 };
-        self.value = (end, count);
-        count
+    /// How many names, the one at `at` the last, have led to a value that ends at `end`: names inside a long value are
+    /// not looked at for ever.
+    pub(crate) fn value_again(&mut self, at: usize, end: usize) -> usize {
+        self.text.tick(self.values.len());
+        self.values.retain(|(end, _)| *end > at);
+        if let Some((_, count)) = self.values.iter_mut().find(|(known, _)| *known == end) {
+            *count += 1;
+            return *count;
+        }
+        self.values.push((end, 1));
+        1
     }
 
     /// Report a value. Empty ranges and ranges off character boundaries are no values.
@@ -170,6 +178,20 @@ impl<'a> Scan<'a> {
         let whole = self.text.str();
         if start < end && whole.is_char_boundary(start) && whole.is_char_boundary(end) {
             self.out.push(Finding { kind, start, end, confidence, validated, detector });
+        }
+    }
+
+    /// How many values were reported so far.
+    pub(crate) fn reported(&self) -> usize {
+        self.out.len()
+    }
+
+    /// What was reported since `mark` is one value, which lies at `start..end` and further where it was found there.
+    pub(crate) fn widen(&mut self, mark: usize, start: usize, end: usize) {
+        self.out.truncate(mark + 1);
+        if let Some(found) = self.out.get_mut(mark) {
+            found.start = found.start.min(start);
+            found.end = found.end.max(end);
         }
     }
 

@@ -116,6 +116,7 @@ pub(crate) fn is(b: u8, class: Class) -> bool {
 pub(crate) struct Text<'a> {
     text: &'a str,
     continues_before: bool,
+    continues_after: bool,
     runs: [Cell<(usize, usize)>; CLASSES],
     #[cfg(test)]
     steps: Cell<u64>,
@@ -126,10 +127,26 @@ impl<'a> Text<'a> {
         Self {
             text,
             continues_before,
+            continues_after: false,
             runs: [const { Cell::new((1, 0)) }; CLASSES],
             #[cfg(test)]
             steps: Cell::new(0),
         }
+    }
+
+    /// The same window of a text that goes on behind it, or not.
+    pub(crate) fn continued(self, continues_after: bool) -> Self {
+        Self { continues_after, ..self }
+    }
+
+    /// Whether the window's end cuts off what runs up to `i`: nothing there is the last of it.
+    pub(crate) fn is_cut(&self, i: usize) -> bool {
+        self.continues_after && i >= self.len()
+    }
+
+    /// Whether the text began before the window.
+    pub(crate) fn is_continued(&self) -> bool {
+        self.continues_before
     }
 
     /// Count work, in tests.

@@ -3,7 +3,8 @@
 //! Invariant: looking for a closing quote is paid for once for each line, however many quotes stay open, and so is
 //! looking for the end of an unquoted value.
 
-pub(crate) use crate::looks::{Makeup, is_code, is_path, is_placeholder, is_random, is_state};
+use crate::block;
+pub(crate) use crate::looks::{Makeup, is_code, is_path, is_placeholder, is_random, is_state, is_text};
 use crate::text::{BARE, BLANK, Text, is};
 
 /// How name and value are joined.
@@ -34,6 +35,8 @@ pub(crate) struct Value {
     pub join: Join,
     /// Blanks stand between the separator and the value.
     pub spaced: bool,
+    /// Where the block scalar ends whose first line this is.
+    pub block: Option<usize>,
 }
 
 /// What closing quotes were last looked for: for each kind, from where, to where.
@@ -42,11 +45,14 @@ pub(crate) struct Quotes {
     seen: [(usize, usize); 10],
     /// Where the last unquoted value began and ended, and how its name was joined.
     bare: (usize, usize, bool),
+    /// The block scalars that are open.
+    pub(crate) blocks: block::Open,
 }
 
 impl Quotes {
-    /// Where the closing quote stands on this line, counting from `from`; `None` where there is none.
-    fn close(&mut self, text: &Text<'_>, from: usize, quote: u8, escaped: bool) -> Option<usize> {
+    /// Where the closing quote stands on this line, counting from `from`, or the window's end that cuts the line off;
+    /// `None` where there is neither.
+    pub(crate) fn close(&mut self, text: &Text<'_>, from: usize, quote: u8, escaped: bool) -> Option<usize> {
         let index = match quote {
             b'"' => 0,
             b'\'' => 1,
@@ -75,7 +81,7 @@ impl Quotes {
             }
         }
         let at = place.1;
-        (text.at(at) == quote).then_some(at)
+        (text.at(at) == quote || text.is_cut(at)).then_some(at)
     }
 }
 
@@ -170,9 +176,8 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
         }
         b')' if text.at(i + 1) == b'=' && text.at(i + 2) == b'(' => {
             i += 3;
-            let close = text.line_end(i).min(i + 256);
-            let end = text.slice(i, close).iter().position(|b| *b == b')')?;
-            return Some(Value { start: i, end: i + end, quoted: true, join: Join::Other, spaced: false });
+            let end = quotes.close(text, i, b')', false)?;
+            return Some(Value { start: i, end, quoted: true, join: Join::Other, spaced: false, block: None });
         }
         b'\n' | b'\r' | b' ' => return field_value(text, quotes, i),
         _ if blanks && matches!(text.before(name_start), b'<' | b':') && element_end(text, i).is_some() => {
@@ -186,6 +191,11 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
         _ if quoted_name => return field_value(text, quotes, i),
         _ => return None,
     };
+    if join == Join::Colon
+        && let Some(found) = block::after(text, quotes, name_start, i)
+    {
+        return Some(found);
+    }
     value(text, quotes, i, join)
 }
 
@@ -271,35 +281,16 @@ fn foreign_blanks(text: &Text<'_>, at: usize) -> usize {
     at
 }
 
-/// Where the block scalar (YAML 1.2, 8.1) whose indicator stands at `i` has its first line.
-fn block(text: &Text<'_>, i: usize) -> Option<usize> {
-    if !matches!(text.at(i), b'|' | b'>') {
-        return None;
-    }
-    let mut at = i + 1;
-    while at < i + 3 && matches!(text.at(at), b'-' | b'+' | b'1'..=b'9') {
-        at += 1;
-    }
-    at += usize::from(text.at(at) == b'\r');
-    let line = (text.at(at) == b'\n').then(|| text.run(at + 1, BLANK))?;
-    (line > at + 1).then_some(line)
-}
-
 /// The value at `i`, behind the separator.
-fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<Value> {
+pub(crate) fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<Value> {
     // `**Password:** x`
     let stars = if join == Join::Colon { text.run_of(i, b'*') } else { i };
     let i = if stars > i && text.at(stars) == b' ' { stars } else { i };
     let mut start = wide_blanks(text, i);
     let spaced = start > i;
-    if join == Join::Colon
-        && let Some(line) = block(text, start)
-    {
-        start = line;
-    }
     if join == Join::Element {
         let end = quotes.close(text, start, b'<', false)?;
-        return Some(Value { start, end, quoted: true, join, spaced });
+        return Some(Value { start, end, quoted: true, join, spaced, block: None });
     }
     // `@"…"`, `b'…'`, `u"…"`, `N'…'`.
     if matches!(text.at(start), b'@' | b'b' | b'u' | b'r' | b'N') && matches!(text.at(start + 1), b'"' | b'\'') {
@@ -315,7 +306,7 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
             while escaped && end > open && text.at(end - 1) == b'\\' {
                 end -= 1;
             }
-            return Some(Value { start: open, end, quoted: true, join, spaced });
+            return Some(Value { start: open, end, quoted: true, join, spaced, block: None });
         }
         start = open;
     } else if text.has(start, "%22") {
@@ -333,7 +324,7 @@ fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) -> Option<V
     let (from, to, how) = quotes.bare;
     let end = if how == encoded && from <= start && start < to { to } else { bare_end(text, start, join) };
     quotes.bare = (start, end, encoded);
-    Some(Value { start, end, quoted: false, join, spaced })
+    Some(Value { start, end, quoted: false, join, spaced, block: None })
 }
 
 /// Where an unquoted value ends: at white space and quotes, at a separator behind which the next field begins, and
@@ -356,6 +347,10 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
         end += 1;
     }
     text.tick(end - start);
+    // Whether it is the sentence's full stop, what follows would say.
+    if text.is_cut(end) {
+        return end;
+    }
     // Closing brackets that nothing in the value opened, and the end of a sentence.
     while end > start {
         let last = text.at(end - 1);
@@ -398,7 +393,7 @@ fn is_entity(text: &Text<'_>, at: usize) -> bool {
 /// Behind a separator comes the end, a quote or the name of a field.
 fn next_field(text: &Text<'_>, i: usize, limit: usize) -> bool {
     if i >= limit {
-        return true;
+        return !text.is_cut(i);
     }
     let end = (i + 32).min(limit);
     let mut at = i;

@@ -256,8 +256,7 @@ pub(crate) fn slack(scan: &mut Scan<'_>, start: usize) {
     let dash = value.iter().position(|b| *b == b'-').unwrap_or(0);
     let named = (value.starts_with(b"xox") && (4..=10).contains(&dash)) || value.starts_with(b"xapp-");
     if named && value.len() - dash > 12 && mixed(value) {
-        let end = start + value.len();
-        let end = if text.at(end - 1) == b'.' { end - 1 } else { end };
+        let end = if text.at(end - 1) == b'.' && !text.is_cut(end) { end - 1 } else { end };
         scan.emit(Kind::SlackToken, start, end, 0.99, true, "slack token");
     }
 }

@@ -188,7 +188,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize, end: usiz
     let Some(found) = value::after(&scan.text, &mut scan.quotes, start, end) else {
         return;
     };
-    if scan.value_again(found.end) <= assign::NESTED {
+    if scan.value_again(start, found.end) <= assign::NESTED {
         assign::field(scan, *class, start, found);
     }
 }
