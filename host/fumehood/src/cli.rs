@@ -127,7 +127,7 @@ pub enum TokenCommand {
         #[arg(long, default_value = "command line")]
         name: String,
         /// Days until it runs out; without, it holds until it is revoked
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
     },
 }

@@ -9,7 +9,7 @@ use fumehood_vault::{KdfParams, Keyring, MasterKey, Vault};
 use crate::settings::Settings;
 
 /// Name of the keyring in the data folder.
-const KEYRING: &str = "keyring.json";
+pub const KEYRING: &str = "keyring.json";
 /// The master key itself, instead of a file.
 const KEY_VARIABLE: &str = "FUMEHOOD_MASTER_KEY";
 /// A passphrase, instead of a key.

@@ -185,7 +185,8 @@ impl Pseudonyms {
             let _ = self.index.find(&view.bytes, |start, end, id| {
                 let source = view.source(start..end);
                 // Where decoding has changed nothing, the text itself was looked at already.
-                let is_new = matches!(view.encoding, Encoding::Plain | Encoding::Base64) || source.len() > end - start;
+                let is_new = view.encoding == Encoding::Plain
+                    || text.as_bytes().get(source.clone()) != view.bytes.get(start..end);
                 let is_within = last.0 <= start && end <= last.1;
                 if is_new
                     && !is_within

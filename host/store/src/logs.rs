@@ -264,7 +264,14 @@ impl Store {
                     (&owner.tenant, log, &kind.kind, &kind.group, kind.total),
                 )?;
             }
-            let summary = format!("Log added: {}, {} lines, {} findings", this.name, grouped(totals.lines), grouped(found));
+            let summary = format!(
+                "Log added: {}, {} line{}, {} finding{}",
+                this.name,
+                grouped(totals.lines),
+                if totals.lines == 1 { "" } else { "s" },
+                grouped(found),
+                if found == 1 { "" } else { "s" }
+            );
             tx.event(&owner, this.incident_id, "log", &summary, &format!("logs/{log}"))?;
             Ok(None)
         })

@@ -569,7 +569,16 @@ mod tests {
                 text.push_str(&decoder.push(piece));
             }
             text.push_str(&decoder.finish());
-            prop_assert_eq!(text, String::from_utf8_lossy(&bytes).into_owned());
+            let without: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+            prop_assert_eq!(text, String::from_utf8_lossy(&without).into_owned());
+        }
+
+        #[test]
+        fn ascii_that_was_written_as_utf16_is_ascii(text in "[ -~\\n]{0,80}", cut in 1usize..7) {
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let mut decoder = Utf8::default();
+            let read: String = bytes.chunks(cut).map(|piece| decoder.push(piece)).collect();
+            prop_assert_eq!(read + &decoder.finish(), text);
         }
 
         #[test]

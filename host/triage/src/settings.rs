@@ -274,6 +274,11 @@ impl App {
             Ok(names) if !names.is_empty() && !names.contains(&model.model) => {
                 format!("The server answered, but does not list a model named {}.", model.model)
             }
+            Ok(names) if names.is_empty() => {
+                "The server answered, but not with a list of models. Check the URL: with most \
+                 servers it ends in /v1. Where a server has no such list, the first question shows whether it works."
+                    .into()
+            }
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };
@@ -562,5 +567,21 @@ pub(crate) fn no_confluence() -> TriageError {
     TriageError::NotSetUp {
         message: "Confluence is not set up yet. Add it under Integrations.".into(),
         at: "/integrations",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_private_address_is_granted_as_narrowly_as_it_was_named() {
+        let nets = async |url: &str| private_nets(&Url::parse(url).unwrap()).await;
+        assert_eq!(nets("http://127.0.0.1:8080/v1").await, ["127.0.0.1/32"]);
+        assert_eq!(nets("https://[fd00::7]/").await, ["fd00::7/128"]);
+        assert_eq!(nets("http://localhost:1/").await, ["127.0.0.0/8", "::1/128"]);
+        assert!(nets("https://1.1.1.1/").await.is_empty());
+        assert!(nets("http://169.254.169.254/").await.is_empty(), "metadata is never granted");
+        assert!(nets("https://leads-nowhere.invalid/").await.is_empty());
     }
 }

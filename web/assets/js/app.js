@@ -31,6 +31,11 @@ on("submit", "[data-tidy]", (_, form) => {
 
 on("click", "#problem", () => problem(""));
 
+// A page that is a form begins in its first field, so that typing does not go to the keys.
+if (location.pathname.endsWith("/new") && document.activeElement === document.body) {
+  $("main form.form input:not([type=hidden], [type=radio]), .content form.form input:not([type=hidden], [type=radio])")?.focus();
+}
+
 // Ids and hashes are copied by a click.
 on("click", "[data-copy]", async (_, element) => {
   try {

@@ -44,6 +44,17 @@ export async function refreshEvidence() {
   }
 }
 
+/** The overview says how far the incident is: after an upload it says so anew, unless somebody writes in it. */
+async function refreshOverview() {
+  const page = $(".page-overview");
+  if (!page || $("form.form", page)) return;
+  const fresh = new DOMParser().parseFromString(await html(location.href), "text/html");
+  for (const part of [".page-overview", ".col.right .col-body", "#main > nav"]) {
+    const now = $(part, fresh);
+    if (now) $(part)?.replaceWith(document.adoptNode(now));
+  }
+}
+
 function row(form, file) {
   const item = make("li");
   const bar = make("progress");
@@ -58,6 +69,7 @@ function row(form, file) {
   foot.append(state, cancel);
   item.append(make("strong", "", file.name), bar, foot);
   $(".uploads", form).append(item);
+  item.scrollIntoView({ block: "nearest" });
   const end = (text, bad) => {
     bar.remove();
     cancel.remove();
@@ -100,6 +112,7 @@ function send({ form, file, view }) {
       if (body.duplicate_of) view.end(`The same file is here already: ${body.duplicate_of.name}`);
       else view.item.remove();
       problem("");
+      refreshOverview().catch(() => {}); // the next look at the page says the same
     } else {
       view.end(body.detail || body.title || `The server answered ${xhr.status}. The file was not added.`, true);
     }

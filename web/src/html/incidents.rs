@@ -232,7 +232,7 @@ async fn steps(
     let document = app.document(scope, incident.id).await?;
     let published = app.publications(scope, incident.id).await?.into_iter().find(|one| !one.url.is_empty());
     let confluence = app.confluence(scope).await?;
-    let logs = bench.evidence.logs.len();
+    let logs = bench.evidence.kept();
     let step = |label: &str, detail: String, href: String, done: bool| Step { label: label.into(), detail, href, done };
     let set_up = |what: &str, path: &str, ready: bool| {
         if ready {
@@ -252,7 +252,7 @@ async fn steps(
     };
     let root = bench.whys.iter().any(|why| why.root);
     Ok(vec![
-        step("Add logs", format!("{logs} files"), at.clone(), logs > 0),
+        step("Add logs", format!("{logs} file{}", if logs == 1 { "" } else { "s" }), at.clone(), logs > 0),
         step("Ask the model", chat_detail, chat_href, !talk.turns.is_empty()),
         step("Find the root cause", format!("{} whys", bench.whys.len()), format!("{at}/whys"), root),
         step(

@@ -84,6 +84,7 @@ pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
     }
     let mut view = models_view(&reader, None).await?;
     match result {
+        // What is wrong with an answer that came was kept with it.
         Ok(known) => view.known = known,
         Err(error) => {
             view.tested = Some(TestResult { good: false, text: error.to_string(), at: When::new(now(), now()) })

@@ -264,6 +264,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// How many logs are there or on their way; those that failed or were cancelled are not.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.logs.iter().filter(|log| matches!(log.state, LogState::Scanning(_) | LogState::Ready)).count()
+    }
+
     /// Whether something is still being scanned: then the page asks again every second.
     #[must_use]
     pub fn is_busy(&self) -> bool {

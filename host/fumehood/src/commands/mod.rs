@@ -94,7 +94,16 @@ fn change(settings: &Settings, request: control::Request) -> anyhow::Result<Exit
     let answer = match control::ask(&settings.data, &request)? {
         Some(answer) => answer,
         None => {
+            let is_new = !settings.data.join(data::KEYRING).exists();
             let vault = data::open_or_create(settings)?;
+            if is_new {
+                // A slip in the path would otherwise make a token that no server knows.
+                let place = settings.data.display();
+                writeln!(
+                    std::io::stderr(),
+                    "note: {place} was no data folder; a new one was made there, with its own key"
+                )?;
+            }
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(async {
                 let config = AppConfig {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, IsTerminal as _, Read, Write};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use fumehood_redact::{Finding, Gate, Kind, Pseudonyms, Seams, Span, Window, WindowSize, Windows, merge};
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
 use fumehood_triage::masking::Scanners;
@@ -32,7 +32,8 @@ pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
             }
             _ => (Box::new(std::io::stdin()), None),
         };
-        let input = Progress::wrap(input, size);
+        let name = args.file.as_ref().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
+        let input = Progress::wrap(readable(input, &name)?, size);
         let out = UntilGone { inner: std::io::stdout().lock(), quietly: args.exit_code };
         let mut out = std::io::BufWriter::with_capacity(READ, out);
         let found = match args.format {
@@ -42,6 +43,23 @@ pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
         out.flush()?;
         Ok(if args.exit_code && found { ExitCode::from(1) } else { ExitCode::SUCCESS })
     })
+}
+
+/// The input, once its first bytes have shown that it is text. What is packed would be read without finding anything.
+fn readable(mut input: Box<dyn Read + Send>, name: &str) -> anyhow::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::new();
+    input.by_ref().take(4096).read_to_end(&mut head).with_context(|| format!("{name} cannot be read"))?;
+    match head.as_slice() {
+        [0x1f, 0x8b, ..] => bail!("{name} is gzip; scan what is in it: zcat FILE | fumehood scan"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => bail!("{name} is zstd; scan what is in it: zstdcat FILE | fumehood scan"),
+        [0x50, 0x4b, 0x03, 0x04, ..] => bail!("{name} is a zip archive; unpack it and scan what is in it"),
+        _ => {}
+    }
+    let control = head.iter().filter(|byte| **byte < 9).count();
+    if control * 20 > head.len() {
+        writeln!(std::io::stderr(), "note: {name} does not look like text; what is in it may be found in part only")?;
+    }
+    Ok(Box::new(std::io::Cursor::new(head).chain(input)))
 }
 
 /// The shipped scanners. The compiled form is cached in the data folder where there is one already.
@@ -239,8 +257,14 @@ fn next_doc(input: &mut impl BufRead, number: &mut usize) -> anyhow::Result<Opti
         *number += 1;
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| *number == 1).unwrap_or(&line).trim_ascii();
         if !text.is_empty() {
-            return serde_json::from_slice(text).map(Some).with_context(|| {
-                format!("line {number} is no {{\"id\":…,\"text\":…}}; with --format jsonl each line is one document")
+            return serde_json::from_slice(text).map(Some).map_err(|error| {
+                // Its own position is within the line.
+                let said = error.to_string();
+                let said = said.split(" at line ").next().unwrap_or_default();
+                anyhow::anyhow!(
+                    "line {number}, column {} is no {{\"id\":…,\"text\":…}}: {said}; with --format jsonl each line is one document",
+                    error.column()
+                )
             });
         }
     }

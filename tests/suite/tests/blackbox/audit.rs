@@ -184,3 +184,19 @@ fn a_damaged_page_is_found_and_nothing_is_repaired() {
     std::fs::write(data.database(), &cut).unwrap();
     assert!(verify(&data, None).code.is_some_and(|code| code != 0));
 }
+
+#[test]
+fn a_checkpoint_file_that_is_gone_is_told_by_the_page_too() {
+    let data = Data::prepared();
+    let checkpoints = data.beside("checkpoints");
+    let server = Launch::new(&data.path()).arg("--checkpoint-file").arg(checkpoints.to_str().unwrap()).start();
+    let admin = fumehood_tests::Person::first(&server);
+    admin.submit("/audit/verify", &[]);
+    let page = admin.get("/audit").expect(200).text();
+    assert!(page.contains("The log is in order"), "{page}");
+    std::fs::remove_file(&checkpoints).unwrap();
+    admin.submit("/audit/verify", &[]);
+    let page = admin.get("/audit").expect(200).text();
+    assert!(page.contains("cannot be read") && !page.contains("The log is in order"), "{page}");
+    assert_eq!(verify(&data, Some(&checkpoints)).code, Some(2));
+}
