@@ -42,6 +42,12 @@ pub fn verify(folder: &Path, vault: &Arc<Vault>, outside: Option<&[u8]>) -> Resu
         Err(error) => return Err(damaged(&path, error)),
     }
     Ok(match verifier.finish() {
+        // A proof that was emptied must not read as none that was ever asked for.
+        Ok(report) if outside.is_some() && report.covered_by_outside.is_none() && report.entries > 0 => {
+            let sentence = "The file of checkpoints from outside holds no checkpoint of this log: it is another file, or \
+                            it was emptied. Nothing shows that the database was not replaced as a whole.";
+            VerifyReport::Bad { index: None, sentence: sentence.to_owned() }
+        }
         Ok(report) => VerifyReport::Ok(report),
         Err(fault) => bad(fault),
     })

@@ -199,4 +199,10 @@ fn a_checkpoint_file_that_is_gone_is_told_by_the_page_too() {
     let page = admin.get("/audit").expect(200).text();
     assert!(page.contains("cannot be read") && !page.contains("The log is in order"), "{page}");
     assert_eq!(verify(&data, Some(&checkpoints)).code, Some(2));
+    // Nor is one that was emptied, or holds something else, a proof of anything.
+    for text in ["", "\n\n", "not a checkpoint\n"] {
+        std::fs::write(&checkpoints, text).unwrap();
+        let verdict = verify(&data, Some(&checkpoints));
+        assert_eq!(verdict.code, Some(1), "{text:?}: {}", verdict.said);
+    }
 }
