@@ -216,12 +216,12 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let filter = &search.filter;
-            let mut statement = connection.prepare_cached(
-                "SELECT leaf, body FROM audit_entries
-                 WHERE tenant_id = ?1 AND idx < ?2 AND (?3 IS NULL OR target = ?3)
-                   AND (?4 IS NULL OR substr(action, 1, length(?4)) = ?4)
-                 ORDER BY idx DESC",
-            )?;
+            // Said outright, so that the few entries of a target are found by its index and not by reading all.
+            let of_target = if filter.target.is_some() { "target = ?3" } else { "?3 IS NULL" };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT leaf, body FROM audit_entries WHERE tenant_id = ?1 AND idx < ?2 AND {of_target}
+                   AND (?4 IS NULL OR substr(action, 1, length(?4)) = ?4) ORDER BY idx DESC"
+            ))?;
             let before = filter.before.map_or(i64::MAX, |index| index as i64);
             let mut rows = statement.query((tenant, before, &filter.target, &filter.action_prefix))?;
             let (mut found, mut read) = (EntriesFound::default(), 0);

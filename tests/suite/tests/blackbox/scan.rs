@@ -182,3 +182,24 @@ fn a_large_stream_is_scanned_in_constant_memory() {
     eprintln!("{} MiB scanned, peak {} MiB", size >> 20, peak >> 20);
     assert!(peak < 400 << 20, "peak of {} MiB for {} MiB", peak >> 20, size >> 20);
 }
+
+#[test]
+fn what_is_packed_is_refused_and_not_called_clean() {
+    let data = Data::prepared();
+    for packed in [&b"\x1f\x8b\x08\0rest of it"[..], b"\x28\xb5\x2f\xfdrest of it", b"PK\x03\x04rest of it"] {
+        let output = scan(&data, &["--exit-code"], packed);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty() && text(&output.stderr).contains("standard input is "));
+    }
+}
+
+#[test]
+fn documents_keep_their_ids_and_the_answers_before_a_bad_line_arrive() {
+    let data = Data::prepared();
+    let input = "\u{feff}{\"id\":12345678901234567890123,\"text\":\"a\"}\n{\"id\":{\"b\":1e2,\"a\":[ ]},\"text\":\"b\"}\nno document\n";
+    let output = scan(&data, &["--format", "jsonl"], input.as_bytes());
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stdout);
+    assert!(said.contains("\"id\":12345678901234567890123,") && said.contains("{\"b\":1e2,\"a\":[ ]}"), "{said}");
+    assert!(text(&output.stderr).contains("line 3"), "{}", text(&output.stderr));
+}
