@@ -137,6 +137,33 @@ impl Redacted {
         self.masked.retain(|range| range.end <= end);
     }
 
+    /// The part that these bytes of the source became; of a text that the gate made in one go. A pseudonym belongs to
+    /// the part that its value begins in; with `entering` also to a part that begins within the value.
+    #[must_use]
+    pub fn part(&self, source: Range<usize>, entering: bool) -> Self {
+        let mut part = Self::default();
+        let (mut text, mut from) = (0, 0);
+        for range in &self.masked {
+            part.push_clear(self.clear(text..range.start, from, &source));
+            let begins = source.contains(&range.source.start);
+            let enters = entering && range.source.start < source.start && source.start < range.source.end;
+            if begins || enters {
+                part.push_label(range.label.clone(), range.source.clone());
+            }
+            (text, from) = (range.end, range.source.end);
+        }
+        part.push_clear(self.clear(text..self.text.len(), from, &source));
+        part
+    }
+
+    /// Of a stretch without pseudonyms, which stands at `from` in the source, what lies in `source`.
+    fn clear(&self, stretch: Range<usize>, from: usize, source: &Range<usize>) -> &str {
+        let at = |byte: usize| (stretch.start + byte.saturating_sub(from)).min(stretch.end);
+        let (start, end) =
+            (self.text.ceil_char_boundary(at(source.start)), self.text.floor_char_boundary(at(source.end)));
+        self.text.get(start..end).unwrap_or_default()
+    }
+
     /// Text that the gate has decided on: nothing in it is a finding.
     pub(crate) fn push_clear(&mut self, text: &str) {
         self.text.push_str(text);
@@ -196,6 +223,23 @@ mod tests {
             assert_eq!(range.source, 5..12);
         }
         assert_eq!(whole.count_by_kind(), BTreeMap::from([(Kind::new("EMAIL"), 2)]));
+    }
+
+    #[test]
+    fn parts_of_the_source_are_cut_out() {
+        // "mail a@x.org é now", with the value at 5..12.
+        let whole = sample();
+        let part = |range: Range<usize>, entering| whole.part(range, entering).as_str().to_owned();
+        assert_eq!(part(0..5, false), "mail ");
+        assert_eq!(part(0..6, false), "mail [EMAIL-1]");
+        assert_eq!(part(6..12, false), "");
+        assert_eq!(part(6..12, true), "[EMAIL-1]");
+        assert_eq!(part(12..19, true), " é now");
+        assert_eq!(part(14..19, true), " now");
+        for cut in 0..=19 {
+            let both = part(0..cut, false) + &part(cut..19, false);
+            assert!(both == whole.as_str() || cut == 14, "{cut}: {both}");
+        }
     }
 
     #[test]

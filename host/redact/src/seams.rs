@@ -3,18 +3,22 @@
 //! Invariant: each finding is yielded once, by the window that owns its first byte, and none that its owner reported
 //! is lost. A finding that runs to the end of a window with text behind it is longer than what its owner could see
 //! (windows overlap by twice what an owner is answerable for), so it is extended over the token that goes on, through
-//! as many windows as it takes: a megabyte of secret is masked whole, in constant memory. What a later window found
-//! inside such a value, of whose beginning it knew nothing, is a fragment and is dropped; it is covered already.
+//! as many windows as it takes; what is over a megabyte is yielded in pieces, so that memory stays constant. What a
+//! later window found inside such a value, of whose beginning it knew nothing, is a fragment and is dropped; it is
+//! covered already.
 
 use std::collections::BTreeMap;
 
 use crate::{Finding, Kind, Window};
 
+/// Of a value that goes on and on, how much is yielded as one finding, bytes.
+const PIECE: usize = 1 << 20;
+
 /// Joins findings at the seams. Give it the windows in their order.
 #[derive(Debug, Default)]
 pub struct Seams {
-    /// Findings that ran to the end of the last window.
-    open: Vec<Finding>,
+    /// Findings that ran to the end of the last window, and where their values begin.
+    open: Vec<(usize, Finding)>,
     /// Kind, start and end of findings that reach over the last border between owners.
     straddling: Vec<(Kind, usize, usize)>,
 }
@@ -45,7 +49,7 @@ impl Seams {
                 self.straddling.push((finding.kind.clone(), finding.start, finding.end));
             }
             if window.continues_after && finding.end == window.end() {
-                self.open.push(finding);
+                self.open.push((finding.start, finding));
             } else {
                 complete.push(finding);
             }
@@ -55,22 +59,40 @@ impl Seams {
 
     /// Whatever is still open. Nothing after a last window; use it where a stream was broken off.
     pub fn finish(self) -> Vec<Finding> {
-        self.open
+        self.open.into_iter().map(|(_, finding)| finding).filter(|finding| finding.start < finding.end).collect()
     }
 
-    /// Carry open findings on through this window; yield those whose token ends in it.
+    /// Up to where everything has been yielded that touches the text, once a window was pushed: text before may be
+    /// stored or sent on, and nothing behind it.
+    #[must_use]
+    pub fn settled(&self, window: &Window) -> usize {
+        let owned = if window.continues_after { window.owns.end } else { window.end() };
+        self.open.iter().map(|(_, finding)| finding.start).fold(owned, usize::min)
+    }
+
+    /// Carry open findings on through this window; yield those whose token ends in it, and of the others what has
+    /// become too long to wait for.
     fn extend_open(&mut self, window: &Window) -> Vec<Finding> {
-        let Some(seam) = self.open.first().map(|finding| finding.end) else {
+        let Some(seam) = self.open.first().map(|(_, finding)| finding.end) else {
             return Vec::new();
         };
         let fresh = window.text.get(seam.saturating_sub(window.offset)..).unwrap_or_default();
         let token = fresh.find(ends_token).unwrap_or(fresh.len());
         let end = seam + token;
-        for finding in &mut self.open {
+        let goes_on = window.continues_after && end == window.end();
+        let mut complete = Vec::new();
+        for (from, finding) in &mut self.open {
             finding.end = end;
-            self.straddling.push((finding.kind.clone(), finding.start, end));
+            self.straddling.push((finding.kind.clone(), *from, end));
+            if finding.start < end && (!goes_on || end - finding.start >= PIECE) {
+                complete.push(finding.clone());
+                finding.start = end;
+            }
         }
-        if window.continues_after && end == window.end() { Vec::new() } else { std::mem::take(&mut self.open) }
+        if !goes_on {
+            self.open.clear();
+        }
+        complete
     }
 
     /// For each kind, how far values reach that began before this window.
@@ -151,13 +173,34 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_secret_is_one_finding() {
-        let secret = format!("sk-{}", "aB3/+=_-.".repeat(120_000));
-        let text = format!("key={secret}\nnext line 12345 end\n");
-        let found = windowed(WindowSize::DEFAULT, &text, toy);
-        assert_eq!(found.len(), 2);
-        assert_eq!(&text[found[0].start..found[0].end], secret);
-        assert_eq!(&text[found[1].start..found[1].end], "12345");
+    fn a_long_secret_is_one_finding_and_an_endless_one_comes_in_pieces() {
+        for (length, pieces) in [(100_000, 1), (400_000, 4)] {
+            let secret = format!("sk-{}", "aB3/+=_-.".repeat(length));
+            let text = format!("key={secret}\nnext line 12345 end\n");
+            let found = windowed(WindowSize::DEFAULT, &text, toy);
+            assert_eq!(found.len(), pieces + 1);
+            let joined: String = found[..pieces].iter().map(|f| &text[f.start..f.end]).collect();
+            assert_eq!(joined, secret);
+            assert_eq!(&text[found[pieces].start..found[pieces].end], "12345");
+        }
+    }
+
+    /// What is stored as soon as it is settled misses nothing that comes later.
+    #[test]
+    fn nothing_is_found_in_text_that_was_settled() {
+        let text = format!("a sk-{} b sk-{} 123456\n", "x".repeat(90_000), "y".repeat(2_500_000));
+        for size in [WindowSize::DEFAULT, WindowSize::new(1024, 128)] {
+            let (mut seams, mut settled, mut most) = (Seams::new(), 0, 0);
+            for window in Windows::of(size, &text) {
+                for finding in seams.push(&window, toy(&window.text)) {
+                    assert!(finding.start >= settled, "{}..{} after {settled}", finding.start, finding.end);
+                }
+                settled = seams.settled(&window);
+                most = most.max(window.end() - settled);
+            }
+            assert_eq!(settled, text.len());
+            assert!(most <= PIECE + 2 * size.bytes(), "{most} bytes had to wait");
+        }
     }
 
     #[test]

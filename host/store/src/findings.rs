@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use rusqlite::OptionalExtension as _;
+
 use crate::record::Change;
 use crate::{LogId, Scope, Store, StoreError, logs};
 
@@ -92,6 +94,30 @@ impl Store {
                 };
             }
             Ok(decisions)
+        })
+        .await
+    }
+
+    /// Who decided about a finding, or else about all of its kind, and when (microseconds); nothing where nobody has.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn decided(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        kind: &str,
+        range: (u64, u64),
+    ) -> Result<Option<(String, i64)>, StoreError> {
+        let (tenant, kind) = (scope.tenant.clone(), kind.to_owned());
+        let (start, end) = (range.0 as i64, range.1 as i64);
+        self.read(move |connection, _| {
+            // A range of -1 stands for the whole kind; the finding's own sorts first.
+            let mut statement = connection.prepare_cached(
+                "SELECT actor, time_us FROM decisions WHERE tenant_id = ?1 AND log_id = ?2 AND kind = ?3
+                 AND ((start_byte = ?4 AND end_byte = ?5) OR start_byte = -1) ORDER BY start_byte DESC LIMIT 1",
+            )?;
+            Ok(statement.query_row((tenant, log, kind, start, end), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
         })
         .await
     }

@@ -341,9 +341,7 @@ impl<'a> Intake<'a> {
             while let Some(window) = windows.next_window() {
                 let found = self.scanners.scan_window(&window).await?;
                 self.cutter.found(seams.push(&window, found));
-                // What the next window owns may still begin anywhere behind this.
-                let settled = if window.continues_after { window.owns.end } else { window.end() };
-                self.store(settled as u64, !window.continues_after).await?;
+                self.store(seams.settled(&window) as u64, !window.continues_after).await?;
             }
             if done {
                 break;

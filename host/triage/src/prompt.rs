@@ -120,20 +120,26 @@ impl App {
         let wanted = self.wanted_lines(scope, log, room).await?;
         let mut part = Redacted::default();
         let mut last = 0;
-        for number in wanted {
-            let line = self.masked_quote(scope, log, number, 1).await?.pop().unwrap_or_default();
-            if number != last + 1 {
+        let mut wanted = wanted.into_iter().peekable();
+        while let Some(first) = wanted.next() {
+            let mut count = 1;
+            while wanted.next_if_eq(&(first + count)).is_some() {
+                count += 1;
+            }
+            if first != last + 1 {
                 part.push_literal("…\n");
             }
-            part.push(&Redacted::count(number as usize));
-            part.push_literal(": ");
-            part.push(&line);
-            part.push_literal("\n");
-            last = number;
-            if part.len() > room {
-                part.push_literal("…\n");
-                break;
+            for (line, number) in self.masked_quote(scope, log, first, count).await?.iter().zip(first..) {
+                part.push(&Redacted::count(number as usize));
+                part.push_literal(": ");
+                part.push(line);
+                part.push_literal("\n");
+                if part.len() > room {
+                    part.push_literal("…\n");
+                    return Ok(part);
+                }
             }
+            last = first + count - 1;
         }
         Ok(part)
     }

@@ -31,10 +31,10 @@ export function startFindings(viewer) {
     }
   };
 
-  const focus = (id, line) => {
+  const focus = async (id, line) => {
     current = id;
     bring = true;
-    if (line) viewer.go(line);
+    if (line) await viewer.find(id, line);
     show()?.focus({ preventScroll: true });
     const query = new URLSearchParams({ finding: id, view: viewer.view });
     history.replaceState(null, "", `${viewer.href}?${query}${line ? `#L${line}` : location.hash}`);
@@ -126,7 +126,7 @@ export function startFindings(viewer) {
     const mark = event.target.closest(".f");
     if (!mark || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    focus(mark.id.slice(2), Number(mark.closest(".row").id.slice(1)));
+    focus(mark.id.slice(2), Number(mark.closest(".row").id.slice(1))).catch((error) => problem(error.message));
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -22,6 +22,7 @@ export class Viewer {
     this.top = Number(box.dataset.from) - 1; // the first line in view, counted from zero, with a fraction
     this.blocks = new Map(); // number of block -> element
     this.here = 0; // the line that is marked, counted from one
+    this.finding = null; // the finding that is looked at, and its line: a long line is shown around it
     this.expected = -1; // the scroll position that we set ourselves
     this.seek = null; // wrapped: the line, counted from zero, that comes to the top when its block is there
     this.adopt(Number(box.dataset.from));
@@ -253,6 +254,8 @@ export class Viewer {
   linesUrl(from, count) {
     const query = new URLSearchParams({ from, count, view: this.view });
     for (const kind of this.kinds()) query.append("kind", kind);
+    const { id, line } = this.finding ?? {};
+    if (line >= from && line < from + count) query.set("finding", id);
     return `${this.href}/lines?${query}`;
   }
 
@@ -288,6 +291,18 @@ export class Viewer {
     this.box.dispatchEvent(new CustomEvent("rows"));
   }
 
+  /** Brings a finding into view; resolves when its row shows it. */
+  async find(id, line) {
+    this.finding = { id, line };
+    this.go(line);
+    const row = $(`#L${line}`, this.rows);
+    if (!row || document.getElementById(`f-${id}`)) return; // Rows that are being read are read around it.
+    const [fresh] = parse(await html(this.linesUrl(line, 1))).children;
+    if (!fresh || this.finding?.id !== id || !row.isConnected) return;
+    this.stay(() => row.replaceWith(fresh));
+    this.mark();
+  }
+
   /** Marks a line, counted from one, and brings it into view. */
   go(line) {
     const number = Math.min(this.lines, Math.max(1, line));
@@ -312,16 +327,16 @@ function wraps() {
   return matchMedia("(max-width: 860px)").matches;
 }
 
-/** One line, whole, in a dialog. */
-async function showWhole(viewer, line) {
+/** One line, whole, in a dialog; of a line over 1 MiB the window around a byte of the log. */
+async function showWhole(viewer, { line, at }) {
   const dialog = $("#whole");
   try {
-    const url = `${viewer.linesUrl(line, 1)}&whole=1`;
-    const rows = parse(await html(url));
+    const rows = parse(await html(`${viewer.linesUrl(Number(line), 1)}&whole=1${at ? `&at=${at}` : ""}`));
     for (const element of rows.querySelectorAll("[id]")) element.removeAttribute("id");
     $("#whole-line").replaceChildren(rows);
     $("#whole-title").textContent = `Line ${line}`;
-    dialog.showModal();
+    if (!dialog.open) dialog.showModal();
+    $("#whole-line").scrollTop = 0;
   } catch (error) {
     problem(error.message);
   }
@@ -342,8 +357,14 @@ export function startViewer() {
       viewer.go(Number(number.hash.slice(2)));
     } else if (more) {
       event.preventDefault();
-      showWhole(viewer, Number(more.dataset.line));
+      showWhole(viewer, more.dataset);
     }
+  });
+  $("#whole")?.addEventListener("click", (event) => {
+    const more = event.target.closest(".more");
+    if (!more) return;
+    event.preventDefault();
+    showWhole(viewer, more.dataset);
   });
   addEventListener("hashchange", () => {
     const hash = /^#L(\d+)$/.exec(location.hash);

@@ -9,7 +9,7 @@ use fumehood_web::view::chat::{CallState, ChatPage, Round, ToolCall, ToolSource,
 use fumehood_web::view::document::{Conflict, DocumentPage, Published, Target};
 use fumehood_web::view::incidents::IncidentForm;
 use fumehood_web::view::log::{
-    FindingDetail, LineFinding, LogHead, LogLine, LogPage, Mark, Segment, Verdict, View, masked_segments, segments,
+    Cut, FindingDetail, LineFinding, LogHead, LogLine, LogPage, Mark, Segment, Verdict, View, masked_segments, segments,
 };
 use fumehood_web::view::sent::{DeparturePage, SentPage};
 use fumehood_web::view::whys::{Why, WhyEvidence, WhysPage};
@@ -153,7 +153,8 @@ fn lines(from: u64, count: u64, view: View) -> Vec<LogLine> {
             } else {
                 segments(line, &marks)
             };
-            LogLine { number, segments, clipped: (number == 30).then_some(Bytes(1_258_291)) }
+            let after = (number == 30).then_some(Cut { bytes: Bytes(1_258_291), at: None });
+            LogLine { after, ..LogLine::new(number, segments) }
         })
         .collect()
 }
@@ -208,6 +209,7 @@ fn log(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         confidence_percent: 99,
         validated: true,
         pseudonym: "[BEARER_TOKEN-1]".to_owned(),
+        value: Some(("maria.keller@example.com".into(), false)),
         covered: false,
         judged: None,
         of_kind: Count(96),

@@ -7,22 +7,24 @@ use axum::{Form, Json};
 use bytes::Bytes as Chunk;
 use fumehood_triage::intake::Received;
 use fumehood_triage::store::{IncidentId, LogId, logs::LogFile};
-use fumehood_triage::viewer::{CLIP_BYTES, FindingKey, Judged, MAX_LINES, WHOLE_BYTES};
+use fumehood_triage::viewer::{CLIP_BYTES, FindingKey, Judged, Line, MAX_LINES, MaskedLine, WHOLE_BYTES, Window};
 use fumehood_triage::{Permission, TriageError};
 use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 use super::bench::{kind_count, number};
-use super::context::when;
+use super::context::{now, when};
 use super::session::Reader;
 use super::{PageError, failed, id, see, wants_json};
 use crate::units::{Bytes, Count, Id};
 use crate::view::bench::{Group, KindCount, Tab};
 use crate::view::log::{
-    FindingDetail, FindingFragment, LegendFragment, LineFinding, LinesFragment, LogHead, LogLine, LogPage, Mark,
+    Cut, FindingDetail, FindingFragment, LegendFragment, LineFinding, LinesFragment, LogHead, LogLine, LogPage, Mark,
     Verdict, View, masked_segments, segments,
 };
 
+/// Of a value, what the panel of a finding shows, characters.
+const VALUE_CHARS: usize = 200;
 /// Lines of a page without scripts.
 const PAGE: u64 = 100;
 
@@ -96,6 +98,8 @@ struct Asked {
     kinds: Option<Vec<String>>,
     finding: Option<FindingKey>,
     line: u64,
+    /// A byte of the log that is to be in view.
+    at: Option<u64>,
     backwards: bool,
 }
 
@@ -110,6 +114,7 @@ impl Asked {
                 "whole" => asked.whole = value == "1",
                 "finding" => asked.finding = value.parse().ok(),
                 "line" => asked.line = value.parse().unwrap_or(1).max(1),
+                "at" => asked.at = value.parse().ok(),
                 "dir" => asked.backwards = value == "prev",
                 // No `kind` marks all types, one empty `kind` marks none.
                 "kind" => asked.kinds.get_or_insert_default().extend((!value.is_empty()).then(|| value.into_owned())),
@@ -148,24 +153,49 @@ fn mark(judged: &Judged) -> Mark {
 }
 
 async fn rows(reader: &Reader, log: LogId, asked: &Asked) -> Result<Vec<LogLine>, TriageError> {
-    let clip = if asked.whole { WHOLE_BYTES } else { CLIP_BYTES };
+    let mut window = Window::of(if asked.whole { WHOLE_BYTES } else { CLIP_BYTES });
+    window.at = match (&asked.finding, asked.at) {
+        (_, Some(byte)) => Some((asked.from, byte)),
+        (Some(key), None) => {
+            reader.app().finding(&reader.scope, log, key).await.ok().map(|found| (found.line, key.start))
+        }
+        (None, None) => None,
+    };
     let count = if asked.whole { 1 } else { asked.count };
-    let clipped = |bytes: u64| (bytes > 0).then_some(Bytes(bytes));
+    let cut = |bytes: u64, at: u64| {
+        let at = (asked.whole || window.at.is_some()).then_some(at);
+        (bytes > 0).then_some(Cut { bytes: Bytes(bytes), at })
+    };
+    // Windows overlap by a quarter, so that nothing is lost at their edges.
+    let half = (WHOLE_BYTES / 2) as u64;
     if asked.masked || !reader.may(Permission::RevealOriginals) {
-        let lines = reader.app().masked_lines(&reader.scope, log, asked.from, count, clip).await?;
-        let line = |(number, text, left): (u64, String, u64)| LogLine {
-            number,
-            segments: masked_segments(&text),
-            clipped: clipped(left),
+        let lines = reader.app().masked_lines(&reader.scope, log, asked.from, count, window).await?;
+        let line = |line: MaskedLine| {
+            let source = line.begin..line.begin + line.source_bytes;
+            LogLine {
+                number: line.number,
+                segments: masked_segments(line.text.as_str()),
+                before: cut(line.skipped, source.start.saturating_sub(half)),
+                after: cut(line.clipped, source.end),
+                masked: true,
+                continues: line.continues,
+            }
         };
         return Ok(lines.into_iter().map(line).collect());
     }
-    let lines = reader.app().lines(&reader.scope, log, asked.from, count, clip).await?;
-    let line = |line: fumehood_triage::viewer::Line| {
+    let lines = reader.app().lines(&reader.scope, log, asked.from, count, window).await?;
+    let line = |line: Line| {
         let shown = line.findings.iter().filter(|(_, _, judged)| asked.shows(&judged.key.kind));
         let findings: Vec<LineFinding> =
             shown.map(|(start, end, judged)| LineFinding { start: *start, end: *end, mark: mark(judged) }).collect();
-        LogLine { number: line.number, segments: segments(&line.text, &findings), clipped: clipped(line.clipped) }
+        LogLine {
+            number: line.number,
+            segments: segments(&line.text, &findings),
+            before: cut(line.skipped, line.begin.saturating_sub(half)),
+            after: cut(line.clipped, line.begin + line.text.len() as u64),
+            masked: false,
+            continues: None,
+        }
     };
     Ok(lines.into_iter().map(line).collect())
 }
@@ -187,21 +217,31 @@ async fn detail(
     log: LogId,
     key: &FindingKey,
 ) -> Result<FindingDetail, TriageError> {
-    let (judged, line, pseudonym) = reader.app().finding(&reader.scope, log, key).await?;
+    let found = reader.app().finding(&reader.scope, log, key).await?;
     let kinds = reader.app().kinds(&reader.scope, log).await?;
     let of_kind = kinds.iter().find(|kind| kind.kind == key.kind).map_or(0, |kind| kind.total);
+    let judged = match &found.decided {
+        Some((actor, time_us)) => Some((reader.names().await?.of(actor), when(*time_us, now()))),
+        None => None,
+    };
+    let value = found.value.map(|value| {
+        let shown: String = value.chars().take(VALUE_CHARS).collect();
+        let longer = shown.len() as u64 + key.start < key.end;
+        (shown, longer)
+    });
     Ok(FindingDetail {
         incident: Id::new(incident.to_string()),
         log: Id::new(log.to_string()),
-        mark: mark(&judged),
-        line,
-        scanner: judged.scanner.clone(),
-        detector: judged.detector.clone(),
-        confidence_percent: (judged.confidence * 100.0).round().clamp(0.0, 100.0) as u8,
-        validated: judged.validated,
-        pseudonym,
-        covered: false,
-        judged: None,
+        mark: mark(&found.judged),
+        line: found.line,
+        scanner: found.judged.scanner.clone(),
+        detector: found.judged.detector.clone(),
+        confidence_percent: (found.judged.confidence * 100.0).round().clamp(0.0, 100.0) as u8,
+        validated: found.judged.validated,
+        pseudonym: found.label,
+        value,
+        covered: found.covered,
+        judged,
         of_kind: Count(of_kind),
         can_write: reader.may(Permission::ReviewFindings),
     })
@@ -367,7 +407,7 @@ pub(crate) async fn judge_one(
     let (incident, file) = log_in(&reader, &incident, &log).await?;
     let key: FindingKey = key.parse()?;
     let result = judge(&reader, &file, &key.kind, Some(&key), &input.verdict).await;
-    let line = reader.app().finding(&reader.scope, file.id, &key).await.map_or(1, |(_, line, _)| line);
+    let line = reader.app().finding(&reader.scope, file.id, &key).await.map_or(1, |found| found.line);
     let to = format!("/incidents/{incident}/logs/{}?from={line}&finding={key}", file.id);
     Ok(judged(&headers, &to, result, &input.verdict))
 }

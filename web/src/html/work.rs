@@ -8,6 +8,7 @@ use fumehood_triage::sent::Piece;
 use fumehood_triage::store::record::EntryFilter;
 use fumehood_triage::store::whys::Why as StoredWhy;
 use fumehood_triage::store::{DepartureId, EvidenceId, IncidentId, LogId, WhyId};
+use fumehood_triage::viewer::Window;
 use fumehood_triage::{Permission, TriageError};
 
 use super::bench::{Workbench, departure_line, event, group, number};
@@ -91,18 +92,19 @@ async fn why_view(
     let mut evidence = Vec::new();
     for one in stored.evidence {
         let (line, last) = (number(one.line), number(one.last_line));
-        let excerpt = reader.app().masked_lines(&reader.scope, one.log_id, line, 1, 200).await?;
+        let lines = reader.app().masked_lines(&reader.scope, one.log_id, line, 1, Window::of(200)).await?;
+        // A line within a value that spans lines is that value.
+        let excerpt = lines.into_iter().next().map(|line| match line.continues {
+            Some(label) => label + line.text.as_str(),
+            None => line.text.as_str().to_owned(),
+        });
         evidence.push(WhyEvidence {
             id: Id::new(one.id.to_string()),
             log_name: one.log_name,
             href: format!("/incidents/{incident}/logs/{}?from={line}#L{line}", one.log_id),
             from: line,
             to: last,
-            excerpt: excerpt
-                .into_iter()
-                .next()
-                .map(|(_, text, _)| text.chars().take(200).collect())
-                .unwrap_or_default(),
+            excerpt: excerpt.unwrap_or_default().chars().take(200).collect(),
         });
     }
     let text = wrong.filter(|wrong| wrong.evidence.is_none());

@@ -83,8 +83,31 @@ pub struct LogLine {
     pub number: u64,
     /// Its text in order; nothing of it is lost or doubled.
     pub segments: Vec<Segment>,
-    /// Bytes that were left off at the end, because the line is longer than 2 KiB.
-    pub clipped: Option<Bytes>,
+    /// What was left off at the beginning.
+    pub before: Option<Cut>,
+    /// What was left off at the end, because the line is longer than 2 KiB.
+    pub after: Option<Cut>,
+    /// It is the text that would leave.
+    pub masked: bool,
+    /// The pseudonym of a value that began on a line before and goes on in this one.
+    pub continues: Option<String>,
+}
+
+impl LogLine {
+    /// A line with nothing left off.
+    #[must_use]
+    pub const fn new(number: u64, segments: Vec<Segment>) -> Self {
+        Self { number, segments, before: None, after: None, masked: false, continues: None }
+    }
+}
+
+/// A part of a long line that is not shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// How much.
+    pub bytes: Bytes,
+    /// The byte of the log that a window onto it is asked for by; nothing for the beginning of the line.
+    pub at: Option<u64>,
 }
 
 /// Cuts a line at its findings.
@@ -179,6 +202,8 @@ pub struct FindingDetail {
     pub validated: bool,
     /// What it is masked as: `[EMAIL-1]`.
     pub pseudonym: String,
+    /// The value and whether it is longer than that; nothing for readers who may not see originals.
+    pub value: Option<(String, bool)>,
     /// Another accepted finding covers it, so rejecting it does not unmask the text.
     pub covered: bool,
     /// Who judged it and when.
@@ -199,7 +224,8 @@ pub struct FindingFragment {
 
 /// `GET /incidents/{id}/logs/{log}/lines?from=1&count=200&view=original[&kind=EMAIL…]`: rows without anything around
 /// them, as many as there are from `from`, at most `count` (at most 1,000). No `kind` marks all types; `kind=` alone
-/// marks none. With `&whole=1` lines are not clipped (up to 1 MiB; asked for with `count=1`).
+/// marks none. With `&finding={id}` the line that it begins on is shown around it. With `&whole=1` (and `count=1`) lines
+/// are shown up to 1 MiB, from their beginning or around the byte `&at=`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "fragments/lines.html")]
 pub struct LinesFragment {
@@ -360,7 +386,9 @@ mod tests {
     fn a_row_is_exact_and_escaped() {
         let mut found = finding(2, 5, "77");
         found.mark.about = "EMAIL · \"x\"".to_owned();
-        let lines = vec![LogLine { number: 9, segments: segments("<b&c>d", &[found]), clipped: Some(Bytes(4096)) }];
+        let mut line = LogLine::new(9, segments("<b&c>d", &[found]));
+        line.after = Some(Cut { bytes: Bytes(4096), at: None });
+        let lines = vec![line];
         assert_eq!(
             LinesFragment { lines }.render().unwrap(),
             "<div class=\"row\" id=\"L9\"><a class=\"ln\" href=\"#L9\">9</a><span class=\"tx\">&#60;b\
@@ -368,7 +396,7 @@ mod tests {
              title=\"EMAIL · &#34;x&#34;\">&#38;c&#62;</a>d</span><a class=\"more\" href=\"?from=9&amp;whole=1\" \
              data-line=\"9\">+4\u{a0}KB · show all</a></div>\n"
         );
-        let lines = vec![LogLine { number: 1, segments: masked_segments("a [EMAIL-1]"), clipped: None }];
+        let lines = vec![LogLine::new(1, masked_segments("a [EMAIL-1]"))];
         assert!(
             LinesFragment { lines }
                 .render()

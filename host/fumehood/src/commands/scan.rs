@@ -127,7 +127,8 @@ async fn take(pending: &mut Pending, seams: &mut Seams, sink: &mut Sink, out: &m
     let Some(task) = pending.pop_front() else { return Ok(()) };
     let (window, found) = task.await??;
     sink.found(seams.push(&window, found));
-    sink.write(if window.continues_after { window.owns.end as u64 } else { u64::MAX }, out)
+    let settled = seams.settled(&window) as u64;
+    sink.write(if window.continues_after { settled } else { u64::MAX }, out)
 }
 
 /// Complete characters; what is not UTF-8 becomes U+FFFD. An incomplete character waits for its rest.

@@ -303,3 +303,21 @@ fn a_zstd_window_that_takes_too_much_memory_is_refused_with_what_to_do() {
     let problem = answer.problem(413);
     assert!(problem["detail"].as_str().unwrap().contains("--long"), "{problem}");
 }
+
+/// Chunks are stored while a value still goes on: none of it may be stored as if nothing had been found.
+#[test]
+fn a_secret_that_is_longer_than_any_window_is_masked_whole() {
+    let bench = bench();
+    let mut random = Random::new(5);
+    // Around the borders of windows (256 KiB, of which the last 16 KiB belong to the next).
+    for (lead, length) in [(0, 2_500_000), (239 << 10, 60_000), (245_700, 120_000), (255 << 10, 300_000)] {
+        let secret = random.word(length);
+        let lines = "calm line without anything\n".repeat(lead / 27);
+        let text = format!("{lines}login password={secret} done\nlast a@corp.example\n");
+        let log = bench.upload(&format!("{lead}-{length}.log"), text.as_bytes());
+        let masked = String::from_utf8(bench.redacted(&log)).unwrap();
+        let (before, after) = (text.split("password=").next().unwrap(), " done\nlast ");
+        assert!(masked.starts_with(before) && masked.contains(after), "{lead}: {}", masked.len());
+        assert!(masked.len() < before.len() + 200, "{lead}: {} bytes are left of {}", masked.len(), text.len());
+    }
+}

@@ -22,3 +22,4 @@ mod people;
 mod roles;
 mod scan;
 mod score;
+mod viewer;
