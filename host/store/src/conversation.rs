@@ -14,6 +14,8 @@ pub struct Turn {
     pub id: TurnId,
     pub incident_id: IncidentId,
     pub model_id: ModelId,
+    /// The model's name at that time; empty for a turn of an older release.
+    pub model: String,
     pub state: String,
     pub problem: String,
     pub created_us: i64,
@@ -46,7 +48,7 @@ pub struct Message {
 }
 
 const TURN: &str =
-    "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor";
+    "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor, model";
 const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us";
 
 fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
@@ -61,6 +63,7 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
         input_tokens: row.get(7)?,
         output_tokens: row.get(8)?,
         actor: row.get(9)?,
+        model: row.get(10)?,
     })
 }
 
@@ -106,12 +109,12 @@ impl Store {
         &self,
         scope: &Scope,
         incident: IncidentId,
-        model: ModelId,
+        model: (ModelId, String),
         text: String,
     ) -> Result<Turn, StoreError> {
         let id = TurnId::new();
         let owner = scope.clone();
-        let change = Change::new("turn.begin", format!("turn:{id}")).with("incident", incident).with("model", model);
+        let change = Change::new("turn.begin", format!("turn:{id}")).with("incident", incident).with("model", model.0);
         self.change(scope, change, move |tx| {
             tx.require_sash_open(&owner, incident)?;
             let busy: bool = tx.connection.query_row(
@@ -126,8 +129,8 @@ impl Store {
             }
             tx.connection.execute(
                 "INSERT INTO turns (id, tenant_id, incident_id, model_id, state, problem, created_us, input_tokens,
-                 output_tokens, actor) VALUES (?1,?2,?3,?4,'running','',?5,0,0,?6)",
-                (id, &owner.tenant, incident, model, tx.now_us, owner.actor.to_string()),
+                 output_tokens, actor, model) VALUES (?1,?2,?3,?4,'running','',?5,0,0,?6,?7)",
+                (id, &owner.tenant, incident, model.0, tx.now_us, owner.actor.to_string(), model.1),
             )?;
             tx.connection.execute(
                 "INSERT INTO messages (id, tenant_id, incident_id, turn_id, role, text, tool_calls, complete, created_us)

@@ -61,6 +61,8 @@ pub struct SentTotals {
     pub masked: i64,
     /// The last destination, empty for none.
     pub destination: String,
+    /// How many other destinations something went to.
+    pub others: i64,
 }
 
 const COLUMNS: &str = "id, kind, destination, plugin, subject, method, url, headers, body_bytes, body_sha256, masked, \
@@ -251,7 +253,14 @@ impl Store {
                 .query_row((&tenant, incident), |row| row.get(0))
                 .optional()?
                 .unwrap_or_default();
-            Ok(SentTotals { departures, bytes, masked, destination })
+            let others = connection
+                .prepare_cached(
+                    "SELECT count(DISTINCT destination) FROM departures WHERE tenant_id = ?1 AND incident_id = ?2
+                     AND body_bytes > 0 AND kind <> 'tool-session' AND destination <> ?3
+                     AND NOT (status IS NULL AND result IN ('unavailable', 'denied'))",
+                )?
+                .query_row((&tenant, incident, &destination), |row| row.get(0))?;
+            Ok(SentTotals { departures, bytes, masked, destination, others })
         })
         .await
     }

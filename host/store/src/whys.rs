@@ -1,6 +1,7 @@
 //! The whys: questions and answers down to the root cause, with evidence in log lines.
 
 use rusqlite::OptionalExtension as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::record::Change;
 use crate::{EvidenceId, IncidentId, LogId, Scope, Store, StoreError, WhyId, logs};
@@ -15,6 +16,20 @@ pub struct Why {
     pub answer: String,
     pub root_cause: bool,
     pub evidence: Vec<Evidence>,
+}
+
+impl Why {
+    /// What names the texts as they stand: who changes them says which ones they saw.
+    #[must_use]
+    pub fn seen(&self) -> String {
+        seen(&self.question, &self.answer)
+    }
+}
+
+/// See [`Why::seen`].
+fn seen(question: &str, answer: &str) -> String {
+    let digest = Sha256::new().chain_update(question).chain_update([0]).chain_update(answer).finalize();
+    data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default())
 }
 
 /// Lines of a log that support an answer.
@@ -80,21 +95,21 @@ impl Store {
         .await
     }
 
-    /// Add a why at the end, or rewrite one.
+    /// Add a why at the end, or rewrite one whose texts are the ones that were seen ([`Why::seen`]).
     ///
     /// # Errors
-    /// `NotFound`, `Conflict` where there are enough.
+    /// `NotFound`; `Conflict` where there are enough, or where somebody has changed it.
     pub async fn put_why(
         &self,
         scope: &Scope,
         incident: IncidentId,
-        id: Option<WhyId>,
+        id: Option<(WhyId, String)>,
         question: String,
         answer: String,
     ) -> Result<WhyId, StoreError> {
         let owner = scope.clone();
         let new = id.is_none();
-        let id = id.unwrap_or_else(WhyId::new);
+        let (id, was) = id.unwrap_or_else(|| (WhyId::new(), String::new()));
         let change =
             Change::new(if new { "why.add" } else { "why.edit" }, format!("why:{id}")).with("incident", incident);
         self.change(scope, change, move |tx| {
@@ -115,13 +130,25 @@ impl Store {
                 )?;
                 tx.event(&owner, incident, "why", &format!("Why {position} added"), "whys")?;
             } else {
-                let changed = tx.connection.execute(
+                let stored: Option<(String, String)> = tx
+                    .connection
+                    .query_row(
+                        "SELECT question, answer FROM whys WHERE tenant_id = ?1 AND incident_id = ?2 AND id = ?3",
+                        (&owner.tenant, incident, id),
+                        |row| Ok((row.get(0)?, row.get(1)?)),
+                    )
+                    .optional()?;
+                let (old_question, old_answer) = stored.ok_or_else(|| StoreError::not_found("why", id))?;
+                if seen(&old_question, &old_answer) != was {
+                    return Err(StoreError::Conflict(format!(
+                        "Somebody changed it while you wrote, and nothing was overwritten. Saved is: “{old_question} \
+                         {old_answer}”. Saving again replaces that by yours."
+                    )));
+                }
+                tx.connection.execute(
                     "UPDATE whys SET question = ?4, answer = ?5 WHERE tenant_id = ?1 AND incident_id = ?2 AND id = ?3",
                     (&owner.tenant, incident, id, &question, &answer),
                 )?;
-                if changed == 0 {
-                    return Err(StoreError::not_found("why", id));
-                }
                 tx.event(&owner, incident, "why", "A why was edited", "whys")?;
             }
             Ok(id)

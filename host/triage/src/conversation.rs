@@ -71,7 +71,7 @@ impl App {
             return Err(TriageError::invalid("text", "A message has at most 64 KiB. Attach longer text as a log."));
         }
         let model = self.model(scope).await?.ok_or_else(no_model)?;
-        let turn = self.0.store.begin_turn(scope, incident, model.id, text.into()).await?;
+        let turn = self.0.store.begin_turn(scope, incident, (model.id, model.model), text.into()).await?;
         self.spawn_turn(scope, turn.clone());
         Ok(turn.id)
     }

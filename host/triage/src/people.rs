@@ -1,5 +1,6 @@
 //! Accounts, sessions and tokens.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use fumehood_policy::{Permission, Role};
@@ -187,17 +188,29 @@ impl App {
         Ok(token)
     }
 
-    /// Sign in by e-mail address and password. Returns the session's token.
+    /// Sign in by e-mail address and password. Returns the session's token. A refusal is on record with the account that
+    /// was tried, where there is one, and the address that it came from; what was typed is not, it may be a password.
     ///
     /// # Errors
     /// `Invalid` (one message, whoever is wrong), `TooMany`.
-    pub async fn sign_in(&self, email: &str, password: &str) -> Result<String, TriageError> {
+    pub async fn sign_in(&self, email: &str, password: &str, from: IpAddr) -> Result<String, TriageError> {
         let wrong = || TriageError::invalid("password", "The e-mail address or the password is wrong.");
         let Ok(email) = check_email(email) else { return Err(wrong()) };
         let attempt = hash(&email);
-        self.begin_attempt(attempt)?;
         let system = Scope::system();
-        let user = self.0.store.user_by_email(&system, &email).await?.filter(|user| user.disabled_us.is_none());
+        let user = self.0.store.user_by_email(&system, &email).await?;
+        let refused = |verb: &'static str| {
+            let subject = user.as_ref().map_or("session:none".to_owned(), |user| format!("user:{}", user.id));
+            Change::new(verb, subject).with("from", from)
+        };
+        if let Err((error, first)) = self.begin_attempt(attempt) {
+            if first {
+                self.0.store.event(&system, refused("session.throttle"), "rate-limited").await?;
+            }
+            return Err(error);
+        }
+        let refused = refused("session.refused");
+        let user = user.filter(|user| user.disabled_us.is_none());
         // An unknown address takes as long as a known one.
         const NOBODY: &str =
             "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -212,7 +225,7 @@ impl App {
                 self.new_session(&user).await
             }
             None => {
-                self.0.store.event(&system, Change::new("session.refused", "session:none"), "auth").await?;
+                self.0.store.event(&system, refused, "auth").await?;
                 Err(wrong())
             }
         }
@@ -225,9 +238,12 @@ impl App {
         blocking(work).await
     }
 
-    /// Count an attempt before it is made, so that many at once count as many.
-    fn begin_attempt(&self, address: [u8; 32]) -> Result<(), TriageError> {
-        let Ok(mut attempts) = self.0.attempts.lock() else { return Err(TriageError::Internal("lock".into())) };
+    /// Count an attempt before it is made, so that many at once count as many. Says of a refusal whether it is the first
+    /// one of its time.
+    fn begin_attempt(&self, address: [u8; 32]) -> Result<(), (TriageError, bool)> {
+        let Ok(mut attempts) = self.0.attempts.lock() else {
+            return Err((TriageError::Internal("lock".into()), false));
+        };
         // Bounded: whoever makes up addresses must not fill the memory.
         if attempts.len() > 10_000 {
             attempts.retain(|_, (_, last)| last.elapsed() < ATTEMPTS.1);
@@ -236,7 +252,10 @@ impl App {
         if last.elapsed() >= ATTEMPTS.1 {
             *count = 0;
         } else if *count >= ATTEMPTS.0 {
-            return Err(TriageError::TooMany { seconds: (ATTEMPTS.1 - last.elapsed()).as_secs().max(1) });
+            let seconds = (ATTEMPTS.1 - last.elapsed()).as_secs().max(1);
+            let first = *count == ATTEMPTS.0;
+            *count = ATTEMPTS.0 + 1;
+            return Err((TriageError::TooMany { seconds }, first));
         }
         (*count, *last) = (*count + 1, Instant::now());
         Ok(())

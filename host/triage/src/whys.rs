@@ -22,7 +22,7 @@ impl App {
         Ok(self.0.store.whys(scope, incident).await?)
     }
 
-    /// Add a why, or rewrite one.
+    /// Add a why, or rewrite one whose texts are the ones that were seen ([`fumehood_store::whys::Why::seen`]).
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Invalid`, `Conflict`.
@@ -30,7 +30,7 @@ impl App {
         &self,
         scope: &Scope,
         incident: IncidentId,
-        id: Option<WhyId>,
+        id: Option<(WhyId, String)>,
         question: &str,
         answer: &str,
     ) -> Result<WhyId, TriageError> {

@@ -67,6 +67,9 @@ test('two edits of the document: the second is told, and his text is kept', asyn
   assert.equal(await ben.page.getByLabel('Markdown').inputValue(), 'Ben wrote that.');
   await ana.page.reload();
   assert.equal(await ana.page.getByLabel('Markdown').inputValue(), 'Ana wrote this.');
+  // Ben's text is in no one's store: leaving it is asked about.
+  await ben.page.goto(incident);
+  assert.deepEqual(ben.seen.splice(0), ['asked before leaving']);
 });
 
 test('a conversation is the same for both, and a finding that one judged is judged for the other', async () => {
@@ -91,7 +94,6 @@ test('a conversation is the same for both, and a finding that one judged is judg
   await ana.page.getByRole('button', { name: 'Lower the sash' }).click();
   await ben.page.locator('#sash.lowered').waitFor();
   await ben.page.locator('#composer button:disabled').waitFor();
-  await ana.page.locator('#sash > summary').click();
   await ana.page.getByRole('button', { name: 'Raise the sash' }).click();
   await ben.page.locator('#sash.open').waitFor();
 

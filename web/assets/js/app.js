@@ -1,8 +1,11 @@
 // Starts the modules. Every page works without them; they make it faster to use.
 
-import { $, $$, on, debounce, html, parse, problem, replace } from "./dom.js";
+import { $, $$, on, problem } from "./dom.js";
 import { startChat } from "./chat.js";
+import { startDrafts } from "./drafts.js";
+import { startEditor } from "./editor.js";
 import { startKeys } from "./keys.js";
+import { startLive } from "./live.js";
 import { startPalette } from "./palette.js";
 import { startPseudonyms } from "./pseudonyms.js";
 import { startSash } from "./sash.js";
@@ -80,29 +83,10 @@ on("change", ".fold", () => {
   document.cookie = `fold=${folded.join(".")}; path=/; max-age=31536000; samesite=strict`;
 });
 
-// A why shows its button when it has been changed.
-on("input", "[data-autosave]", (_, form) => form.classList.add("changed"));
-
-// The document: a preview while typing, and a question before what was typed is lost.
-let unsaved = false;
-const preview = debounce(350, async (form) => {
-  try {
-    const body = new URLSearchParams({ markdown: form.elements.markdown.value });
-    replace(parse(await html(form.dataset.preview, { method: "POST", body })).firstElementChild);
-  } catch (error) {
-    problem(error.message);
-  }
-});
-on("input", "#editor", (event, form) => {
-  unsaved = true;
-  if (event.target.name === "markdown") preview(form);
-  const target = $(".publish span", form);
-  if (event.target.name === "title" && target) target.textContent = target.textContent.replace(/ \/ .*/, ` / ${event.target.value}`);
-});
-on("submit", "#editor", () => { unsaved = false; });
-addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
-
 startTimes();
+startDrafts();
+startEditor();
+startLive();
 startKeys();
 startPalette();
 startPseudonyms();

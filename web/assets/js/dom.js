@@ -102,6 +102,7 @@ export function put(element, old) {
   old.replaceWith(element);
   window.htmx?.process(element);
   if (focused) $(focused, element)?.focus({ preventScroll: true });
+  document.dispatchEvent(new CustomEvent("put", { detail: element.parentElement ?? element }));
 }
 
 /** Puts an element in the place of the one with its id. */

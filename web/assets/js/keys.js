@@ -51,7 +51,7 @@ export function startKeys() {
       const form = event.target.closest?.("form");
       if (form && event.target.matches("textarea, input")) {
         event.preventDefault();
-        form.requestSubmit(form.querySelector("button:not([disabled])"));
+        form.querySelector("button:not([disabled])")?.click();
       }
       return;
     }

@@ -1,6 +1,6 @@
 // The sash: the same for everybody who looks, keeps open while it is replaced, closes by Escape and by a click elsewhere.
 
-import { $, $$, html, parse, replace, same, watch } from "./dom.js";
+import { $, $$, html, on, parse, problem, replace, same, watch } from "./dom.js";
 
 const EVERY_S = 3;
 
@@ -20,6 +20,16 @@ export function startSash() {
   const incident = $("#bench")?.dataset.incident;
   if (!incident) return;
   watch(EVERY_S, async () => replaceSash(await html(`/incidents/${incident}/sash`)));
+  // Raised and lowered where one is: the place and what is typed stay.
+  on("submit", "#sash form", async (event, form) => {
+    event.preventDefault();
+    try {
+      await html(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      replaceSash(await html(`/incidents/${incident}/sash`));
+    } catch (error) {
+      problem(error.message);
+    }
+  });
   document.addEventListener("click", (event) => {
     const sash = $("#sash[open]");
     if (sash && document.contains(event.target) && !sash.contains(event.target)) sash.open = false;

@@ -2,6 +2,7 @@
 // dropped anywhere on the page. Scanning goes on at the server and shows in the evidence.
 
 import { $, $$, html, make, on, parse, problem, replace, same, watch } from "./dom.js";
+import { lookAgain as lookAtPage } from "./live.js";
 
 const EVERY_S = 5;
 
@@ -41,17 +42,6 @@ export async function refreshEvidence() {
     await lookAgain(true);
   } catch (error) {
     problem(error.message);
-  }
-}
-
-/** The overview says how far the incident is: after an upload it says so anew, unless somebody writes in it. */
-async function refreshOverview() {
-  const page = $(".page-overview");
-  if (!page || $("form.form", page)) return;
-  const fresh = new DOMParser().parseFromString(await html(location.href), "text/html");
-  for (const part of [".page-overview", ".col.right .col-body", "#main > nav"]) {
-    const now = $(part, fresh);
-    if (now) $(part)?.replaceWith(document.adoptNode(now));
   }
 }
 
@@ -112,7 +102,7 @@ function send({ form, file, view }) {
       if (body.duplicate_of) view.end(`The same file is here already: ${body.duplicate_of.name}`);
       else view.item.remove();
       problem("");
-      refreshOverview().catch(() => {}); // the next look at the page says the same
+      lookAtPage().catch(() => {}); // the next look at the page says the same
     } else {
       view.end(body.detail || body.title || `The server answered ${xhr.status}. The file was not added.`, true);
     }

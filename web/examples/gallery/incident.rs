@@ -336,6 +336,7 @@ fn whys(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         question: Field::new(question),
         answer: Field::new(answer),
         evidence,
+        seen: String::new(),
         root,
         evidence_error: None,
         typed_log: String::new(),

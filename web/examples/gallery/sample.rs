@@ -34,7 +34,7 @@ pub fn frame(title: &str, place: Place, crumbs: Vec<Crumb>) -> Frame {
         title: title.to_owned(),
         place,
         crumbs,
-        person: Person { name: "Ana Kovač".to_owned(), role: "admin".to_owned() },
+        person: Person { id: Id::new("u1"), name: "Ana Kovač".to_owned(), role: "admin".to_owned() },
         can: Can { write: true, operate: true, audit: true, administer: true },
         now: now(),
         notice: None,

@@ -172,6 +172,10 @@ impl Reader {
         };
         let to = match state {
             SashState::Closed => None,
+            _ if !totals.destination.is_empty() && totals.others > 0 => {
+                let s = if totals.others == 1 { "" } else { "s" };
+                Some(format!("{} and {} other{s}", totals.destination, totals.others))
+            }
             _ if !totals.destination.is_empty() => Some(totals.destination),
             _ => model.as_ref().map(fumehood_triage::conversation::destination),
         };

@@ -168,7 +168,7 @@ async fn rounds(reader: &Reader, scene: &Scene, turn: TurnId) -> Result<Vec<Roun
     Ok(rounds)
 }
 
-async fn turn_view(reader: &Reader, scene: &Scene, model: &str, stored: &StoredTurn) -> Result<Turn, TriageError> {
+async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Result<Turn, TriageError> {
     let asked = |message: &&Message| message.turn_id == stored.id && message.role == "user";
     let question = scene.talk.messages.iter().find(asked).map_or("", |message| message.text.as_str());
     let subject = format!("turn:{}", stored.id);
@@ -190,7 +190,7 @@ async fn turn_view(reader: &Reader, scene: &Scene, model: &str, stored: &StoredT
         by: scene.names.of(&stored.actor),
         at: when(stored.created_us, scene.now),
         question: markdown::plain(&reader.app().masked_text(&reader.scope, stored.incident_id, question).await?),
-        model: model.to_owned(),
+        model: if stored.model.is_empty() { "model".into() } else { stored.model.clone() },
         rounds: rounds(reader, scene, stored.id).await?,
         state,
         sent: sent.map(|departure| (Id::new(departure.id.to_string()), Bytes(number(departure.body_bytes)))).collect(),
@@ -203,10 +203,9 @@ async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Resul
     let bench = reader.workbench(incident, Tab::Chat, None).await?;
     let scene = scene(reader, incident).await?;
     let model = reader.app().model(&reader.scope).await?;
-    let name = model.as_ref().map_or("model", |model| model.model.as_str()).to_owned();
     let mut turns = Vec::with_capacity(scene.talk.turns.len());
     for stored in &scene.talk.turns {
-        turns.push(turn_view(reader, &scene, &name, stored).await?);
+        turns.push(turn_view(reader, &scene, stored).await?);
     }
     let mut sources = Vec::new();
     for server in reader.app().servers(&reader.scope).await?.into_iter().filter(|server| server.enabled) {
@@ -430,9 +429,7 @@ impl Stream {
             self.queue.push_back(Event::default().event("sash").data(sash));
         }
         if !matches!(stored.state.as_str(), "running" | "waiting") {
-            let model = self.reader.app().model(&self.reader.scope).await?;
-            let name = model.map_or("model".to_owned(), |model| model.model);
-            let turn = turn_view(&self.reader, &scene, &name, &stored).await?;
+            let turn = turn_view(&self.reader, &scene, &stored).await?;
             self.queue.push_back(Event::default().event("end").data(render_text(&TurnFragment { turn })));
             self.over = true;
         }

@@ -7,6 +7,7 @@ use fumehood_triage::{App, Permission, Role, TriageError};
 use jiff::Timestamp;
 
 use super::session::Reader;
+use crate::units::Id;
 use crate::units::When;
 use crate::view::integrations::TestResult;
 use crate::view::{Can, Crumb, Frame, Notice, Person, Place, Severity, Status, Tone};
@@ -70,7 +71,11 @@ impl Reader {
             title: title.to_owned(),
             place,
             crumbs,
-            person: Person { name: self.user.name.clone(), role: self.user.role.clone() },
+            person: Person {
+                id: Id::new(self.user.id.to_string()),
+                name: self.user.name.clone(),
+                role: self.user.role.clone(),
+            },
             can: Can {
                 write: self.may(Permission::WriteIncidents),
                 operate: self.may(Permission::ManageServers),

@@ -2,7 +2,7 @@
 
 use axum::Form;
 use axum::extract::{Path, Query};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use fumehood_triage::store::incidents::{Incident, IncidentFields, IncidentFilter};
 use fumehood_triage::store::{IncidentId, LogId};
@@ -220,6 +220,11 @@ async fn overview_view(
     })
 }
 
+/// A number with its word.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", Count(count as u64), if count == 1 { one } else { many })
+}
+
 /// From logs to a published page: what is done, and what the next step is.
 async fn steps(
     reader: &Reader,
@@ -242,7 +247,7 @@ async fn steps(
         }
     };
     let (chat_detail, chat_href) = match &model {
-        Some(_) => (format!("{} questions asked", talk.turns.len()), format!("{at}/chat")),
+        Some(_) => (counted(talk.turns.len(), "question asked", "questions asked"), format!("{at}/chat")),
         None => set_up("A model", "/settings/models", false),
     };
     let (publish_detail, publish_href) = match (&published, &confluence) {
@@ -252,12 +257,12 @@ async fn steps(
     };
     let root = bench.whys.iter().any(|why| why.root);
     Ok(vec![
-        step("Add logs", format!("{logs} file{}", if logs == 1 { "" } else { "s" }), at.clone(), logs > 0),
+        step("Add logs", counted(logs, "file", "files"), at.clone(), logs > 0),
         step("Ask the model", chat_detail, chat_href, !talk.turns.is_empty()),
-        step("Find the root cause", format!("{} whys", bench.whys.len()), format!("{at}/whys"), root),
+        step("Find the root cause", counted(bench.whys.len(), "why", "whys"), format!("{at}/whys"), root),
         step(
             "Write the analysis",
-            document.as_ref().map_or("Not written yet".into(), |document| format!("Saved {} times", document.version)),
+            document.as_ref().map_or("Not written yet".into(), |document| format!("Version {}", document.version)),
             format!("{at}/document"),
             document.is_some(),
         ),
@@ -325,11 +330,21 @@ pub(crate) struct SashInput {
 pub(crate) async fn sash(
     reader: Reader,
     Path(text): Path<String>,
+    headers: HeaderMap,
     Form(input): Form<SashInput>,
 ) -> Result<Response, PageError> {
     let id: IncidentId = id(&text, "incident")?;
     reader.app().set_sash(&reader.scope, id, input.to == "lowered").await?;
-    Ok(see(&format!("/incidents/{id}")))
+    Ok(see(&back_to(&headers, id)))
+}
+
+/// The page of this incident that a form was sent from; its overview where the browser does not say.
+fn back_to(headers: &HeaderMap, incident: IncidentId) -> String {
+    let at = format!("/incidents/{incident}");
+    let from = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let path = from.and_then(|from| from.split_once("://")?.1.split_once('/')).map(|(_, path)| format!("/{path}"));
+    let below = |path: &String| path.strip_prefix(&at).is_some_and(|rest| rest.starts_with(['/', '?']));
+    path.filter(below).unwrap_or(at)
 }
 
 pub(crate) async fn sash_bar(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {

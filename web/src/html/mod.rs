@@ -6,6 +6,7 @@ mod audit;
 mod bench;
 mod chat;
 mod context;
+mod document;
 mod incidents;
 mod integrations;
 mod logs;
@@ -14,6 +15,7 @@ mod plugins;
 mod servers;
 mod session;
 mod settings;
+mod whys;
 mod work;
 
 use std::sync::Arc;
@@ -48,17 +50,17 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
         .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
         .route("/incidents/{id}/reveal", post(chat::reveal))
-        .route("/incidents/{id}/whys", get(work::whys).post(work::add_why))
-        .route("/incidents/{id}/whys/{why}", post(work::edit_why))
-        .route("/incidents/{id}/whys/{why}/evidence", post(work::add_evidence))
-        .route("/incidents/{id}/whys/{why}/evidence/{evidence}/remove", post(work::remove_evidence))
-        .route("/incidents/{id}/whys/{why}/root", post(work::toggle_root))
-        .route("/incidents/{id}/whys/{why}/remove", post(work::remove_why))
-        .route("/incidents/{id}/document", get(work::document).post(work::save_document))
-        .route("/incidents/{id}/document/generate", post(work::generate))
-        .route("/incidents/{id}/document/publish", post(work::publish))
-        .route("/incidents/{id}/document/preview", post(work::preview))
-        .route("/incidents/{id}/document/export", get(work::export))
+        .route("/incidents/{id}/whys", get(whys::whys).post(whys::add_why))
+        .route("/incidents/{id}/whys/{why}", post(whys::edit_why))
+        .route("/incidents/{id}/whys/{why}/evidence", post(whys::add_evidence))
+        .route("/incidents/{id}/whys/{why}/evidence/{evidence}/remove", post(whys::remove_evidence))
+        .route("/incidents/{id}/whys/{why}/root", post(whys::toggle_root))
+        .route("/incidents/{id}/whys/{why}/remove", post(whys::remove_why))
+        .route("/incidents/{id}/document", get(document::document).post(document::save_document))
+        .route("/incidents/{id}/document/generate", post(document::generate))
+        .route("/incidents/{id}/document/publish", post(document::publish))
+        .route("/incidents/{id}/document/preview", post(document::preview))
+        .route("/incidents/{id}/document/export", get(document::export))
         .route("/incidents/{id}/sent", get(work::sent))
         .route("/incidents/{id}/sent/{departure}", get(work::departure))
         .route("/incidents/{id}/sent/{departure}/bytes", get(work::departure_bytes))

@@ -1,13 +1,14 @@
 //! Who reads: the session cookie, signing in and out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use fumehood_triage::store::people::User;
+use fumehood_triage::store::people::{SignInLink, User};
 use fumehood_triage::{Scope, TriageError};
 
 use super::{PageError, page, see, wants_json};
@@ -63,7 +64,8 @@ impl FromRequestParts<Arc<Shared>> for Reader {
             Err(TriageError::SignedOut) if parts.method == Method::GET && !wants_json(&parts.headers) => {
                 let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
                 let next: String = url_encode(next);
-                Err(see(&format!("/sign-in?next={next}")))
+                let ended = if token.is_empty() { "" } else { "&ended=1" };
+                Err(see(&format!("/sign-in?next={next}{ended}")))
             }
             Err(error @ TriageError::SignedOut) => Err(Problem::from(error).into_response()),
             Err(error) => Err(PageError(error).into_response()),
@@ -97,6 +99,8 @@ fn local(next: &str) -> &str {
 pub(crate) struct NextQuery {
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    ended: String,
 }
 
 pub(crate) async fn sign_in_page(
@@ -105,6 +109,7 @@ pub(crate) async fn sign_in_page(
 ) -> Result<Response, PageError> {
     let view = SignInPage {
         next: local(&query.next).to_owned(),
+        ended: query.ended == "1",
         first_start: !shared.app.has_people().await?,
         ..SignInPage::default()
     };
@@ -121,9 +126,10 @@ pub(crate) struct SignIn {
 
 pub(crate) async fn sign_in(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Form(form): Form<SignIn>,
 ) -> Result<Response, PageError> {
-    let (status, problem) = match shared.app.sign_in(&form.login, &form.password).await {
+    let (status, problem) = match shared.app.sign_in(&form.login, &form.password, peer.ip()).await {
         Ok(token) => {
             let mut response = see(local(&form.next));
             set_cookie(&shared, &mut response, &token, max_age());
@@ -138,7 +144,7 @@ pub(crate) async fn sign_in(
         login: Field::new(form.login),
         problem: Some(problem),
         next: local(&form.next).to_owned(),
-        first_start: false,
+        ..SignInPage::default()
     };
     Ok(page(status, &view))
 }
@@ -147,8 +153,11 @@ fn max_age() -> i64 {
     fumehood_triage::people::SESSION_MAX_US / 1_000_000
 }
 
-fn accept_view(token: String, role: String, email: String) -> AcceptPage {
-    AcceptPage { token, role, email: Field::new(email), password_min: 12, ..AcceptPage::default() }
+/// The form of a link; the address of one that is for an address is that one, whatever was typed.
+fn accept_view(token: String, link: SignInLink, typed: String) -> AcceptPage {
+    let invited = !link.email.is_empty();
+    let email = Field::new(if invited { link.email } else { typed });
+    AcceptPage { token, role: link.role, email, invited, password_min: 12, ..AcceptPage::default() }
 }
 
 pub(crate) async fn accept_page(
@@ -156,7 +165,7 @@ pub(crate) async fn accept_page(
     Path(token): Path<String>,
 ) -> Result<Response, PageError> {
     match shared.app.link(&token).await {
-        Ok(link) => Ok(page(StatusCode::OK, &accept_view(token, link.role, link.email))),
+        Ok(link) => Ok(page(StatusCode::OK, &accept_view(token, link, String::new()))),
         Err(TriageError::NotFound { .. }) => {
             let view = AcceptPage { token, spent: true, password_min: 12, ..AcceptPage::default() };
             Ok(page(StatusCode::GONE, &view))
@@ -185,7 +194,7 @@ pub(crate) async fn accept(
     let joined = if form.password == form.again {
         shared.app.join(&token, &form.email, &form.name, &form.password).await
     } else {
-        Err(TriageError::Invalid { field: "password", message: "The two passwords differ.".into() })
+        Err(TriageError::Invalid { field: "again", message: "The two passwords differ.".into() })
     };
     let (field, message, status) = match joined {
         Ok(session) => {
@@ -202,11 +211,12 @@ pub(crate) async fn accept(
         Err(error) => return Err(error.into()),
     };
     let link = shared.app.link(&token).await?;
-    let mut view = accept_view(token, link.role, form.email);
+    let mut view = accept_view(token, link, form.email);
     view.name = Field::new(form.name);
     match field {
         "name" => view.name.error = Some(message),
         "email" => view.email.error = Some(message),
+        "again" => view.again.error = Some(message),
         _ => view.password.error = Some(message),
     }
     Ok(page(status, &view))

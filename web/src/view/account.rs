@@ -14,6 +14,8 @@ pub struct SignInPage {
     pub problem: Option<String>,
     /// Where to go afterwards; a path of this server, checked by the handler.
     pub next: String,
+    /// The session that the browser has is over.
+    pub ended: bool,
     /// No account exists yet: the page says where to find the sign-in link.
     pub first_start: bool,
 }
@@ -25,6 +27,10 @@ pub struct SignInPage {
 pub struct AcceptPage {
     /// The token from the address; goes into the form's action.
     pub token: String,
+    /// The password again; only its error is kept.
+    pub again: Field,
+    /// The link is for this e-mail address, which cannot be changed.
+    pub invited: bool,
     /// The role that the account will have: `admin`, …
     pub role: String,
     /// The link has been used, or has run out. Then no form is shown.

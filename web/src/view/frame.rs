@@ -76,6 +76,8 @@ pub struct Can {
 /// The reader.
 #[derive(Clone, Debug)]
 pub struct Person {
+    /// The account.
+    pub id: Id,
     /// As other people see it.
     pub name: String,
     /// `viewer`, `responder`, `operator`, `security` or `admin`.

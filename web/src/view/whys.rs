@@ -26,7 +26,7 @@ pub struct WhyEvidence {
 /// One why.
 ///
 /// Posts below `/incidents/{incident}/whys/{id}`: to itself `question`, `answer`; `/evidence` with `log`, `lines`
-/// (`120` or `120-140`); `/evidence/{evidence}/remove`; `/root` (toggles); `/remove`. Each answers 303 to
+/// (`120` or `120-140`); `/evidence/{evidence}/remove`; `/root` (toggles, and saves what was typed); `/remove`. Each answers 303 to
 /// `/incidents/{incident}/whys#why-{id}`, or 422 with the page.
 #[derive(Clone, Debug)]
 pub struct Why {
@@ -40,6 +40,8 @@ pub struct Why {
     pub answer: Field,
     /// What supports it.
     pub evidence: Vec<WhyEvidence>,
+    /// Names the texts as they are saved.
+    pub seen: String,
     /// Its answer is the root cause; at most one of an incident.
     pub root: bool,
     /// Why the evidence was not added.
