@@ -117,7 +117,9 @@ impl Connection {
     /// # Errors
     /// [`McpError`]; what was started is ended.
     pub async fn open(connect: Connect) -> Result<Self, McpError> {
-        let cancel = connect.host.cancellation();
+        // Held until the connection stands: its cancellation means that somebody stops it, and not that it ended by itself.
+        let host = Arc::clone(&connect.host);
+        let cancel = host.cancellation();
         let (url, headers, process) = match connect.endpoint {
             Endpoint::Http { url, headers } => (Some(url), headers, None),
             Endpoint::Stdio(spec) => (None, Vec::new(), Some(spec)),
@@ -174,7 +176,10 @@ impl Connection {
             Err(error) => {
                 // The transport is dropped by now; wait for the process to be gone, and for its last words.
                 let _ = tokio::time::timeout(CLOSE, driving).await;
-                Err(error)
+                Err(match error {
+                    McpError::Closed(_) => shared.failure().unwrap_or(error),
+                    error => error,
+                })
             }
         }
     }

@@ -52,6 +52,17 @@ pub fn test_connection(confluence: &Confluence<'_>) -> Result<Account, Failure> 
         }
         Err(failure) => return Err(failure),
     };
+    if let Some(space) = &confluence.settings.space {
+        confluence.space(space)?;
+    }
+    if let Some(parent) = &confluence.settings.parent
+        && confluence.page(parent)?.is_none()
+    {
+        return Err(Failure::new(
+            code::NOT_FOUND,
+            format!("There is no page {parent} to put documents below, or the credential may not see it."),
+        ));
+    }
     Ok(Account { name, product: confluence.product().to_owned() })
 }
 

@@ -5,6 +5,7 @@
 //! | `base-url` | required; a site (`https://x.atlassian.net`), the gateway (`https://api.atlassian.com/ex/confluence/{cloudId}`), or a Data Center with its context path |
 //! | `credential` | handle |
 //! | `space` | key of the space that is used where a call names none |
+//! | `parent` | id of the page below which documents are put; the test of the connection looks for it |
 //! | `flavour` | `cloud`, `datacenter` or `auto` (default): Atlassian's own hosts are Cloud, others are asked once |
 
 use crate::host::{Config, Failure, code};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub credential: Option<String>,
     /// The default space's key.
     pub space: Option<String>,
+    /// The id of the page above new ones.
+    pub parent: Option<String>,
     /// What is known about the flavour without asking.
     pub flavour: Option<Flavour>,
 }
@@ -70,9 +73,6 @@ impl Settings {
         }
         let mut base = url.trim_end_matches('/').to_owned();
         let atlassian = name == "api.atlassian.com" || name.ends_with(".atlassian.net");
-        if atlassian && !base.ends_with("/wiki") {
-            base.push_str("/wiki");
-        }
         let flavour = match get("flavour").as_deref() {
             Some("cloud") => Some(Flavour::Cloud),
             Some("datacenter") => Some(Flavour::DataCenter),
@@ -81,7 +81,12 @@ impl Settings {
                 return Err(invalid("The setting flavour must be cloud, datacenter or auto."));
             }
         };
-        Ok(Self { base, credential: get("credential"), space: get("space"), flavour })
+        // Cloud answers below /wiki, whatever its host is called; elsewhere is another API.
+        let flavoured = atlassian || flavour == Some(Flavour::Cloud);
+        if flavoured && flavour != Some(Flavour::DataCenter) && !base.ends_with("/wiki") {
+            base.push_str("/wiki");
+        }
+        Ok(Self { base, credential: get("credential"), space: get("space"), parent: get("parent"), flavour })
     }
 
     /// The space that a call means.
@@ -125,6 +130,8 @@ mod tests {
             let settings = Settings::read(&Pairs(&[("base-url", url)])).unwrap();
             assert_eq!((settings.base.as_str(), settings.flavour), (base, flavour), "{url}");
         }
+        let pairs = [("base-url", "https://wiki.acme.example"), ("flavour", "cloud")];
+        assert_eq!(Settings::read(&Pairs(&pairs)).unwrap().base, "https://wiki.acme.example/wiki");
         let pairs = [("base-url", "https://h"), ("flavour", "datacenter"), ("space", " OPS ")];
         let settings = Settings::read(&Pairs(&pairs)).unwrap();
         assert_eq!(settings.flavour, Some(Flavour::DataCenter));

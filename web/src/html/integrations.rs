@@ -82,6 +82,7 @@ pub(crate) async fn set_confluence(reader: Reader, Form(input): Form<ConfluenceI
         "email" => &mut form.email,
         "token" => &mut form.token,
         "space" => &mut form.space,
+        "parent" => &mut form.parent,
         _ => &mut form.base_url,
     };
     wrong.error = Some(message);

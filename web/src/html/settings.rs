@@ -33,7 +33,7 @@ async fn models_view(reader: &Reader, typed: Option<ModelForm>) -> Result<Models
         frame: settings_frame(reader, "Models"),
         form,
         configured: stored.is_some(),
-        tested: stored.as_ref().and_then(|one| tested(one.checked_us, &one.problem, "The server answered.")),
+        tested: stored.as_ref().and_then(|one| tested(one.checked_us, &one.problem, "The model answered.")),
         known: Vec::new(),
     })
 }

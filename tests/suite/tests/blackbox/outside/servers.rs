@@ -223,3 +223,21 @@ fn servers_that_cannot_be_registered_are_refused_beside_the_field() {
     assert!([409, 422].contains(&twice.status), "{}", twice.status);
     assert_eq!(client.get("/api/v1/servers").json().as_array().unwrap().len(), 1);
 }
+
+/// Whichever of the two is noticed first, the end of the process or of its pipe.
+#[test]
+fn a_program_that_ends_at_once_is_shown_with_its_exit_code() {
+    let Some(bench) = bench("a_program_that_ends_at_once_is_shown_with_its_exit_code") else { return };
+    let id = bench.add_server(&json!({
+        "name": "ends", "transport": "stdio", "command": "/bin/sh",
+        "arguments": ["-c", "echo no licence file >&2; exit 3"],
+    }));
+    for _ in 0..12 {
+        let found = bench.discovered(&id);
+        assert_eq!(found["state"], "unreachable", "{found}");
+        assert!(found["reason"].as_str().unwrap().contains("exit code 3"), "{found}");
+        bench.person.submit(&format!("/servers/{id}/reconnect"), &[]);
+    }
+    let page = bench.person.get(&format!("/servers/{id}")).expect(200).text();
+    assert!(page.contains("no licence file"), "what it wrote to standard error is shown to operators");
+}

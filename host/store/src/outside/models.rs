@@ -1,0 +1,133 @@
+//! Models.
+
+use rusqlite::Row;
+
+use super::{drop_credential, nets};
+use crate::record::Change;
+use crate::{CredentialId, ModelId, Scope, Store, StoreError};
+
+/// A model at a provider.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Model {
+    pub id: ModelId,
+    pub name: String,
+    pub plugin: String,
+    pub base_url: String,
+    /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
+    pub private_nets: Vec<String>,
+    pub model: String,
+    pub credential_id: Option<CredentialId>,
+    pub created_us: i64,
+    pub checked_us: Option<i64>,
+    /// What the last test said; empty for fine.
+    pub problem: String,
+}
+
+fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
+    Ok(Model {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        plugin: row.get(2)?,
+        base_url: row.get(3)?,
+        model: row.get(4)?,
+        credential_id: row.get(5)?,
+        created_us: row.get(6)?,
+        checked_us: row.get(7)?,
+        problem: row.get(8)?,
+        private_nets: nets(row, 9)?,
+    })
+}
+
+const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets";
+
+impl Store {
+    /// Set a model up.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn create_model(&self, scope: &Scope, new: Model) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("model.create", format!("model:{}", new.id)), move |tx| {
+            tx.connection.execute(
+                "INSERT INTO models (id, tenant_id, name, plugin, base_url, model, credential_id, created_us, problem,
+                 private_nets) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9)",
+                rusqlite::params![
+                    new.id,
+                    tenant,
+                    new.name,
+                    new.plugin,
+                    new.base_url,
+                    new.model,
+                    new.credential_id,
+                    tx.now_us,
+                    serde_json::to_string(&new.private_nets)?,
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Write a model anew; `dropped` is a credential that it no longer uses.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn update_model(
+        &self,
+        scope: &Scope,
+        new: Model,
+        dropped: Option<CredentialId>,
+    ) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = '',
+                 private_nets = ?7 WHERE tenant_id = ?1 AND id = ?2",
+                rusqlite::params![
+                    tenant,
+                    new.id,
+                    new.name,
+                    new.base_url,
+                    new.model,
+                    new.credential_id,
+                    serde_json::to_string(&new.private_nets)?,
+                ],
+            )?;
+            drop_credential(tx.connection, &tenant, dropped)?;
+            if changed == 0 { Err(StoreError::not_found("model", new.id)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// All models, the first one first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn models(&self, scope: &Scope) -> Result<Vec<Model>, StoreError> {
+        self.list(scope, format!("SELECT {MODEL} FROM models WHERE tenant_id = ?1 ORDER BY created_us"), model).await
+    }
+
+    /// Keep what a test said.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn model_checked(&self, scope: &Scope, id: ModelId, problem: String) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection.execute(
+                "UPDATE models SET checked_us = ?3, problem = ?4 WHERE tenant_id = ?1 AND id = ?2",
+                (tenant, id, tx.now_us, problem),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Remove a model and its credential. Its turns stay.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn remove_model(&self, scope: &Scope, id: ModelId) -> Result<(), StoreError> {
+        self.remove(scope, "model.remove", "model", id.to_string(), "models").await
+    }
+}

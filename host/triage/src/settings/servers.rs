@@ -1,0 +1,178 @@
+//! MCP servers.
+
+use fumehood_policy::Permission;
+use fumehood_store::outside::McpServer;
+use fumehood_store::{CredentialId, Scope, ServerId};
+use url::Url;
+
+use super::{Secret, check_url, origin, private_nets};
+use crate::{App, TriageError};
+
+/// An MCP server as a person writes it, new or changed.
+pub struct ServerFields {
+    pub name: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    pub command: String,
+    pub arguments: Vec<String>,
+    pub url: String,
+    /// `none`, `api-key` or `bearer`.
+    pub auth: String,
+    pub header: String,
+    /// The key or token; `Keep` keeps the stored one where there is one.
+    pub secret: Secret,
+}
+
+/// Check a program that a person named: an absolute path, and something that can be started there.
+fn check_program(command: &str) -> Result<String, TriageError> {
+    let command = command.trim();
+    let invalid = |message: String| Err(TriageError::invalid("command", message));
+    if !command.starts_with('/') {
+        return invalid("Name the program by its absolute path, for example /usr/bin/python3.".into());
+    }
+    match std::fs::metadata(command) {
+        Ok(file) if file.is_file() => Ok(command.to_owned()),
+        _ => invalid(format!("There is no program {command} on this machine.")),
+    }
+}
+
+impl App {
+    /// The MCP servers.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn servers(&self, scope: &Scope) -> Result<Vec<McpServer>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.servers(scope).await?)
+    }
+
+    /// Register an MCP server; discovery begins in the background.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`, `Conflict`.
+    pub async fn add_server(&self, scope: &Scope, new: ServerFields) -> Result<ServerId, TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        let server = self.written_server(scope, new, None).await?;
+        let (id, credential) = (server.id, server.credential_id);
+        let written = self.0.store.create_server(scope, server).await;
+        self.or_forget(scope, credential, written).await?;
+        self.discover_soon(scope, id);
+        Ok(id)
+    }
+
+    /// Change an MCP server: its connection is closed, and what it offers is asked anew, in the background.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Invalid`, `Conflict` where the name is taken or a call to the old place is open.
+    pub async fn update_server(&self, scope: &Scope, id: ServerId, new: ServerFields) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        let old = self.0.store.server(scope, id).await?;
+        let kept = old.credential_id;
+        let server = self.written_server(scope, new, Some(&old)).await?;
+        let dropped = kept.filter(|kept| Some(*kept) != server.credential_id);
+        let typed = server.credential_id.filter(|now| Some(*now) != kept);
+        let written = self.0.store.update_server(scope, server, dropped).await;
+        self.or_forget(scope, typed, written).await?;
+        self.disconnect(id).await;
+        self.discover_soon(scope, id);
+        Ok(())
+    }
+
+    /// Where a server was refused, the secret that was typed with it does not stay.
+    async fn or_forget(
+        &self,
+        scope: &Scope,
+        credential: Option<CredentialId>,
+        written: Result<(), fumehood_store::StoreError>,
+    ) -> Result<(), TriageError> {
+        if let (Err(_), Some(credential)) = (&written, credential) {
+            self.0.store.forget_credential(scope, credential).await?;
+        }
+        Ok(written?)
+    }
+
+    fn discover_soon(&self, scope: &Scope, id: ServerId) {
+        let (app, scope) = (self.clone(), scope.clone());
+        self.0.tasks.spawn(async move { app.discover(&scope, id).await });
+    }
+
+    /// What a person wrote about a server, checked; the secret is stored. `old` is the server that is changed.
+    async fn written_server(
+        &self,
+        scope: &Scope,
+        new: ServerFields,
+        old: Option<&McpServer>,
+    ) -> Result<McpServer, TriageError> {
+        let name = new.name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > 40 || name.chars().any(char::is_control) {
+            return Err(TriageError::invalid("name", "Give the server a name of 1 to 40 characters."));
+        }
+        let slug = fumehood_mcp::slug(&name).map_err(|error| TriageError::invalid("name", error.to_string()))?;
+        let mut server = McpServer {
+            id: old.map_or_else(ServerId::new, |old| old.id),
+            name,
+            slug,
+            transport: new.transport.clone(),
+            url: String::new(),
+            private_nets: Vec::new(),
+            command: String::new(),
+            arguments: Vec::new(),
+            auth_kind: "none".into(),
+            auth_header: String::new(),
+            credential_id: None,
+            enabled: old.is_none_or(|old| old.enabled),
+            created_us: 0,
+            state: "pending".into(),
+            reason: String::new(),
+            checked_us: None,
+            tools: serde_json::Value::Array(Vec::new()),
+        };
+        match new.transport.as_str() {
+            "stdio" => {
+                server.command = check_program(&new.command)?;
+                server.arguments = new.arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
+            }
+            "http" => {
+                let url = check_url("url", &new.url)?;
+                server.url = url.to_string();
+                server.private_nets = private_nets(&url).await;
+                let kind = match new.auth.as_str() {
+                    "none" | "" => return Ok(server),
+                    "bearer" => "bearer",
+                    "api-key" => "raw",
+                    _ => return Err(TriageError::invalid("auth", "Authentication is none, api-key or bearer.")),
+                };
+                server.auth_header = if kind == "raw" {
+                    let header = new.header.trim();
+                    fumehood_policy::check_header(header, "x")
+                        .map_err(|error| TriageError::invalid("header", error.to_string()))?;
+                    header.to_owned()
+                } else {
+                    "authorization".into()
+                };
+                server.auth_kind.clone_from(&new.auth);
+                let kept = old.filter(|old| old.auth_kind == new.auth).and_then(|old| old.credential_id);
+                let moved =
+                    old.is_some_and(|old| Url::parse(&old.url).map(|old| origin(&old)).ok() != Some(origin(&url)));
+                server.credential_id =
+                    self.credential_for(scope, "secret", &server.name, kind, "", &url, new.secret, kept, moved).await?;
+                if server.credential_id.is_none() {
+                    return Err(TriageError::invalid("secret", "Type the key or token."));
+                }
+            }
+            _ => return Err(TriageError::invalid("transport", "The transport is stdio or http.")),
+        }
+        Ok(server)
+    }
+
+    /// Remove an MCP server.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn remove_server(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        self.disconnect(id).await;
+        self.0.tools.forget_output(id);
+        Ok(self.0.store.remove_server(scope, id).await?)
+    }
+}
