@@ -306,6 +306,45 @@ impl Store {
         self.drop_chunks(scope, log).await
     }
 
+    /// Remove a log: it is gone at once, its text in bounded jobs. What has left stays on record.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while it arrives, or where it is evidence.
+    pub async fn remove_log(&self, scope: &Scope, log: LogId) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        self.change(scope, Change::new("log.remove", format!("log:{log}")), move |tx| {
+            let this = find(tx.connection, &owner.tenant, log)?;
+            if this.state == "receiving" {
+                return Err(StoreError::Conflict(format!("{} is still arriving. Cancel the upload first.", this.name)));
+            }
+            let why: Option<i64> = tx
+                .connection
+                .query_row(
+                    "SELECT position FROM whys JOIN why_evidence ON why_id = whys.id
+                     WHERE whys.tenant_id = ?1 AND log_id = ?2 ORDER BY position LIMIT 1",
+                    (&owner.tenant, log),
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(why) = why {
+                return Err(StoreError::Conflict(format!(
+                    "{} is evidence of why {why}. Take the evidence away there first.",
+                    this.name
+                )));
+            }
+            for sql in [
+                "UPDATE logs SET state = 'removed' WHERE tenant_id = ?1 AND id = ?2",
+                "DELETE FROM decisions WHERE tenant_id = ?1 AND log_id = ?2",
+                "DELETE FROM log_kinds WHERE tenant_id = ?1 AND log_id = ?2",
+            ] {
+                tx.connection.execute(sql, (&owner.tenant, log))?;
+            }
+            tx.event(&owner, this.incident_id, "log", &format!("Log removed: {}", this.name), "")
+        })
+        .await?;
+        self.drop_chunks(scope, log).await
+    }
+
     /// Remove a log's chunks a few at a time, so that others' writes are not held up.
     ///
     /// # Errors
@@ -336,7 +375,7 @@ impl Store {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let mut statement = connection.prepare(
-                "SELECT id FROM logs WHERE tenant_id = ?1 AND state IN ('failed', 'cancelled') AND EXISTS
+                "SELECT id FROM logs WHERE tenant_id = ?1 AND state IN ('failed', 'cancelled', 'removed') AND EXISTS
                  (SELECT 1 FROM log_chunks WHERE log_chunks.tenant_id = ?1 AND log_id = logs.id)",
             )?;
             Ok(statement.query_map([tenant], |row| row.get(0))?.collect::<Result<_, _>>()?)
@@ -376,6 +415,7 @@ impl Store {
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM logs WHERE tenant_id = ?1 AND incident_id = ?2 AND reason <> 'duplicate'
+                 AND state <> 'removed'
                  ORDER BY created_us, id"
             ))?;
             Ok(statement.query_map((tenant, incident), from_row)?.collect::<Result<_, _>>()?)
@@ -498,7 +538,7 @@ impl Store {
 
 pub(crate) fn find(connection: &Connection, tenant: &str, id: LogId) -> Result<LogFile, StoreError> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM logs WHERE tenant_id = ?1 AND id = ?2"))?
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM logs WHERE tenant_id = ?1 AND id = ?2 AND state <> 'removed'"))?
         .query_row((tenant, id), from_row)
         .optional()?
         .ok_or_else(|| StoreError::not_found("log", id))

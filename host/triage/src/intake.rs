@@ -98,6 +98,15 @@ impl App {
         Ok(())
     }
 
+    /// Remove a log with its findings; pseudonyms of its values stay, because they may have left.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` while it arrives, or where it is evidence.
+    pub async fn remove_log(&self, scope: &Scope, log: LogId) -> Result<(), TriageError> {
+        self.require(scope, Permission::WriteIncidents)?;
+        Ok(self.0.store.remove_log(scope, log).await?)
+    }
+
     /// Receive a whole log in one call.
     ///
     /// # Errors

@@ -106,7 +106,12 @@ function send({ form, file, view }) {
     } else {
       view.end(body.detail || body.title || `The server answered ${xhr.status}. The file was not added.`, true);
     }
-    refreshEvidence();
+    // Where the evidence says it, it is said once.
+    const failed = xhr.status >= 300;
+    refreshEvidence().then(() => {
+      const told = $$(".log-card.failed .error").some((card) => body.detail && card.textContent.includes(body.detail));
+      if (failed && told) view.item.remove();
+    });
     next();
   };
   xhr.onerror = () => { view.end("The connection broke. The file was not added; try again.", true); next(); };

@@ -80,6 +80,18 @@ pub async fn cancel(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Remove a log with its findings
+#[utoipa::path(delete, path = "/logs/{id}", operation_id = "removeLog", tag = "logs", params(("id" = String, Path, description = "Which log")),
+    responses((status = 204, description = "It is removed; what has left stays on record"), Problem))]
+pub async fn remove(
+    State(shared): State<Arc<Shared>>,
+    Caller(scope): Caller,
+    Path(text): Path<String>,
+) -> Result<StatusCode, Problem> {
+    shared.app.remove_log(&scope, id(&text, "log")?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// List a log's findings: types and byte ranges, never values
 #[utoipa::path(get, path = "/logs/{id}/findings", operation_id = "listFindings", tag = "logs", params(("id" = String, Path, description = "Which log"), FindingsQuery),
     responses((status = 200, description = "Types with their counts, and findings by their place", body = FindingsPage), Problem))]

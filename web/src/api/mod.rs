@@ -50,7 +50,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .routes(routes!(incidents::sash))
         .routes(routes!(incidents::timeline))
         .routes(routes!(logs::list))
-        .routes(routes!(logs::read))
+        .routes(routes!(logs::read, logs::remove))
         .routes(routes!(logs::findings))
         .routes(routes!(logs::decide))
         .routes(routes!(logs::redacted))

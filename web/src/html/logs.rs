@@ -277,7 +277,10 @@ pub(crate) async fn page(
     };
     let mut remarks = Vec::new();
     if file.replaced > 0 {
-        remarks.push(format!("{} byte sequences are not UTF-8 and are shown as \u{fffd}.", file.replaced));
+        remarks.push(match file.replaced {
+            1 => "One byte sequence is not UTF-8 and is shown as \u{fffd}.".to_owned(),
+            many => format!("{} byte sequences are not UTF-8 and are shown as \u{fffd}.", Count(number(many))),
+        });
     }
     if !readable {
         remarks.push("Your role shows masked text only.".to_owned());
@@ -429,5 +432,14 @@ pub(crate) async fn cancel(
 ) -> Result<Response, PageError> {
     let (incident, file) = log_in(&reader, &incident, &log).await?;
     reader.app().cancel_upload(&reader.scope, file.id).await?;
+    Ok(see(&format!("/incidents/{incident}")))
+}
+
+pub(crate) async fn remove(
+    reader: Reader,
+    Path((incident, log)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let (incident, file) = log_in(&reader, &incident, &log).await?;
+    reader.app().remove_log(&reader.scope, file.id).await?;
     Ok(see(&format!("/incidents/{incident}")))
 }

@@ -68,6 +68,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/logs/{log}/lines", get(logs::lines))
         .route("/incidents/{id}/logs/{log}/legend", get(logs::legend))
         .route("/incidents/{id}/logs/{log}/cancel", post(logs::cancel))
+        .route("/incidents/{id}/logs/{log}/remove", post(logs::remove))
         .route("/incidents/{id}/logs/{log}/findings", post(logs::judge_kind))
         .route("/incidents/{id}/logs/{log}/findings/next", get(logs::next))
         .route("/incidents/{id}/logs/{log}/findings/{finding}", get(logs::finding).post(logs::judge_one));

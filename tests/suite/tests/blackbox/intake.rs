@@ -321,3 +321,21 @@ fn a_secret_that_is_longer_than_any_window_is_masked_whole() {
         assert!(masked.len() < before.len() + 200, "{lead}: {} bytes are left of {}", masked.len(), text.len());
     }
 }
+
+#[test]
+fn a_log_is_removed_with_its_text_unless_it_is_evidence() {
+    let bench = bench();
+    let log = bench.upload("wrong.log", b"customer a@corp.example\n");
+    let path = format!("/api/v1/logs/{}", log["id"].as_str().unwrap());
+    bench.client.send("DELETE", &path, &json!(null)).expect(204);
+    bench.client.get(&path).problem(404);
+    bench.client.get(&format!("{path}/redacted")).problem(404);
+    bench.client.send("DELETE", &path, &json!(null)).problem(404);
+    let listed = bench.client.get(&format!("/api/v1/incidents/{}/logs", bench.incident)).expect(200).json();
+    assert_eq!(listed, json!([]));
+    // The same file can come again: it is no duplicate of what is gone.
+    let again = bench.upload("wrong.log", b"customer a@corp.example\n");
+    assert_ne!(again["id"], log["id"]);
+    let events = bench.client.get(&format!("/api/v1/incidents/{}/timeline", bench.incident)).expect(200).text();
+    assert!(events.contains("Log removed: wrong.log"), "{events}");
+}
