@@ -70,6 +70,9 @@ pub enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// People with accounts
+    #[command(subcommand)]
+    People(PeopleCommand),
     /// Plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -129,6 +132,15 @@ pub enum TokenCommand {
         /// Days until it runs out; without, it holds until it is revoked
         #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PeopleCommand {
+    /// Print a one-time link with which somebody sets a new password
+    Password {
+        /// The account's e-mail address
+        email: String,
     },
 }
 

@@ -21,6 +21,7 @@ const REQUEST: u64 = 64 << 10;
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
     CreateToken { role: Role, name: String, days: Option<u32> },
+    PasswordLink { email: String },
 }
 
 /// The answer.
@@ -31,16 +32,17 @@ pub enum Answer {
     Error(String),
 }
 
-/// Carry a request out on an open application.
-pub async fn carry_out(app: &App, request: Request) -> Answer {
-    match request {
+/// Carry a request out on an open application, which browsers reach at `origin`.
+pub async fn carry_out(app: &App, origin: &str, request: Request) -> Answer {
+    let done = match request {
         Request::CreateToken { role, name, days } => {
-            match app.create_token(&Scope::operator(), &name, role, days).await {
-                Ok((_, token)) => Answer::Ok(token),
-                Err(error) => Answer::Error(error.to_string()),
-            }
+            app.create_token(&Scope::operator(), &name, role, days).await.map(|(_, token)| token)
         }
-    }
+        Request::PasswordLink { email } => {
+            app.password_link_for(&Scope::operator(), &email).await.map(|path| format!("{origin}{path}"))
+        }
+    };
+    done.map_or_else(|error| Answer::Error(error.to_string()), Answer::Ok)
 }
 
 /// The socket by way of its open folder: the address of a socket holds some hundred bytes, and folders lie deeper.
@@ -74,7 +76,7 @@ impl Door {
 }
 
 /// Listen until the process ends.
-pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
+pub fn listen(app: App, data: &Path, origin: &str) -> anyhow::Result<()> {
     use tokio::io::AsyncReadExt as _;
     let door = Door::of(data).with_context(|| format!("{} cannot be opened", data.display()))?;
     let path = &door.path;
@@ -83,10 +85,11 @@ pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
     let listener =
         tokio::net::UnixListener::bind(door.address()).with_context(|| format!("{} cannot be made", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let origin: std::sync::Arc<str> = origin.into();
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
-            let app = app.clone();
+            let (app, origin) = (app.clone(), std::sync::Arc::clone(&origin));
             tokio::spawn(async move {
                 let (read, mut write) = stream.into_split();
                 let mut line = String::new();
@@ -95,7 +98,7 @@ pub fn listen(app: App, data: &Path) -> anyhow::Result<()> {
                     return;
                 }
                 let answer = match serde_json::from_str(&line) {
-                    Ok(request) => carry_out(&app, request).await,
+                    Ok(request) => carry_out(&app, &origin, request).await,
                     Err(error) => Answer::Error(format!("the request is not understood: {error}")),
                 };
                 if let Ok(mut text) = serde_json::to_string(&answer) {

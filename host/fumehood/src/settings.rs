@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::cli::{Common, ServeArgs};
@@ -122,6 +123,13 @@ impl Settings {
         }
         self.public_origin()?;
         Ok(())
+    }
+
+    /// What is logged.
+    pub fn log_filter(&self) -> anyhow::Result<EnvFilter> {
+        EnvFilter::try_new(&self.log).map_err(|_| {
+            anyhow::anyhow!("`{}` is no log filter; it looks like info, or warn,fumehood_triage=debug", self.log)
+        })
     }
 
     /// The public URL as browsers write origins: without a path, and without the port that its scheme has anyway.

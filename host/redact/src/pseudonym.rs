@@ -245,6 +245,12 @@ impl Pseudonyms {
         Some(Label { kind: of.kind.clone(), number: value.number })
     }
 
+    /// Whether anything in a text reads as a pseudonym.
+    #[must_use]
+    pub fn reads_as_pseudonym(&self, text: &str) -> bool {
+        !self.recognise(text).is_empty()
+    }
+
     /// Everything in a text that reads as a pseudonym.
     pub(crate) fn recognise(&self, text: &str) -> Vec<Seen> {
         self.lookalikes.recognise(text)

@@ -21,6 +21,7 @@ pub mod logs;
 mod migrate;
 mod open;
 pub mod outside;
+mod passwords;
 pub mod people;
 pub mod pseudonyms;
 mod read;

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../migrations/0001_foundation.sql")),
     (2, include_str!("../../../migrations/0002_outside.sql")),
     (3, include_str!("../../../migrations/0003_turn_model.sql")),
+    (4, include_str!("../../../migrations/0004_password_links.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

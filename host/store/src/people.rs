@@ -69,10 +69,12 @@ pub struct SignInLink {
     /// The actor, as the record has it.
     pub created_by: String,
     pub expires_us: i64,
+    /// Whose password it sets; nothing where it makes an account.
+    pub user_id: Option<UserId>,
 }
 
 const USER: &str = "id, tenant_id, email, name, password_hash, role, created_us, disabled_us, seen_us";
-const LINK: &str = "id, role, email, note, created_us, created_by, expires_us";
+const LINK: &str = "id, role, email, note, created_us, created_by, expires_us, user_id";
 
 fn link(row: &Row<'_>) -> rusqlite::Result<SignInLink> {
     Ok(SignInLink {
@@ -83,6 +85,7 @@ fn link(row: &Row<'_>) -> rusqlite::Result<SignInLink> {
         created_us: row.get(4)?,
         created_by: row.get(5)?,
         expires_us: row.get(6)?,
+        user_id: row.get(7)?,
     })
 }
 
@@ -241,7 +244,7 @@ impl Store {
                 .connection
                 .query_row(
                     "UPDATE sign_in_links SET used_us = ?2 WHERE token_hash = ?1 AND used_us IS NULL AND expires_us > ?2
-                     RETURNING role",
+                     AND user_id IS NULL RETURNING role",
                     (hash, tx.now_us),
                     |row| row.get(0),
                 )
@@ -304,6 +307,12 @@ impl Store {
             }
             // A role takes effect at once: whoever holds a session signs in again with the new one.
             tx.connection.execute("DELETE FROM sessions WHERE user_id = ?1", [id])?;
+            if disabled {
+                tx.connection.execute(
+                    "DELETE FROM sign_in_links WHERE tenant_id = ?1 AND user_id = ?2 AND used_us IS NULL",
+                    (&tenant, id),
+                )?;
+            }
             if disabled || role != Role::Admin {
                 // Nor do the ways in that they made outlast their right to make them.
                 let by = crate::Actor::User(id).to_string();

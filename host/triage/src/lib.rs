@@ -12,6 +12,7 @@ mod error;
 pub mod incidents;
 pub mod intake;
 pub mod masking;
+mod passwords;
 pub mod people;
 pub mod plugins;
 mod prompt;

@@ -177,6 +177,19 @@ impl Book {
         }
     }
 
+    /// Take up the values that were found in a text, before any is looked for: so that each is masked wherever it stands
+    /// again, also before the place where it was found, and in any encoding.
+    pub(crate) fn learn(&mut self, text: &str, findings: &[Finding]) {
+        let pseudonyms = self.pseudonyms();
+        for span in merge(text.len(), findings) {
+            let value = text.get(span.start..span.end).unwrap_or_default();
+            // A scanner may take `password=[PASSWORD-1]` for a password; what is ours is no value.
+            if !value.is_empty() && !pseudonyms.reads_as_pseudonym(value) {
+                let _ = pseudonyms.label_for(&span.kind, value);
+            }
+        }
+    }
+
     /// Known values in a text, as findings.
     pub(crate) fn known_in(&self, text: &str) -> Vec<Finding> {
         let Some(book) = &self.pseudonyms else { return Vec::new() };
@@ -260,6 +273,9 @@ impl App {
             found.push(scanners.scan(text).await?);
         }
         let mut book = self.book(scope, incident).await?;
+        for (text, findings) in texts.iter().zip(&found) {
+            book.learn(text, findings);
+        }
         let mut masked = Vec::with_capacity(texts.len());
         for (text, mut findings) in texts.iter().zip(found) {
             findings.extend(book.known_in(text));
@@ -309,6 +325,9 @@ impl App {
         let texts: Vec<&str> = plan.texts().collect();
         let found = scan_together(&scanners, &texts).await?;
         let mut book = self.book(scope, incident).await?;
+        for (text, findings) in texts.iter().zip(&found) {
+            book.learn(text, findings);
+        }
         let mut spans: Vec<Vec<Span>> = Vec::with_capacity(texts.len());
         for (text, mut findings) in texts.into_iter().zip(found) {
             findings.extend(book.known_in(text));

@@ -27,7 +27,7 @@ const ATTEMPTS: (u32, Duration) = (5, Duration::from_secs(60));
 /// How long a sign-in waits for others to be checked.
 const HASHING_WAIT: Duration = Duration::from_secs(15);
 /// Shortest password, characters; longest, bytes.
-const PASSWORD: (usize, usize) = (12, 1024);
+pub const PASSWORD: (usize, usize) = (12, 1024);
 
 /// Characters that a name is shown without, or that turn what stands beside it around.
 fn is_hidden(c: char) -> bool {
@@ -36,7 +36,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// A new random token of 256 bits in URL-safe text, and its hash.
-fn new_token(prefix: &str) -> Result<(String, [u8; 32]), TriageError> {
+pub(crate) fn new_token(prefix: &str) -> Result<(String, [u8; 32]), TriageError> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| TriageError::Internal(error.to_string()))?;
     let text = format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&bytes));
@@ -44,11 +44,11 @@ fn new_token(prefix: &str) -> Result<(String, [u8; 32]), TriageError> {
     Ok((text, hash))
 }
 
-fn hash(token: &str) -> [u8; 32] {
+pub(crate) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-fn hash_password(password: &str) -> Result<String, TriageError> {
+pub(crate) fn hash_password(password: &str) -> Result<String, TriageError> {
     use argon2::PasswordHasher as _;
     argon2::Argon2::default()
         .hash_password(password.as_bytes())
@@ -56,12 +56,12 @@ fn hash_password(password: &str) -> Result<String, TriageError> {
         .map_err(|error| TriageError::Internal(error.to_string()))
 }
 
-fn verify_password(password: &str, stored: &str) -> bool {
+pub(crate) fn verify_password(password: &str, stored: &str) -> bool {
     use argon2::PasswordVerifier as _;
     argon2::Argon2::default().verify_password(password.as_bytes(), stored).is_ok()
 }
 
-fn check_email(email: &str) -> Result<String, TriageError> {
+pub(crate) fn check_email(email: &str) -> Result<String, TriageError> {
     let email = email.trim().to_lowercase();
     let valid =
         email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 1 && !host.contains('@'));
@@ -84,7 +84,7 @@ fn invitation(text: &str) -> Result<(String, String), TriageError> {
     Ok((String::new(), text.to_owned()))
 }
 
-fn check_password(password: &str) -> Result<(), TriageError> {
+pub(crate) fn check_password(password: &str) -> Result<(), TriageError> {
     if password.chars().count() < PASSWORD.0 {
         return Err(TriageError::invalid("password", format!("A password has at least {} characters.", PASSWORD.0)));
     }
@@ -134,6 +134,15 @@ impl App {
     pub async fn invite(&self, scope: &Scope, role: Role, note: &str) -> Result<String, TriageError> {
         self.require(scope, Permission::ManagePeople)?;
         let (email, note) = invitation(note)?;
+        if !email.is_empty() {
+            let taken = |message: String| Err(TriageError::invalid("note", message));
+            if self.0.store.user_by_email(scope, &email).await?.is_some() {
+                return taken(format!("{email} has an account already. Change its role in the list below."));
+            }
+            if self.0.store.links(scope, clock::now_us()).await?.iter().any(|link| link.email == email) {
+                return taken(format!("There is a link for {email} already. Withdraw it to make another."));
+            }
+        }
         self.new_link(scope, role, email, note).await
     }
 
@@ -164,12 +173,15 @@ impl App {
         link.ok_or(TriageError::NotFound { what: "sign-in link that can still be used" })
     }
 
-    /// Make the account that a link stands for, and sign in. Returns the session's token.
+    /// Make the account that a link stands for, or set the new password that it is for, and sign in. Returns the session's token.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`, `Conflict`.
     pub async fn join(&self, token: &str, email: &str, name: &str, password: &str) -> Result<String, TriageError> {
         let link = self.link(token).await?;
+        if let Some(user) = link.user_id {
+            return self.renew_password(user, &link, token, password).await;
+        }
         let email = if link.email.is_empty() { check_email(email)? } else { link.email };
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(is_hidden) {
@@ -182,7 +194,7 @@ impl App {
         self.new_session(&user).await
     }
 
-    async fn new_session(&self, user: &User) -> Result<String, TriageError> {
+    pub(crate) async fn new_session(&self, user: &User) -> Result<String, TriageError> {
         let (token, hash) = new_token("")?;
         self.0.store.create_session(&scope_of(user), user.id, hash).await?;
         Ok(token)
@@ -219,9 +231,7 @@ impl App {
         let right = self.hashing(move || verify_password(&tried, &stored)).await?;
         match user.filter(|_| right) {
             Some(user) => {
-                if let Ok(mut attempts) = self.0.attempts.lock() {
-                    attempts.remove(&attempt);
-                }
+                self.forget_attempts(&email);
                 self.new_session(&user).await
             }
             None => {
@@ -232,7 +242,10 @@ impl App {
     }
 
     /// Work on a password. A few at once: hundreds of sign-ins at a time must not take the memory.
-    async fn hashing<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TriageError> {
+    pub(crate) async fn hashing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, TriageError> {
         let room = tokio::time::timeout(HASHING_WAIT, self.0.hashing.acquire()).await;
         let _room = room.map_err(|_| TriageError::TooMany { seconds: HASHING_WAIT.as_secs() })?;
         blocking(work).await
@@ -240,7 +253,7 @@ impl App {
 
     /// Count an attempt before it is made, so that many at once count as many. Says of a refusal whether it is the first
     /// one of its time.
-    fn begin_attempt(&self, address: [u8; 32]) -> Result<(), (TriageError, bool)> {
+    pub(crate) fn begin_attempt(&self, address: [u8; 32]) -> Result<(), (TriageError, bool)> {
         let Ok(mut attempts) = self.0.attempts.lock() else {
             return Err((TriageError::Internal("lock".into()), false));
         };
@@ -259,6 +272,13 @@ impl App {
         }
         (*count, *last) = (*count + 1, Instant::now());
         Ok(())
+    }
+
+    /// Who has shown the right password has made no wrong attempts.
+    pub(crate) fn forget_attempts(&self, email: &str) {
+        if let Ok(mut attempts) = self.0.attempts.lock() {
+            attempts.remove(&hash(email));
+        }
     }
 
     /// The person of a session that is in force.

@@ -465,6 +465,7 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         }],
         note: Field::default(),
         role: String::new(),
+        made_for: "Send this link.".into(),
         made: Some(("https://fumehood.example.com/sign-in/3vQ7xk2mB9nL0pYt5sWc8dRf".to_owned(), ago(-2_880))),
     };
     gallery.page("people", &people)?;

@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use fumehood_triage::TriageError;
+use fumehood_triage::{Role, TriageError};
 
 use crate::Shared;
 use crate::problem::{Problem, status_of};
@@ -78,6 +79,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/sign-in", get(session::sign_in_page).post(session::sign_in))
         .route("/sign-in/{token}", get(session::accept_page).post(session::accept))
         .route("/sign-out", post(session::sign_out))
+        .route("/account", get(session::account).post(session::change_password))
         .route("/incidents", get(incidents::list).post(incidents::create))
         .route("/incidents/new", get(incidents::new))
         .route("/keyboard", get(palette::keyboard))
@@ -103,6 +105,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/settings/people/invite", post(settings::invite))
         .route("/settings/people/links/{id}/withdraw", post(settings::withdraw))
         .route("/settings/people/{id}/role", post(settings::set_role))
+        .route("/settings/people/{id}/password", post(settings::password_link))
         .route("/settings/people/{id}/off", post(settings::person_off))
         .route("/settings/people/{id}/on", post(settings::person_on))
         .route("/settings/tokens", get(settings::tokens).post(settings::create_token))
@@ -111,6 +114,50 @@ pub fn router() -> Router<Arc<Shared>> {
         .layer(DefaultBodyLimit::max(FORM))
         .merge(uploads)
         .fallback(|| async { page(StatusCode::NOT_FOUND, &ErrorPage::not_found()) })
+        .layer(axum::middleware::from_fn(refusals))
+}
+
+/// What the framework refuses by itself (a method, a form that is too large or lacks a field), said on a page.
+async fn refusals(request: Request, next: Next) -> Response {
+    let json = wants_json(request.headers());
+    let response = next.run(request).await;
+    let status = response.status();
+    let said = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let bare = said.is_none_or(|kind| kind.starts_with(b"text/plain"));
+    if json || !bare || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (title, text, advice) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "Nothing to see here",
+            "This address only takes what a form sends. Nothing was changed.",
+            "Go to the page that the form is on.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "Too large",
+            "What was sent is larger than this page takes. Nothing was changed.",
+            "Go back and send less.",
+        ),
+        _ => (
+            status.canonical_reason().unwrap_or("Error"),
+            "The server could not read what was sent. Nothing was changed.",
+            "Go back, load the page again, and repeat it.",
+        ),
+    };
+    let back = Some(("/incidents".to_owned(), "Go to incidents".to_owned()));
+    let view = ErrorPage {
+        status: status.as_u16(),
+        title: title.into(),
+        text: text.into(),
+        advice: advice.into(),
+        id: None,
+        back,
+    };
+    let mut answer = page(status, &view);
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    answer
 }
 
 /// Render a view.
@@ -161,14 +208,10 @@ impl IntoResponse for PageError {
         let back = Some(("/incidents".to_owned(), "Go to incidents".to_owned()));
         let view = match &self.0 {
             TriageError::NotFound { .. } => ErrorPage::not_found(),
-            TriageError::Forbidden(needed) => ErrorPage {
-                status: 403,
-                title: "Not allowed".into(),
-                text: format!("Your role does not allow this ({needed:?}). Nothing was changed."),
-                advice: "An administrator can give you another role under Settings, People.".into(),
-                id: None,
-                back,
-            },
+            TriageError::Forbidden(needed) => {
+                let roles = Role::ALL.into_iter().filter(|role| role.may(*needed)).map(Role::as_str);
+                ErrorPage::forbidden(&roles.collect::<Vec<_>>().join(" or "))
+            }
             TriageError::Internal(detail) => {
                 let id = uuid::Uuid::now_v7().to_string();
                 tracing::error!(%detail, %id, "a request failed by a fault of our own");

@@ -11,11 +11,15 @@ use axum::response::{IntoResponse as _, Response};
 use fumehood_triage::store::people::{SignInLink, User};
 use fumehood_triage::{Scope, TriageError};
 
+use super::context::notice;
 use super::{PageError, page, see, wants_json};
 use crate::Shared;
 use crate::problem::Problem;
-use crate::view::Field;
-use crate::view::account::{AcceptPage, SignInPage};
+use crate::view::account::{AcceptPage, PasswordPage, SignInPage};
+use crate::view::{Crumb, Field, Place, Tone};
+
+/// Fewest characters of a password, as forms say it.
+const PASSWORD_MIN: u32 = fumehood_triage::people::PASSWORD.0 as u32;
 
 /// A signed-in person.
 pub(crate) struct Reader {
@@ -157,7 +161,8 @@ fn max_age() -> i64 {
 fn accept_view(token: String, link: SignInLink, typed: String) -> AcceptPage {
     let invited = !link.email.is_empty();
     let email = Field::new(if invited { link.email } else { typed });
-    AcceptPage { token, role: link.role, email, invited, password_min: 12, ..AcceptPage::default() }
+    let renews = link.user_id.is_some();
+    AcceptPage { token, role: link.role, email, invited, renews, password_min: PASSWORD_MIN, ..AcceptPage::default() }
 }
 
 pub(crate) async fn accept_page(
@@ -167,7 +172,7 @@ pub(crate) async fn accept_page(
     match shared.app.link(&token).await {
         Ok(link) => Ok(page(StatusCode::OK, &accept_view(token, link, String::new()))),
         Err(TriageError::NotFound { .. }) => {
-            let view = AcceptPage { token, spent: true, password_min: 12, ..AcceptPage::default() };
+            let view = AcceptPage { token, spent: true, password_min: PASSWORD_MIN, ..AcceptPage::default() };
             Ok(page(StatusCode::GONE, &view))
         }
         Err(error) => Err(error.into()),
@@ -205,7 +210,7 @@ pub(crate) async fn accept(
         Err(TriageError::Invalid { field, message }) => (field, message, StatusCode::UNPROCESSABLE_ENTITY),
         Err(TriageError::Conflict(message)) => ("email", message, StatusCode::CONFLICT),
         Err(TriageError::NotFound { .. }) => {
-            let view = AcceptPage { token, spent: true, password_min: 12, ..AcceptPage::default() };
+            let view = AcceptPage { token, spent: true, password_min: PASSWORD_MIN, ..AcceptPage::default() };
             return Ok(page(StatusCode::GONE, &view));
         }
         Err(error) => return Err(error.into()),
@@ -219,6 +224,57 @@ pub(crate) async fn accept(
         "again" => view.again.error = Some(message),
         _ => view.password.error = Some(message),
     }
+    Ok(page(status, &view))
+}
+
+fn password_page(reader: &Reader) -> PasswordPage {
+    PasswordPage {
+        frame: reader.frame("Your password", Place::Settings, vec![Crumb::here("Your password")]),
+        email: reader.user.email.clone(),
+        current: Field::default(),
+        password: Field::default(),
+        again: Field::default(),
+        password_min: PASSWORD_MIN,
+    }
+}
+
+pub(crate) async fn account(reader: Reader) -> Result<Response, PageError> {
+    Ok(page(StatusCode::OK, &password_page(&reader)))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct PasswordInput {
+    #[serde(default)]
+    current: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+pub(crate) async fn change_password(reader: Reader, Form(form): Form<PasswordInput>) -> Result<Response, PageError> {
+    let mut view = password_page(&reader);
+    let changed = if form.password == form.again {
+        reader.app().change_password(&reader.scope, &reader.user, &reader.token, &form.current, &form.password).await
+    } else {
+        Err(TriageError::Invalid { field: "again", message: "The two passwords differ.".into() })
+    };
+    let status = match changed {
+        Ok(()) => {
+            view.frame.notice = notice(Tone::Good, "Your password is changed. Your sessions elsewhere are over.");
+            StatusCode::OK
+        }
+        Err(TriageError::Invalid { field, message }) => {
+            let wrong = match field {
+                "current" => &mut view.current,
+                "again" => &mut view.again,
+                _ => &mut view.password,
+            };
+            wrong.error = Some(message);
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(page(status, &view))
 }
 

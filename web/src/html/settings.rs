@@ -120,6 +120,7 @@ async fn people_view(reader: &Reader) -> Result<PeoplePage, TriageError> {
         note: Field::default(),
         role: String::new(),
         made: None,
+        made_for: String::new(),
     })
 }
 
@@ -150,6 +151,7 @@ pub(crate) async fn invite(reader: Reader, Form(input): Form<InviteInput>) -> Re
         Ok(path) => {
             let until = when(clock::now_us() + fumehood_triage::people::LINK_US, now());
             view.made = Some((format!("{}{path}", reader.shared.options.public_url), until));
+            view.made_for = "Send this link.".into();
             StatusCode::OK
         }
         Err(TriageError::Invalid { message, .. }) => {
@@ -202,6 +204,18 @@ pub(crate) async fn set_role(
     Form(input): Form<RoleInput>,
 ) -> Result<Response, PageError> {
     change_person(&reader, &text, Some(role_of(&input.role)?), None).await
+}
+
+/// A link with which somebody sets a new password; shown once.
+pub(crate) async fn password_link(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let user: UserId = id(&text, "person")?;
+    let path = reader.app().password_link(&reader.scope, user).await?;
+    let mut view = people_view(&reader).await?;
+    let until = when(clock::now_us() + fumehood_triage::people::LINK_US, now());
+    let whom = view.people.iter().find(|person| person.id.as_str() == text).map_or("them", |person| &person.name);
+    view.made_for = format!("Send this link to {whom}: it sets a new password.");
+    view.made = Some((format!("{}{path}", reader.shared.options.public_url), until));
+    Ok(page(StatusCode::OK, &view))
 }
 
 pub(crate) async fn person_off(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {

@@ -8,7 +8,7 @@ use fumehood_triage::sent::Piece;
 use fumehood_triage::store::record::EntryFilter;
 use fumehood_triage::store::{DepartureId, IncidentId};
 
-use super::bench::{Workbench, departure_line, event, group};
+use super::bench::{Workbench, carries, departure_line, event, group};
 use super::session::Reader;
 use super::{PageError, id, page};
 use crate::markdown;
@@ -51,14 +51,30 @@ fn view_timeline(
     crate::view::bench::TimelinePage { frame: bench.frame, bench: bench.bench, events, older }
 }
 
+#[derive(serde::Deserialize, Default)]
+pub(crate) struct SentQuery {
+    before: Option<String>,
+    #[serde(default, deserialize_with = "flag")]
+    all: bool,
+}
+
+/// `1` is set, everything else is not.
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(<std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)? == "1")
+}
+
 pub(crate) async fn sent(
     reader: Reader,
     Path(text): Path<String>,
-    Query(query): Query<BeforeQuery>,
+    Query(query): Query<SentQuery>,
 ) -> Result<Response, PageError> {
     let incident: IncidentId = id(&text, "incident")?;
     let bench = reader.workbench(incident, Tab::Sent, None).await?;
-    let all = reader.app().departures(&reader.scope, incident).await?;
+    let mut all = reader.app().departures(&reader.scope, incident).await?;
+    let bare = all.iter().filter(|one| !carries(one)).count();
+    if !query.all {
+        all.retain(carries);
+    }
     let skip = match query.before.and_then(|before| before.parse::<DepartureId>().ok()) {
         Some(before) => all.iter().position(|one| one.id == before).map_or(0, |at| at + 1),
         None => 0,
@@ -67,7 +83,10 @@ pub(crate) async fn sent(
     let older = rest.get(ENTRIES.saturating_sub(1)).filter(|_| rest.len() > ENTRIES).map(|one| one.id);
     let view = SentPage {
         departures: rest.iter().take(ENTRIES).map(|one| departure_line(one, bench.now)).collect(),
-        older: older.map(|id| format!("/incidents/{incident}/sent?before={id}")),
+        older: older
+            .map(|id| format!("/incidents/{incident}/sent?before={id}{}", if query.all { "&all=1" } else { "" })),
+        bare: Count(bare as u64),
+        all: query.all,
         frame: bench.frame,
         bench: bench.bench,
     };

@@ -1,8 +1,8 @@
-//! Signing in, and the first account.
+//! Signing in, accounts and passwords.
 
 use askama::Template;
 
-use super::Field;
+use super::{Field, Frame};
 
 /// `GET /sign-in`. Posts to `/sign-in`: `login`, `password`, `next`. Success answers 303 to `next`.
 #[derive(Clone, Debug, Default, Template)]
@@ -27,6 +27,8 @@ pub struct SignInPage {
 pub struct AcceptPage {
     /// The token from the address; goes into the form's action.
     pub token: String,
+    /// The link sets a new password for an account that there is.
+    pub renews: bool,
     /// The password again; only its error is kept.
     pub again: Field,
     /// The link is for this e-mail address, which cannot be changed.
@@ -49,7 +51,37 @@ impl AcceptPage {
     /// What a password has to be.
     #[must_use]
     pub fn password_hint(&self) -> String {
-        format!("At least {} characters. A sentence is good.", self.password_min)
+        hint(self.password_min)
+    }
+}
+
+fn hint(password_min: u32) -> String {
+    format!("At least {password_min} characters. A sentence is good.")
+}
+
+/// `GET /account`: the reader's own password. Posts to itself: `current`, `password`, `again`; answers with the page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "account/password.html")]
+pub struct PasswordPage {
+    /// The frame.
+    pub frame: Frame,
+    /// Whose password it is, for password managers.
+    pub email: String,
+    /// Only errors are kept.
+    pub current: Field,
+    /// See `current`.
+    pub password: Field,
+    /// See `current`.
+    pub again: Field,
+    /// Fewest characters.
+    pub password_min: u32,
+}
+
+impl PasswordPage {
+    /// What a password has to be.
+    #[must_use]
+    pub fn password_hint(&self) -> String {
+        hint(self.password_min)
     }
 }
 

@@ -7,7 +7,7 @@ use super::bench::{Bench, DepartureLine, KindCount};
 use crate::markdown::TrustedHtml;
 use crate::units::{Bytes, Count, Id};
 
-/// `GET /incidents/{id}/sent[?before={departure}]`.
+/// `GET /incidents/{id}/sent[?before={departure}][&all=1]`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "workbench/sent.html")]
 pub struct SentPage {
@@ -19,6 +19,10 @@ pub struct SentPage {
     pub departures: Vec<DepartureLine>,
     /// The address of older ones.
     pub older: Option<String>,
+    /// Requests without a body (to look something up, to connect), which are left out unless `all`.
+    pub bare: Count,
+    /// See `bare`.
+    pub all: bool,
 }
 
 /// `GET /incidents/{id}/sent/{departure}[?original=1]`. The exact bytes as a file are at `…/sent/{departure}/bytes`.

@@ -80,7 +80,7 @@ pub const ROLES: [(&str, &str); 5] = [
 ];
 
 /// `GET /settings/people`. Posts: `/settings/people/invite` with `note`, `role` (answers 200 with this page and
-/// `made`); `/settings/people/links/{id}/withdraw`; `/settings/people/{id}/role` with `role`; `/settings/people/{id}/off`
+/// `made`); `/settings/people/links/{id}/withdraw`; `/settings/people/{id}/role` with `role`; `/settings/people/{id}/password` (answers with the page and `made`); `/settings/people/{id}/off`
 /// and `/on`. These answer 303.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/people.html")]
@@ -97,6 +97,8 @@ pub struct PeoplePage {
     pub role: String,
     /// The link that was made just now, and until when it holds; shown once.
     pub made: Option<(String, When)>,
+    /// What to do with it: `Send this link to Ben: it sets a new password.`
+    pub made_for: String,
 }
 
 /// An API token.

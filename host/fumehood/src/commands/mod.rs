@@ -12,7 +12,7 @@ use clap::CommandFactory as _;
 use fumehood_store::VerifyReport;
 use fumehood_triage::{App, AppConfig};
 
-use crate::cli::{AuditCommand, Cli, Command, PluginCommand, ServeArgs, TokenCommand};
+use crate::cli::{AuditCommand, Cli, Command, PeopleCommand, PluginCommand, ServeArgs, TokenCommand};
 use crate::settings::Settings;
 use crate::{control, data};
 
@@ -29,6 +29,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Token(TokenCommand::Create { role, name, days })) => {
             change(&resolve(&serve)?, control::Request::CreateToken { role, name, days })
+        }
+        Some(Command::People(PeopleCommand::Password { email })) => {
+            change(&resolve(&serve)?, control::Request::PasswordLink { email })
         }
         Some(Command::Plugin(PluginCommand::List)) => list_plugins(),
         Some(Command::Config) => show_config(&resolve(&serve)?),
@@ -112,7 +115,9 @@ fn change(settings: &Settings, request: control::Request) -> anyhow::Result<Exit
                     progress: Arc::new(|_, _, _, _| {}),
                 };
                 let app = App::open(config, vault).await?;
-                let answer = control::carry_out(&app, request).await;
+                let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+                let origin = settings.public_origin()?.unwrap_or_else(|| format!("{scheme}://{}", settings.listen));
+                let answer = control::carry_out(&app, &origin, request).await;
                 app.shut_down().await;
                 match answer {
                     control::Answer::Ok(value) => Ok(value),
@@ -148,5 +153,7 @@ fn show_config(settings: &Settings) -> anyhow::Result<ExitCode> {
         let value = if value.is_empty() { "(not set)" } else { value };
         writeln!(out, "{name:<16} {value:<48} {}", source.name())?;
     }
+    out.flush()?;
+    settings.log_filter()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,10 @@ pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
         let scanners = scanners(settings).await?;
         let (input, size): (Box<dyn Read + Send>, Option<u64>) = match &args.file {
             Some(path) if path.as_os_str() != "-" => {
+                if path.is_dir() {
+                    let path = path.display();
+                    bail!("{path} is a folder; name a file, or pipe what is in it: cat {path}/*.log | fumehood scan");
+                }
                 let file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
                 let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
                 (Box::new(file), size)

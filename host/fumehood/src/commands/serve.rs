@@ -21,8 +21,7 @@ const STREAMS: u32 = 100;
 
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("`{}` is no log filter; try info", settings.log))?;
+    let filter = settings.log_filter()?;
     // Below info these write down what they carry: text of incidents, and headers.
     let filter = ["rmcp=info", "hyper=info", "h2=info"]
         .into_iter()
@@ -72,10 +71,10 @@ async fn serve_app(
     tls_config: Option<axum_server::tls_rustls::RustlsConfig>,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    control::listen(app.clone(), &settings.data)?;
     app.start_background();
     let local = format!("{}://{address}", if tls_config.is_some() { "https" } else { "http" });
     let public = settings.public_origin()?.unwrap_or_else(|| local.clone());
+    control::listen(app.clone(), &settings.data, &public)?;
     let options = fumehood_web::Options { public_url: public.clone(), listen: address };
     let service =
         fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();

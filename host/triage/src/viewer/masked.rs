@@ -203,6 +203,7 @@ fn mask_stored(book: &mut Book, text: &str, begin: u64, stored: &[StoredFinding]
         }
     }
     book.decided(rejected, accepted);
+    book.learn(text, &findings);
     findings.extend(book.known_in(text));
     let spans = merge(text.len(), &findings);
     Gate::redact_as(Origin::Raw, book.pseudonyms(), text, &spans)

@@ -102,3 +102,106 @@ fn many_guesses_at_once_count_as_many() {
     let peak = fumehood_tests::machine::peak_memory(server.pid()).unwrap_or(0);
     assert!(peak < 600 << 20, "{peak} bytes for thirty sign-ins");
 }
+
+fn sign_in(server: &Server, email: &str, password: &str) -> u16 {
+    let fields = [("login", email), ("password", password), ("next", "/incidents")];
+    Person::stranger(server).post("/sign-in", &fields).status
+}
+
+#[test]
+fn a_lost_password_is_renewed_by_a_link_that_works_once() {
+    let (data, server, admin) = bench();
+    let ben = Person::join(&server, &invite(&admin, "ben@ops.example", "responder"), "Ben", "ben@ops.example");
+    let page = admin.submit(&format!("{}/password", account(&admin, "Ben")), &[]).text();
+    let older = between(&page, "data-copy=\"", "\"").to_owned();
+    // From the command line, where no administrator is left who could sign in. The older link opens nothing then.
+    let output = data.run(&["people", "password", "Ben@ops.example"]);
+    assert!(output.status.success(), "{}", fumehood_tests::server::text(&output.stderr));
+    let link = fumehood_tests::server::text(&output.stdout);
+    let path = link.trim().strip_prefix(server.url()).unwrap_or_else(|| panic!("{link}")).to_owned();
+    let stranger = Person::stranger(&server);
+    assert_eq!(stranger.get(older.strip_prefix(server.url()).unwrap()).status, 410);
+    let page = stranger.get(&path).expect(200).text();
+    assert!(page.contains("ben@ops.example") && !page.contains("name=\"name\""), "{page}");
+    let new = "an entirely new password";
+    assert_eq!(stranger.post(&path, &[("password", new), ("again", "another one that differs")]).status, 422);
+    assert_eq!(stranger.post(&path, &[("password", "short"), ("again", "short")]).status, 422);
+    assert_eq!(stranger.post(&path, &[("password", new), ("again", new)]).status, 303);
+    assert_eq!(stranger.post(&path, &[("password", new), ("again", new)]).status, 410);
+    assert_ne!(ben.get("/incidents").status, 200, "sessions from before are over");
+    assert_eq!((sign_in(&server, "ben@ops.example", PASSWORD), sign_in(&server, "ben@ops.example", new)), (422, 303));
+    let unknown = data.run(&["people", "password", "nobody@ops.example"]);
+    assert!(
+        !unknown.status.success() && fumehood_tests::server::text(&unknown.stderr).contains("Nobody has an account")
+    );
+    // Nobody gets in by a link who is switched off.
+    let page = admin.submit(&format!("{}/password", account(&admin, "Ben")), &[]).text();
+    let link = between(&page, "data-copy=\"", "\"").to_owned();
+    admin.submit(&format!("{}/off", account(&admin, "Ben")), &[]);
+    assert_eq!(stranger.get(link.strip_prefix(server.url()).unwrap()).status, 410);
+    assert_eq!(admin.post(&format!("{}/password", account(&admin, "Ben")), &[]).status, 409);
+}
+
+#[test]
+fn a_person_changes_the_own_password_and_other_sessions_end() {
+    let (_data, server, admin) = bench();
+    let other = Person::stranger(&server).post("/sign-in", &[("login", "admin@ops.example"), ("password", PASSWORD)]);
+    assert_eq!(other.status, 303);
+    let new = "an entirely new password";
+    let change = |current: &str, new: &str, again: &str| {
+        admin.post("/account", &[("current", current), ("password", new), ("again", again)])
+    };
+    for (current, new, again, says) in [
+        ("not my password", new, new, "not your password"),
+        (PASSWORD, "short", "short", "at least 12"),
+        (PASSWORD, new, "something else here", "differ"),
+    ] {
+        let answer = change(current, new, again);
+        assert_eq!(answer.status, 422);
+        assert!(answer.text().contains(says), "{says}: {}", answer.text());
+    }
+    assert!(change(PASSWORD, new, new).expect(200).text().contains("is changed"));
+    assert_eq!(admin.get("/incidents").status, 200, "this session goes on");
+    assert_eq!(
+        (sign_in(&server, "admin@ops.example", PASSWORD), sign_in(&server, "admin@ops.example", new)),
+        (422, 303)
+    );
+}
+
+#[test]
+fn an_invitation_for_an_address_is_made_once() {
+    let (_data, server, admin) = bench();
+    let link = invite(&admin, "ana@ops.example", "viewer");
+    let again = admin.post("/settings/people/invite", &[("note", "Ana@ops.example"), ("role", "admin")]);
+    assert_eq!(again.status, 422);
+    assert!(again.text().contains("already"));
+    Person::join(&server, &link, "Ana", "ana@ops.example");
+    let account = admin.post("/settings/people/invite", &[("note", "ana@ops.example"), ("role", "admin")]);
+    assert!(account.status == 422 && account.text().contains("has an account"));
+}
+
+#[test]
+fn refused_sign_ins_are_on_record_without_what_was_typed() {
+    let (data, server, admin) = bench();
+    for _ in 0..7 {
+        sign_in(&server, "admin@ops.example", "a wrong password");
+    }
+    sign_in(&server, "hunter2-typed-into-the-wrong-field@ops.example", "x");
+    let entries = server.client(&data.token("admin")).get("/api/v1/audit?limit=200").expect(200).text();
+    assert!(!entries.contains("hunter2"), "{entries}");
+    assert_eq!(entries.matches("session.refused").count(), 6, "{entries}");
+    assert_eq!(entries.matches("session.throttle").count(), 1, "{entries}");
+    assert!(entries.contains("127.0.0.1"), "{entries}");
+    let page = admin.get("/audit?q=session.refused").expect(200).text();
+    assert!(page.contains("Test Admin"), "the account is named");
+}
+
+#[test]
+fn a_page_says_who_may_what_it_refuses() {
+    let (_data, server, admin) = bench();
+    let viewer = Person::join(&server, &invite(&admin, "", "viewer"), "Eve", "eve@ops.example");
+    let refused = viewer.get("/settings/people").expect(403).text();
+    assert!(refused.contains("needs the role admin") && !refused.contains("ManagePeople"), "{refused}");
+    let wrong = admin.get("/settings/models/test");
+    assert!(wrong.status == 405 && wrong.text().contains("Nothing was changed"), "{}", wrong.text());
+}
