@@ -302,7 +302,7 @@ mod tool_calls {
         };
         let server_id = server.id;
         store.create_server(&scope, server).await.unwrap();
-        let turn = store.begin_turn(&scope, incident, model_id, "why?".into()).await.unwrap();
+        let turn = store.begin_turn(&scope, incident, (model_id, "m".into()), "why?".into()).await.unwrap();
         let ask = |number: usize| Approval {
             id: ApprovalId::new(),
             incident_id: incident,

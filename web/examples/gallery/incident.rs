@@ -440,6 +440,8 @@ fn sent(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         bench: bench(Tab::Sent, SashState::Open),
         departures: departures(),
         older: None,
+        bare: Count(4),
+        all: false,
     };
     gallery.page("sent", &page)?;
     let empty = SentPage { departures: Vec::new(), bench: empty_bench(Tab::Sent), ..page };

@@ -110,7 +110,7 @@ fn the_connection_is_tested() {
         let scoped = user(Fault::Answer(403, vec![], "{}".into())).unwrap();
         assert!(scoped.name.starts_with("unknown"));
         for (setting, missing) in [("space", "NOPE"), ("parent", "999999")] {
-            let mut fake = Fake::new(flavour);
+            let fake = Fake::new(flavour);
             fake.set(setting, missing);
             let failure = on(&fake, items::test_connection).unwrap_err();
             assert!(failure.code == "not-found" && failure.message.contains(missing), "{failure:?}");
