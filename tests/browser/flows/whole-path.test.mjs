@@ -406,6 +406,7 @@ step('18. it is published once although the connection breaks after the commit, 
   await page.getByText(/has another text/).waitFor();
   assert.match((await pages())[0].value, /A colleague was here/);
   await page.getByRole('button', { name: /Overwrite OPS/ }).click();
+  await page.getByText(/has another text/).waitFor({ state: 'detached' });
   await page.getByText(/Published as/).waitFor();
   assert.match((await pages())[0].value, /Third edition/);
   clean();
@@ -453,7 +454,7 @@ step('21. every page at both widths in both themes', async () => {
     log: await href(incident, '[data-log] a.log-name'), chat: `${incident}/chat`, whys: `${incident}/whys`, document: `${incident}/document`,
     timeline: `${incident}/timeline`, sent: `${incident}/sent`, departure: await href(`${incident}/sent`, 'a.row-link'),
     plugins: '/plugins', servers: '/servers', 'server-new': '/servers/new', server: await href('/servers', 'a.row-link'),
-    integrations: '/integrations', audit: '/audit', models: '/settings/models', people: '/settings/people', tokens: '/settings/tokens',
+    integrations: '/integrations', audit: '/audit', account: '/account', models: '/settings/models', people: '/settings/people', tokens: '/settings/tokens',
     keyboard: '/keyboard', 'not-found': '/no/such/page',
   };
   places['log-masked'] = `${places.log}?view=masked`;

@@ -1,7 +1,7 @@
 //! What each role may do over the API, read off the list of operations: an operation that is not in the table fails.
 //! What only a person may do (set up what is reached) is refused to every token, the administrator's too.
 
-use fumehood_tests::Data;
+use fumehood_tests::{Data, Person};
 use serde_json::Value;
 
 use crate::api::{NOTHING, operations};
@@ -91,4 +91,109 @@ fn a_role_holds_for_the_command_line_as_well() {
     for role in ["responder", "operator", "security", "admin"] {
         server.client(&data.token(role)).get("/api/v1/incidents").expect(200);
     }
+}
+
+/// The pages, read off the table of routes: a route that is in no table of roles fails.
+fn pages() -> Vec<(&'static str, &'static str)> {
+    let source = include_str!("../../../../web/src/html/mod.rs");
+    let mut found = Vec::new();
+    for route in source.split(".route(\"").skip(1) {
+        let (path, rest) = route.split_once('"').unwrap();
+        let handlers = rest.split('\n').next().unwrap();
+        for (word, method) in [("get(", "GET"), ("post(", "POST")] {
+            if handlers.contains(word) {
+                found.push((method, path));
+            }
+        }
+    }
+    assert!(found.len() > 60, "the table of routes is read: {found:?}");
+    found
+}
+
+/// Who gets past the check for a page; nothing where the page is not known here.
+fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    Some(match (method, parts.as_slice()) {
+        ("GET", ["incidents", "new"]) => &["responder"],
+        ("GET", ["" | "incidents" | "plugins" | "integrations" | "keyboard" | "palette" | "account", ..]) => EVERYBODY,
+        ("GET", ["servers", "new"] | ["servers", "{id}", "edit"]) => &["operator"],
+        ("GET", ["servers", ..] | ["settings"] | ["settings", "models"]) => EVERYBODY,
+        ("GET" | "POST", ["audit", ..]) => &["security"],
+        ("GET" | "POST", ["settings", "people" | "tokens", ..]) => &[],
+        ("POST", ["settings" | "servers" | "integrations", ..]) => &["operator"],
+        ("POST", ["incidents", "{id}", "document", "preview"] | ["account"]) => EVERYBODY,
+        ("POST", ["incidents", ..]) => &["responder"],
+        _ => return None,
+    })
+}
+
+/// Fields of every form at once, so that it is the role which decides.
+const FIELDS: &[(&str, &str)] = &[
+    ("title", "t"),
+    ("severity", "low"),
+    ("status", "open"),
+    ("version", "1"),
+    ("to", "raised"),
+    ("text", "why?"),
+    ("verdict", "accepted"),
+    ("kind", "EMAIL"),
+    ("label", "[EMAIL-1]"),
+    ("question", "why?"),
+    ("markdown", "m"),
+    ("name", "n"),
+    ("role", "viewer"),
+    ("note", ""),
+    ("base_url", "http://127.0.0.1:9/v1"),
+    ("model", "m"),
+];
+
+#[test]
+fn every_page_is_tried_as_every_role() {
+    let data = Data::prepared();
+    let server = data.start();
+    let admin = Person::first(&server);
+    let client = server.client(&data.token("admin"));
+    let mut wrong = Vec::new();
+    for role in EVERYBODY {
+        let invited = admin.submit("/settings/people/invite", &[("note", ""), ("role", role)]).text();
+        let link = invited.split("data-copy=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+        let person = Person::join(&server, &link, role, &format!("as-{role}@ops.example"));
+        let incident = client.incident("Tried by everybody");
+        let log = client.upload(&incident, "a.log", b"from jane.roe@customer-mail.example\n").expect(201).json();
+        let log = log["id"].as_str().unwrap();
+        for (method, path) in pages() {
+            if path.starts_with("/sign-") || path.ends_with("/stream") {
+                continue;
+            }
+            let Some(roles) = may_page(method, path) else { panic!("{method} {path} is in no table of roles") };
+            let allowed = *role == "admin" || roles.contains(role);
+            let there = path.replacen("{id}", if path.starts_with("/incidents") { &incident } else { NOTHING }, 1);
+            let there = there.replace("{log}", log).replace("{finding}", "EMAIL-5-35");
+            let there: String = there
+                .split('/')
+                .map(|part| if part.starts_with('{') { NOTHING } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
+            let answer = if method == "GET" { person.get(&there) } else { person.post(&there, FIELDS) };
+            // What is not there is not told from what one may not do.
+            let refused = matches!(answer.status, 403 | 404 | 415 | 400);
+            if allowed && answer.status == 403 || !allowed && !refused || answer.status >= 500 {
+                wrong.push(format!("{role}: {method} {there} gave {}, allowed: {allowed}", answer.status));
+            }
+        }
+    }
+    let stranger = Person::stranger(&server);
+    for (method, path) in pages().into_iter().filter(|(_, path)| !path.starts_with("/sign-") && *path != "/") {
+        let there: String = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { NOTHING } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        let answer = if method == "GET" { stranger.get(&there) } else { stranger.post(&there, FIELDS) };
+        let to_sign_in = answer.status == 303 && answer.header("location").starts_with("/sign-in");
+        if !to_sign_in && answer.status != 401 {
+            wrong.push(format!("a stranger: {method} {there} gave {}", answer.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
