@@ -4,10 +4,10 @@ use axum::Form;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use fumehood_triage::TriageError;
 use fumehood_triage::store::whys::Why as StoredWhy;
 use fumehood_triage::store::{EvidenceId, IncidentId, LogId, WhyId};
 use fumehood_triage::viewer::Window;
+use fumehood_triage::{Permission, TriageError};
 
 use super::bench::number;
 use super::session::Reader;
@@ -168,6 +168,7 @@ async fn add_lines(
     why: WhyId,
     input: &EvidenceInput,
 ) -> Result<(), TriageError> {
+    reader.needs(Permission::WriteIncidents)?;
     let missing = || TriageError::Invalid { field: "log", message: "Choose a log.".into() };
     let log: LogId = input.log.parse().map_err(|_| missing())?;
     reader.app().add_evidence(&reader.scope, incident, why, log, line_range(&input.lines)?, "").await
