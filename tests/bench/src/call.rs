@@ -183,6 +183,9 @@ fn settings() -> Config {
         .max_memory_size(limits::MEMORY_BYTES)
         .table_elements(limits::TABLE_ELEMENTS)
         .memory_protection_keys(Enabled::Auto);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(limits::KEPT_BYTES);
+    }
     let off = WasmFeatures::MEMORY64
         | WasmFeatures::THREADS
         | WasmFeatures::SHARED_EVERYTHING_THREADS
