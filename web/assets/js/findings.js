@@ -105,7 +105,7 @@ export function startFindings(viewer) {
     try {
       await post(`${viewer.href}/findings`, { kind, verdict });
       problem("");
-      viewer.reload();
+      await viewer.refresh();
       if (current) await detail(current);
       legend();
       evidence();

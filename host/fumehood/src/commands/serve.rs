@@ -23,7 +23,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.check_serve()?;
     let filter = settings.log_filter()?;
     // Below info these write down what they carry: text of incidents, and headers.
-    let filter = ["rmcp=info", "hyper=info", "h2=info"]
+    let filter = ["rmcp=warn", "hyper=info", "h2=info"]
         .into_iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, tracing_subscriber::EnvFilter::add_directive);
