@@ -3,20 +3,24 @@
 //! Invariants: memory does not grow with the file; a log becomes readable only when all of it was scanned; what was
 //! acknowledged is stored; a failure or a cancellation removes what was stored of it and says why.
 
+mod chunks;
+mod text;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use async_compression::zstd::DParameter;
 use fumehood_policy::Permission;
-use fumehood_redact::{Finding, Seams, WindowSize, Windows};
-use fumehood_store::findings::StoredFinding;
-use fumehood_store::logs::{CHUNK_BYTES, Chunk, ChunkPlace, KindCount, LogFile, LogTotals};
+use fumehood_redact::{Seams, WindowSize, Windows};
+use fumehood_store::logs::{LogFile, LogTotals};
 use fumehood_store::{IncidentId, LogId, Scope};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
+use self::chunks::Cutter;
+use self::text::{Utf8, refuse_binary};
 use crate::app::Upload;
 use crate::masking::Scanners;
 use crate::{App, Progress, TriageError};
@@ -400,210 +404,5 @@ impl<'a> Intake<'a> {
             self.app.0.store.append_chunk(self.scope, self.id, chunk, received as i64).await?;
         }
         Ok(())
-    }
-}
-
-fn refuse_binary(head: &[u8]) -> Result<(), TriageError> {
-    let control =
-        head.iter().filter(|byte| **byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
-    if head.contains(&0) && matches!(head, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
-        return Err(TriageError::invalid("file", "The file is UTF-16. Convert it to UTF-8 and upload it again."));
-    }
-    if control * 1000 > head.len() * BINARY_PER_MILLE {
-        return Err(TriageError::invalid(
-            "file",
-            "The file is not text (plain, gzip or zstd). Unpack it, or attach the log that it was made from.",
-        ));
-    }
-    Ok(())
-}
-
-/// Bytes become UTF-8: what is not becomes U+FFFD and is counted. Keeps at most three bytes between pieces.
-#[derive(Default)]
-struct Utf8 {
-    rest: Vec<u8>,
-    replaced: i64,
-}
-
-impl Utf8 {
-    fn push(&mut self, piece: &[u8]) -> String {
-        // What a program appended as UTF-16 (PowerShell's `>>`) is ASCII with a NUL beside each character. Without them
-        // it is text again, for the reader and for the scanners.
-        let before = self.rest.len();
-        self.rest.extend(piece.iter().filter(|byte| **byte != 0));
-        self.replaced += i64::try_from(piece.len() + before - self.rest.len()).unwrap_or(0);
-        let mut text = String::with_capacity(self.rest.len());
-        let mut done = 0;
-        for chunk in self.rest.utf8_chunks() {
-            text.push_str(chunk.valid());
-            done += chunk.valid().len();
-            let invalid = chunk.invalid();
-            let at_end = done + invalid.len() == self.rest.len();
-            if invalid.is_empty() || (at_end && invalid.len() < 4 && could_continue(invalid)) {
-                break;
-            }
-            text.push(char::REPLACEMENT_CHARACTER);
-            self.replaced += 1;
-            done += invalid.len();
-        }
-        self.rest.drain(..done);
-        text
-    }
-
-    fn finish(&mut self) -> String {
-        if self.rest.is_empty() {
-            return String::new();
-        }
-        self.rest.clear();
-        self.replaced += 1;
-        char::REPLACEMENT_CHARACTER.to_string()
-    }
-}
-
-/// Whether bytes at the end of a piece may be the beginning of a character.
-fn could_continue(bytes: &[u8]) -> bool {
-    let needed = match bytes.first() {
-        Some(0xc2..=0xdf) => 2,
-        Some(0xe0..=0xef) => 3,
-        Some(0xf0..=0xf4) => 4,
-        _ => return false,
-    };
-    bytes.len() < needed && matches!(std::str::from_utf8(bytes), Err(error) if error.error_len().is_none())
-}
-
-/// Cuts the text into chunks that end after a line where lines allow it, and gives each the findings that touch it.
-#[derive(Default)]
-struct Cutter {
-    text: String,
-    findings: Vec<Finding>,
-    counts: std::collections::BTreeMap<String, (String, i64)>,
-    stored: u64,
-    seq: i64,
-    line: i64,
-    mid_line: bool,
-}
-
-impl Cutter {
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    fn found(&mut self, findings: Vec<Finding>) {
-        for finding in &findings {
-            let entry = self
-                .counts
-                .entry(finding.kind.as_str().to_owned())
-                .or_insert_with(|| (finding.group.code().to_owned(), 0));
-            entry.1 += 1;
-        }
-        self.findings.extend(findings);
-    }
-
-    /// The next chunk of text before `settled`, once there is enough of it, or at the end.
-    fn next_chunk(&mut self, settled: u64, last: bool) -> Option<Chunk> {
-        let ready = usize::try_from(settled.saturating_sub(self.stored)).unwrap_or(usize::MAX).min(self.text.len());
-        if ready == 0 || (ready < CHUNK_BYTES && !last) {
-            return None;
-        }
-        let at_most = self.text.floor_char_boundary(ready.min(CHUNK_BYTES));
-        let head = self.text.get(..at_most)?;
-        let cut = match head.rfind('\n') {
-            Some(newline) if at_most < self.text.len() || !last => newline + 1,
-            _ => at_most,
-        };
-        let rest = self.text.split_off(cut);
-        let text = std::mem::replace(&mut self.text, rest);
-        let (start, end) = (self.stored, self.stored + cut as u64);
-        let lines = text.bytes().filter(|byte| *byte == b'\n').count() as i64;
-        let place = ChunkPlace {
-            seq: self.seq,
-            first_byte: start as i64,
-            text_bytes: cut as i64,
-            first_line: self.line,
-            lines,
-            starts_line: !self.mid_line,
-        };
-        self.findings.sort_by_key(|finding| (finding.start, finding.end));
-        let touching =
-            self.findings.iter().filter(|finding| (finding.start as u64) < end && (finding.end as u64) > start);
-        let findings = touching.map(stored).collect();
-        self.findings.retain(|finding| finding.end as u64 > end);
-        self.mid_line = !text.ends_with('\n');
-        self.stored = end;
-        self.line += lines;
-        self.seq += 1;
-        Some(Chunk { place, text, findings })
-    }
-
-    fn total_lines(&self) -> i64 {
-        self.line + i64::from(self.mid_line)
-    }
-
-    fn counts(&self) -> Vec<KindCount> {
-        let count = |(kind, (group, total)): (&String, &(String, i64))| KindCount {
-            kind: kind.clone(),
-            group: group.clone(),
-            total: *total,
-        };
-        self.counts.iter().map(count).collect()
-    }
-}
-
-fn stored(finding: &Finding) -> StoredFinding {
-    StoredFinding(
-        finding.start as u64,
-        finding.end as u64,
-        finding.kind.as_str().to_owned(),
-        finding.group.code().to_owned(),
-        finding.confidence,
-        finding.validated,
-        finding.detector.clone(),
-        finding.scanner.clone(),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn utf8_in_pieces_is_as_lossy_as_utf8_at_once(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 1usize..7) {
-            let mut decoder = Utf8::default();
-            let mut text = String::new();
-            for piece in bytes.chunks(cut) {
-                text.push_str(&decoder.push(piece));
-            }
-            text.push_str(&decoder.finish());
-            let without: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
-            prop_assert_eq!(text, String::from_utf8_lossy(&without).into_owned());
-        }
-
-        #[test]
-        fn ascii_that_was_written_as_utf16_is_ascii(text in "[ -~\\n]{0,80}", cut in 1usize..7) {
-            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let mut decoder = Utf8::default();
-            let read: String = bytes.chunks(cut).map(|piece| decoder.push(piece)).collect();
-            prop_assert_eq!(read + &decoder.finish(), text);
-        }
-
-        #[test]
-        fn chunks_are_the_text(lines in prop::collection::vec("[a-zäß ]{0,40}", 0..60), end in any::<bool>()) {
-            let mut text = lines.join("\n");
-            if end { text.push('\n'); }
-            let mut cutter = Cutter::default();
-            cutter.push(&text);
-            let mut all = String::new();
-            let mut line = 0;
-            while let Some(chunk) = cutter.next_chunk(u64::MAX, true) {
-                prop_assert_eq!(chunk.place.first_byte as usize, all.len());
-                prop_assert_eq!(chunk.place.first_line, line);
-                line += chunk.place.lines;
-                all.push_str(&chunk.text);
-            }
-            prop_assert_eq!(&all, &text);
-            prop_assert_eq!(cutter.total_lines() as usize, text.lines().count());
-        }
     }
 }
