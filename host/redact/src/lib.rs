@@ -40,7 +40,7 @@ pub use known::MIN_ORIGINAL_BYTES;
 pub use label::{Label, Lookalikes, lookalikes};
 pub use merge::merge;
 pub use outgoing::Leak;
-pub use pseudonym::{Entry, KnownValue, Pseudonyms};
+pub use pseudonym::{Entry, KnownValue, Pseudonyms, kept};
 pub use redacted::{MaskedRange, Redacted};
 pub use restore::{Segment, restore};
 pub use seams::Seams;

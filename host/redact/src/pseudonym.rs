@@ -15,6 +15,15 @@ use crate::normal::normal_form;
 use crate::outgoing::{Leak, each_view};
 use crate::{Encoding, Kind, Label, Lookalikes};
 
+/// Of one value, what the book keeps, bytes: the largest private keys.
+const KEPT_BYTES: usize = 16 << 10;
+
+/// What the book keeps of a value: its beginning, of a very long one.
+#[must_use]
+pub fn kept(value: &str) -> &str {
+    value.get(..value.floor_char_boundary(KEPT_BYTES)).unwrap_or_default()
+}
+
 /// What the store keeps of a pseudonym. A number has several entries where its value was seen in several spellings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -119,8 +128,10 @@ impl Pseudonyms {
         self.lookalikes.know(kind);
     }
 
-    /// The label of a value: its old one, or the next of its kind.
+    /// The label of a value: its old one, or the next of its kind. Of a very long value the beginning ([`kept`]) stands for
+    /// all of it, so that a file that is one secret does not come to lie in memory.
     pub fn label_for(&mut self, kind: &Kind, original: &str) -> Label {
+        let original = kept(original);
         let place = self.place(kind);
         let form = self.digests.of(place, &normal_form(kind, original));
         let number = match self.numbers.get(&form) {
@@ -303,6 +314,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_beginning_of_an_endless_value_stands_for_it() {
+        let mut book = Pseudonyms::new();
+        let (kind, long) = (Kind::new("PASSWORD"), "ü".repeat(KEPT_BYTES));
+        let label = book.label_for(&kind, &long);
+        assert_eq!(book.label_for(&kind, &(long.clone() + "and on")), label);
+        assert_ne!(book.label_for(&kind, &("x".to_owned() + &long)), label);
+        assert_eq!(book.original(&label).map(str::len), Some(KEPT_BYTES));
+    }
 
     #[test]
     fn one_mailbox_is_one_number_and_every_spelling_is_kept() {

@@ -441,12 +441,14 @@ impl Store {
         .await
     }
 
-    /// The chunk that holds line `line` (from 0); the last one where the log is shorter.
+    /// The chunk that line `line` (from 0) begins in; the last one where the log is shorter.
     ///
     /// # Errors
     /// What the database says.
     pub async fn chunk_of_line(&self, scope: &Scope, log: LogId, line: i64) -> Result<Option<ChunkPlace>, StoreError> {
-        self.chunk_where(scope, log, "first_line <= ?3 ORDER BY seq DESC", line, true).await
+        // A line longer than a chunk goes on in later ones with the same first line.
+        let condition = "(first_line < ?3 OR (first_line = ?3 AND starts_line = 1))";
+        self.last_chunk_where(scope, log, condition, line).await
     }
 
     /// The chunk that holds byte `byte`.
@@ -454,40 +456,23 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn chunk_of_byte(&self, scope: &Scope, log: LogId, byte: i64) -> Result<Option<ChunkPlace>, StoreError> {
-        self.chunk_where(scope, log, "first_byte <= ?3 ORDER BY seq DESC", byte, false).await
+        self.last_chunk_where(scope, log, "first_byte <= ?3", byte).await
     }
 
-    async fn chunk_where(
+    async fn last_chunk_where(
         &self,
         scope: &Scope,
         log: LogId,
         condition: &'static str,
         value: i64,
-        earliest_of_line: bool,
     ) -> Result<Option<ChunkPlace>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let sql =
-                format!("SELECT {PLACE} FROM log_chunks WHERE tenant_id = ?1 AND log_id = ?2 AND {condition} LIMIT 1");
-            let mut found = connection.prepare_cached(&sql)?.query_row((&tenant, log, value), place).optional()?;
-            // A line longer than a chunk begins in an earlier one with the same first line.
-            while earliest_of_line
-                && let Some(chunk) = &found
-                && chunk.first_line == value
-                && !chunk.starts_line
-            {
-                let before = connection
-                    .prepare_cached(&format!(
-                        "SELECT {PLACE} FROM log_chunks WHERE tenant_id = ?1 AND log_id = ?2 AND seq = ?3"
-                    ))?
-                    .query_row((&tenant, log, chunk.seq - 1), place)
-                    .optional()?;
-                if before.is_none() {
-                    break;
-                }
-                found = before;
-            }
-            Ok(found)
+            let sql = format!(
+                "SELECT {PLACE} FROM log_chunks WHERE tenant_id = ?1 AND log_id = ?2 AND {condition}
+                 ORDER BY seq DESC LIMIT 1"
+            );
+            Ok(connection.prepare_cached(&sql)?.query_row((&tenant, log, value), place).optional()?)
         })
         .await
     }

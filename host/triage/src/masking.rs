@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use fumehood_redact::{
     Finding, Gate, Group, JsonPlan, Kind, KnownValue, Origin, Pseudonyms, Redacted, RedactedJson, Seams, Span, Window,
-    WindowSize, Windows, merge,
+    WindowSize, Windows, kept, merge,
 };
 use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
 use fumehood_store::{IncidentId, Scope};
@@ -169,10 +169,10 @@ impl Book {
         rejected: impl IntoIterator<Item = &'a str>,
         accepted: impl IntoIterator<Item = &'a str>,
     ) {
-        self.released.extend(rejected.into_iter().map(str::to_owned));
+        self.released.extend(rejected.into_iter().map(|value| kept(value).to_owned()));
         if !self.released.is_empty() {
             for value in accepted {
-                self.released.remove(value);
+                self.released.remove(kept(value));
             }
         }
     }
