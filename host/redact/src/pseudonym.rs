@@ -89,6 +89,8 @@ pub struct Pseudonyms {
     index: Index,
     new: Vec<Entry>,
     lookalikes: Lookalikes,
+    /// Of the longest value, bytes.
+    longest: usize,
 }
 
 /// A keyed digest of a kind and a text, wide enough that two texts never share one.
@@ -182,6 +184,13 @@ impl Pseudonyms {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// How far a value of the book may reach in a text, in any encoding, bytes: what is cut out of a longer text is looked
+    /// at with so much on both sides.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        if self.longest == 0 { 0 } else { self.longest * 3 + 64 }
     }
 
     /// Values of the book in a text, whether or not a scanner saw them there, plain or encoded: whatever
@@ -281,6 +290,7 @@ impl Pseudonyms {
     }
 
     fn insert(&mut self, entry: &Entry) {
+        self.longest = self.longest.max(entry.original.len());
         let Entry { kind, number, original } = entry;
         let place = self.place(kind);
         let form = self.digests.of(place, &normal_form(kind, original));

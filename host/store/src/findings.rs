@@ -50,6 +50,11 @@ impl Decisions {
         single.or_else(|| self.kinds.get(kind)).copied()
     }
 
+    /// Whether anything was rejected.
+    pub fn rejects(&self) -> bool {
+        self.kinds.values().chain(self.single.values()).any(|accepted| !accepted)
+    }
+
     /// The decision about all of a kind, where there is one.
     pub fn kind(&self, kind: &str) -> Option<bool> {
         self.kinds.get(kind).copied()

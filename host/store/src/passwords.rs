@@ -79,24 +79,33 @@ impl Store {
         .await
     }
 
-    /// Set a person's password, and end all their sessions but one.
+    /// Set a person's password in the place of the one that was checked. Ends all their sessions but one, and takes back
+    /// links to new passwords.
     ///
     /// # Errors
-    /// Why nothing was written.
+    /// `Conflict` where the password, the session or the account is another one meanwhile.
     pub async fn set_password(
         &self,
         scope: &Scope,
         user: UserId,
-        password_hash: String,
+        (checked, password_hash): (String, String),
         kept: TokenHash,
     ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.change(scope, Change::new("people.password", format!("user:{user}")), move |tx| {
-            tx.connection.execute(
-                "UPDATE users SET password_hash = ?3 WHERE tenant_id = ?1 AND id = ?2",
-                (&tenant, user, &password_hash),
+            let changed = tx.connection.execute(
+                "UPDATE users SET password_hash = ?3 WHERE tenant_id = ?1 AND id = ?2 AND password_hash = ?4
+                 AND disabled_us IS NULL AND EXISTS (SELECT 1 FROM sessions WHERE user_id = ?2 AND token_hash = ?5)",
+                (&tenant, user, &password_hash, &checked, kept),
             )?;
+            if changed == 0 {
+                return Err(StoreError::Conflict(
+                    "Your password was changed meanwhile, or your session is over. Nothing was changed; sign in again."
+                        .into(),
+                ));
+            }
             tx.connection.execute("DELETE FROM sessions WHERE user_id = ?1 AND token_hash <> ?2", (user, kept))?;
+            tx.connection.execute("DELETE FROM sign_in_links WHERE user_id = ?1 AND used_us IS NULL", [user])?;
             Ok(())
         })
         .await

@@ -168,7 +168,8 @@ impl App {
             let (state, problem) = match result {
                 Ok(Step::Waiting) => ("", String::new()),
                 Ok(Step::Done) => ("done", String::new()),
-                Err(_) if live.cancel.is_cancelled() => ("stopped", "Stopped, or the sash was lowered.".into()),
+                Err(_) if app.sash(turn.incident_id).is_cancelled() => ("stopped", "sash".into()),
+                Err(_) if live.cancel.is_cancelled() => ("stopped", String::new()),
                 Err(error) => ("failed", app.masked_problem(&scope, turn.incident_id, &error).await),
             };
             if !state.is_empty()

@@ -19,6 +19,11 @@ use crate::{App, TriageError};
 /// Incidents whose books are kept in memory.
 const BOOKS: usize = 32;
 
+/// Values of an incident that are taken up while logs arrive, before any is masked; bounds the memory.
+const LEARNT: usize = 100_000;
+/// Rejected values of an incident that may leave; those beyond it are held.
+const RELEASED: usize = 100_000;
+
 /// The books of pseudonyms of the incidents that are being worked on.
 #[derive(Default)]
 pub(crate) struct Books {
@@ -29,8 +34,9 @@ pub(crate) struct Books {
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) pseudonyms: Option<Pseudonyms>,
-    /// Values that a person has rejected as findings in text that is being sent: they may leave.
-    released: HashSet<String>,
+    /// Values that people have rejected wherever they were found: they may leave. Nothing until somebody masks, and after
+    /// each judgement.
+    released: Option<HashSet<String>>,
 }
 
 /// Scans text with every scanner and yields checked findings.
@@ -157,24 +163,13 @@ impl Book {
     /// The last check on bytes that leave.
     fn check(&self, bytes: &[u8]) -> Result<(), TriageError> {
         let Some(book) = &self.pseudonyms else { return Ok(()) };
-        let left_out =
-            |original: &str| self.released.contains(original) || ENVELOPE_LOWER.contains(&original.to_lowercase());
+        let left_out = |original: &str| self.is_released(original) || ENVELOPE_LOWER.contains(&original.to_lowercase());
         Ok(book.check_outgoing(bytes, left_out)?)
     }
 
-    /// A person decided about values in text that is about to be masked: those that are findings are held, wherever they
-    /// were let go before; the others may leave.
-    pub(crate) fn decided<'a>(
-        &mut self,
-        rejected: impl IntoIterator<Item = &'a str>,
-        accepted: impl IntoIterator<Item = &'a str>,
-    ) {
-        self.released.extend(rejected.into_iter().map(|value| kept(value).to_owned()));
-        if !self.released.is_empty() {
-            for value in accepted {
-                self.released.remove(kept(value));
-            }
-        }
+    /// Whether a value may leave although the book knows it.
+    pub(crate) fn is_released(&self, original: &str) -> bool {
+        self.released.as_ref().is_some_and(|released| released.contains(original))
     }
 
     /// Take up the values that were found in a text, before any is looked for: so that each is masked wherever it stands
@@ -193,7 +188,7 @@ impl Book {
     /// Known values in a text, as findings.
     pub(crate) fn known_in(&self, text: &str) -> Vec<Finding> {
         let Some(book) = &self.pseudonyms else { return Vec::new() };
-        let known = book.known_in(text, |original| self.released.contains(original));
+        let known = book.known_in(text, |original| self.is_released(original));
         let finding = |known: KnownValue| Finding {
             group: known.kind.known_group().unwrap_or(Group::Secret),
             kind: known.kind,
@@ -240,6 +235,47 @@ impl App {
         Ok(book)
     }
 
+    /// As [`App::book`], with what may leave.
+    pub(crate) async fn masking_book(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+    ) -> Result<tokio::sync::OwnedMutexGuard<Book>, TriageError> {
+        let mut book = self.book(scope, incident).await?;
+        if book.released.is_none() {
+            book.released = Some(self.released(scope, incident).await?);
+        }
+        Ok(book)
+    }
+
+    /// The values that were rejected wherever they were found, in all logs of an incident.
+    async fn released(&self, scope: &Scope, incident: IncidentId) -> Result<HashSet<String>, TriageError> {
+        let mut logs = Vec::new();
+        for log in self.0.store.logs(scope, incident).await?.into_iter().filter(|log| log.state == "ready") {
+            logs.push((log.id, self.0.store.decisions(scope, log.id).await?));
+        }
+        let mut released = HashSet::new();
+        for (log, decisions) in logs.iter().filter(|(_, decisions)| decisions.rejects()) {
+            self.each_value(scope, *log, |finding, value| {
+                if released.len() < RELEASED && !decisions.accepted(finding) {
+                    released.insert(kept(value).to_owned());
+                }
+            })
+            .await?;
+        }
+        if !released.is_empty() {
+            for (log, decisions) in &logs {
+                self.each_value(scope, *log, |finding, value| {
+                    if decisions.accepted(finding) {
+                        released.remove(kept(value));
+                    }
+                })
+                .await?;
+            }
+        }
+        Ok(released)
+    }
+
     /// Store the pseudonyms that masking has made. Where that fails the book is forgotten, so that no number is used
     /// that the store does not know.
     pub(crate) async fn keep_new(
@@ -272,7 +308,7 @@ impl App {
         for text in texts {
             found.push(scanners.scan(text).await?);
         }
-        let mut book = self.book(scope, incident).await?;
+        let mut book = self.masking_book(scope, incident).await?;
         for (text, findings) in texts.iter().zip(&found) {
             book.learn(text, findings);
         }
@@ -303,7 +339,8 @@ impl App {
 
     /// What went wrong, for people who may not see originals: it may quote somebody else's server.
     pub(crate) async fn masked_problem(&self, scope: &Scope, incident: IncidentId, error: &TriageError) -> String {
-        match self.mask_one(scope, incident, Origin::Raw, &error.to_string()).await {
+        let said = self.without_credentials(scope, error.to_string()).await;
+        match self.mask_one(scope, incident, Origin::Raw, &said).await {
             Ok(masked) => masked.as_str().to_owned(),
             Err(_) => "It failed, and what was said about it could not be masked.".to_owned(),
         }
@@ -324,7 +361,7 @@ impl App {
         let scanners = self.scanners();
         let texts: Vec<&str> = plan.texts().collect();
         let found = scan_together(&scanners, &texts).await?;
-        let mut book = self.book(scope, incident).await?;
+        let mut book = self.masking_book(scope, incident).await?;
         for (text, findings) in texts.iter().zip(&found) {
             book.learn(text, findings);
         }
@@ -349,12 +386,30 @@ impl App {
         incident: IncidentId,
         bytes: &[u8],
     ) -> Result<(), TriageError> {
-        self.book(scope, incident).await?.check(bytes)
+        self.masking_book(scope, incident).await?.check(bytes)
     }
 
-    /// Forget what was let go: a person judges anew, and the next masking lets go what is rejected then.
+    /// Take up values of a log while it arrives, before anything of the incident is masked again: where a secret stands
+    /// without what gave it away, only the book knows it. What is recognised by itself needs no book.
+    pub(crate) async fn learn_arriving(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        values: Vec<(Kind, String)>,
+    ) -> Result<(), TriageError> {
+        let mut book = self.book(scope, incident).await?;
+        for (kind, value) in values {
+            if book.pseudonyms().len() >= LEARNT {
+                break;
+            }
+            let _ = book.pseudonyms().label_for(&kind, &value);
+        }
+        self.keep_new(scope, incident, &mut book).await
+    }
+
+    /// Forget what may leave: a person judged anew, or there is another log. The next masking finds out again.
     pub(crate) async fn hold_all(&self, scope: &Scope, incident: IncidentId) -> Result<(), TriageError> {
-        self.book(scope, incident).await?.released.clear();
+        self.book(scope, incident).await?.released = None;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use fumehood_policy::Permission;
 use fumehood_store::people::{SignInLink, User};
-use fumehood_store::{Scope, UserId, clock};
+use fumehood_store::{Actor, Change, Scope, UserId, clock};
 
 use crate::people::{LINK_US, check_email, check_password, hash, hash_password, new_token, verify_password};
 use crate::{App, TriageError};
@@ -14,6 +14,10 @@ impl App {
     /// `Forbidden`, `NotFound`, `Conflict` for somebody who is locked out.
     pub async fn password_link(&self, scope: &Scope, user: UserId) -> Result<String, TriageError> {
         self.require(scope, Permission::ManagePeople)?;
+        if scope.actor == Actor::User(user) {
+            let message = "Your own password is changed with the current one, under your name at the top right.".into();
+            return Err(TriageError::Conflict(message));
+        }
         let (token, hash) = new_token("")?;
         self.0.store.create_password_link(scope, user, hash, clock::now_us() + LINK_US).await?;
         Ok(format!("/sign-in/{token}"))
@@ -60,15 +64,25 @@ impl App {
         current: &str,
         new: &str,
     ) -> Result<(), TriageError> {
-        self.begin_attempt(hash(&user.email)).map_err(|(error, _)| error)?;
+        let refused = |verb: &'static str| Change::new(verb, format!("user:{}", user.id));
+        // Counted apart from signing in: who holds a session must not lock its owner out.
+        let attempt = hash(&format!("password:{}", user.id));
+        if let Err((error, first)) = self.begin_attempt(attempt) {
+            if first {
+                self.0.store.event(scope, refused("password.throttle"), "rate-limited").await?;
+            }
+            return Err(error);
+        }
         let (tried, stored) = (current.to_owned(), user.password_hash.clone());
         if !self.hashing(move || verify_password(&tried, &stored)).await? {
+            self.0.store.event(scope, refused("password.refused"), "auth").await?;
             return Err(TriageError::invalid("current", "That is not your password."));
         }
-        self.forget_attempts(&user.email);
+        self.forget_attempts(&format!("password:{}", user.id));
         check_password(new)?;
         let new = new.to_owned();
         let password_hash = self.hashing(move || hash_password(&new)).await??;
-        Ok(self.0.store.set_password(scope, user.id, password_hash, hash(session)).await?)
+        let changed = (user.password_hash.clone(), password_hash);
+        Ok(self.0.store.set_password(scope, user.id, changed, hash(session)).await?)
     }
 }

@@ -6,6 +6,7 @@ use fumehood_redact::{Origin, Redacted};
 use fumehood_store::Scope;
 use fumehood_store::incidents::Incident;
 
+use crate::viewer::MAX_LINES;
 use crate::{App, TriageError};
 
 const SYSTEM: &str = "You help a responder triage an incident. Work from evidence: quote log lines by file name and line number, \
@@ -123,7 +124,7 @@ impl App {
         let mut wanted = wanted.into_iter().peekable();
         while let Some(first) = wanted.next() {
             let mut count = 1;
-            while wanted.next_if_eq(&(first + count)).is_some() {
+            while count < MAX_LINES && wanted.next_if_eq(&(first + count)).is_some() {
                 count += 1;
             }
             if first != last + 1 {

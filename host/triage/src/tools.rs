@@ -182,7 +182,8 @@ impl App {
             }
             Err(error) => {
                 self.disconnect(id).await;
-                self.0.store.server_state(scope, id, error.state(), error.to_string(), None).await
+                let reason = self.without_credentials(scope, error.to_string()).await;
+                self.0.store.server_state(scope, id, error.state(), reason, None).await
             }
         };
         if let Err(error) = written {

@@ -18,8 +18,14 @@ document.documentElement.classList.add("js");
 // htmx: say what failed; drop empty fields from the address.
 document.addEventListener("htmx:responseError", (event) => {
   const status = event.detail.xhr.status;
-  problem(status === 401 || status === 403 ? "You may not do this, or your session is over. Nothing was changed."
-    : `The server answered ${status}. Nothing was changed.`);
+  problem({
+    401: "Your session is over. Sign in again in another tab, then go on here. Nothing was changed.",
+    403: "Your role does not allow this. Nothing was changed.",
+  }[status] ?? `The server answered ${status}. Nothing was changed.`);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const status = event.detail.xhr?.status;
+  if (status >= 200 && status < 400 && event.detail.requestConfig?.verb === "post") problem("");
 });
 document.addEventListener("htmx:sendError", () => problem("The server cannot be reached. What you see is kept; try again."));
 document.addEventListener("htmx:configRequest", (event) => {

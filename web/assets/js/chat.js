@@ -69,7 +69,7 @@ async function refresh() {
     refreshTurns(page);
     refreshComposer(page);
   });
-  for (const part of ["#evidence", ".col.right .col-body"]) {
+  for (const part of ["#evidence", "#side", "#sent-n"]) {
     const [old, fresh] = [$(part), $(part, page)];
     if (old && fresh && !same(old, fresh)) put(document.adoptNode(fresh), old);
   }

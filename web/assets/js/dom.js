@@ -152,18 +152,23 @@ export function watch(seconds, run) {
       busy = true;
       try {
         await run();
-        if (wait !== seconds) problem("");
-        wait = seconds;
+        if (wait !== seconds) {
+          problem("");
+          wait = seconds;
+          document.dispatchEvent(new CustomEvent("back"));
+        }
       } catch (error) {
         if (!leaving && wait === seconds) problem(error.message);
-        if (error.over) return; // Busy for good: there is nothing to ask for.
-        wait = Math.min(wait * 2, 60);
+        // A session that is over is renewed in another tab; a server that is away comes back.
+        wait = Math.min(wait * 2, error.over ? 15 : 30);
       }
       busy = false;
     }
     timer = setTimeout(ask, wait * 1000);
   };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  // Where one has found the server again, all ask at once.
+  document.addEventListener("back", () => { if (wait !== seconds) ask(); });
   timer = setTimeout(ask, wait * 1000);
   return ask;
 }

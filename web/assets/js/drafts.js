@@ -107,7 +107,8 @@ export function startDrafts() {
   }
   restoreIn(document, false);
   on("input", "form[data-keep]", (_, form) => keep(form));
-  on("change", "form[data-keep]", (_, form) => keep(form));
+  // Text is kept as it is typed; a field that is taken out of the page says that it has changed, too.
+  on("change", "form[data-keep] :is(select, input[type=radio], input[type=checkbox])", (_, field) => keep(field.form));
   on("submit", "form[data-keep]", (event, form) => {
     const draft = read(keyOf(form));
     if (draft && !event.defaultPrevented) write(keyOf(form), { ...draft, left: true });

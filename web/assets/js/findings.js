@@ -74,7 +74,8 @@ export function startFindings(viewer) {
       replace(fresh);
       const pending = $$("[data-pending]", fresh).reduce((sum, cell) => sum + Number(cell.dataset.pending), 0);
       const total = $("#pending");
-      if (total) total.textContent = pending.toLocaleString("en");
+      if (total && pending === 0) total.closest("strong").textContent = "All reviewed";
+      else if (total) total.textContent = pending.toLocaleString("en");
     } catch (error) {
       problem(error.message);
     }

@@ -6,7 +6,8 @@ import { $, $$, html, put, same, watch } from "./dom.js";
 const EVERY_S = 5;
 const WRITES = "input:not([type=checkbox], [type=radio]), textarea, select";
 
-const busy = (part) => $("form.changed, details.menu[open]", part) || (part.contains(document.activeElement) && document.activeElement.matches(WRITES));
+const written = (field) => field.matches(WRITES) && field.value !== (field.defaultValue ?? field.value);
+const busy = (part) => $("form.changed, details.menu[open]", part) || (part.contains(document.activeElement) && written(document.activeElement));
 
 async function look() {
   // A log's page is large, and its lines do not change: what stands around it is on a smaller one.

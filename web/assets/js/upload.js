@@ -33,6 +33,13 @@ async function lookAgain(own) {
   const [before, now] = [$(".log-card.current", old), $(".log-card.current", fresh)];
   const read = Boolean(before && now && !same(before, now));
   replace(fresh);
+  if (before && !now) {
+    // What is seen is what was there; nothing can be decided about it any more.
+    problem("This log was removed. What you see here is gone from the incident.");
+    const viewer = $("#viewer");
+    if (viewer) viewer.dataset.canWrite = "false";
+    $("#finding .finding-acts")?.remove();
+  }
   document.dispatchEvent(new CustomEvent("evidence", { detail: { others: read && !own } }));
 }
 

@@ -178,7 +178,11 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
             TurnState::Running(if scene.talk.status.is_empty() { "Working".into() } else { scene.talk.status.clone() })
         }
         "waiting" => TurnState::Waiting,
-        "stopped" => TurnState::Stopped(scene.names.of(&stored.actor)),
+        "stopped" => TurnState::Stopped(match stored.problem.as_str() {
+            "sash" => "by the sash, which was lowered".into(),
+            actor if actor.contains(':') => format!("by {}", scene.names.of(actor)),
+            _ => String::new(),
+        }),
         "failed" => TurnState::Failed(stored.problem.clone(), Id::new(stored.id.to_string())),
         _ => TurnState::Done,
     };

@@ -52,7 +52,8 @@ pub(crate) async fn list(reader: Reader, Query(query): Query<ListQuery>) -> Resu
         || reader.app().incidents(&reader.scope, IncidentFilter { limit: 1, ..Default::default() }).await?.1 > 0;
     let mut rows = Vec::with_capacity(incidents.len());
     for incident in incidents {
-        let logs = reader.app().logs(&reader.scope, incident.id).await?;
+        let mut logs = reader.app().logs(&reader.scope, incident.id).await?;
+        logs.retain(|log| matches!(log.state.as_str(), "ready" | "receiving"));
         let mut pending = 0;
         for log in &logs {
             let kinds = reader.app().kinds(&reader.scope, log.id).await?;

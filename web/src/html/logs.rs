@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 use super::bench::{kind_count, number};
-use super::context::{now, when};
+use super::context::{notice, now, when};
 use super::session::Reader;
 use super::{PageError, failed, id, see, wants_json};
 use crate::units::{Bytes, Count, Id};
+use crate::view::Tone;
 use crate::view::bench::{Group, KindCount, Tab};
 use crate::view::log::{
     Cut, FindingDetail, FindingFragment, LegendFragment, LineFinding, LinesFragment, LogHead, LogLine, LogPage, Mark,
@@ -263,7 +264,16 @@ pub(crate) async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let (incident, file) = log_in(&reader, &incident, &log).await?;
-    let mut asked = Asked::of(query.as_deref());
+    let view = log_page(&reader, incident, &file, Asked::of(query.as_deref())).await?;
+    Ok(super::page(StatusCode::OK, &view))
+}
+
+async fn log_page(
+    reader: &Reader,
+    incident: IncidentId,
+    file: &LogFile,
+    mut asked: Asked,
+) -> Result<LogPage, TriageError> {
     if !asked.whole {
         // Pages begin at the same lines whoever asks, so that the viewer does not fetch rows twice.
         asked.from = (asked.from - 1) / PAGE * PAGE + 1;
@@ -272,7 +282,7 @@ pub(crate) async fn page(
     let bench = reader.workbench(incident, Tab::Log, Some(file.id)).await?;
     let readable = reader.may(Permission::RevealOriginals);
     let finding = match &asked.finding {
-        Some(key) => detail(&reader, incident, file.id, key).await.ok(),
+        Some(key) => detail(reader, incident, file.id, key).await.ok(),
         None => None,
     };
     let mut remarks = Vec::new();
@@ -285,7 +295,7 @@ pub(crate) async fn page(
     if !readable {
         remarks.push("Your role shows masked text only.".to_owned());
     }
-    let view = LogPage {
+    Ok(LogPage {
         log: LogHead {
             id: Id::new(file.id.to_string()),
             name: file.name.clone(),
@@ -294,20 +304,19 @@ pub(crate) async fn page(
             sha256: file.sha256.clone(),
             by: bench.names.of(&file.created_by),
             added: when(file.created_us, bench.now),
-            state: reader.log_state(&file),
+            state: reader.log_state(file),
             remarks,
         },
         view: if asked.masked || !readable { View::Masked } else { View::Original },
-        lines: rows(&reader, file.id, &asked).await?,
+        lines: rows(reader, file.id, &asked).await?,
         from: asked.from,
         page: PAGE,
         whole: asked.whole,
-        kinds: kinds_of(&reader, file.id, &asked).await?,
+        kinds: kinds_of(reader, file.id, &asked).await?,
         finding,
         frame: bench.frame,
         bench: bench.bench,
-    };
-    Ok(super::page(StatusCode::OK, &view))
+    })
 }
 
 pub(crate) async fn lines(
@@ -440,6 +449,13 @@ pub(crate) async fn remove(
     Path((incident, log)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let (incident, file) = log_in(&reader, &incident, &log).await?;
-    reader.app().remove_log(&reader.scope, file.id).await?;
-    Ok(see(&format!("/incidents/{incident}")))
+    match reader.app().remove_log(&reader.scope, file.id).await {
+        Ok(()) => Ok(see(&format!("/incidents/{incident}"))),
+        Err(TriageError::Conflict(message)) => {
+            let mut view = log_page(&reader, incident, &file, Asked::of(None)).await?;
+            view.frame.notice = notice(Tone::Bad, message);
+            Ok(super::page(StatusCode::CONFLICT, &view))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -68,7 +68,7 @@ impl EntryRow {
     #[must_use]
     pub fn tone(&self) -> &'static str {
         match self.outcome.as_str() {
-            "ok" | "published" | "approved" | "connected" => "ok",
+            "ok" | "done" | "published" | "approved" | "connected" => "ok",
             "unknown" | "pending" | "conflict" | "interrupted" => "unknown",
             "" | "stopped" | "cancelled" | "expired" => "plain",
             _ => "failed",

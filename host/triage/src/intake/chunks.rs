@@ -21,6 +21,12 @@ impl Cutter {
         self.text.push_str(text);
     }
 
+    /// The text of a finding that is not stored yet.
+    pub(super) fn value(&self, finding: &Finding) -> Option<&str> {
+        let stored = self.stored as usize;
+        self.text.get(finding.start.checked_sub(stored)?..finding.end.checked_sub(stored)?)
+    }
+
     pub(super) fn found(&mut self, findings: Vec<Finding>) {
         for finding in &findings {
             let entry = self

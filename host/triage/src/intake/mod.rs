@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use async_compression::zstd::DParameter;
 use fumehood_policy::Permission;
-use fumehood_redact::{Seams, WindowSize, Windows};
+use fumehood_redact::{Finding, Group, Seams, WindowSize, Windows};
 use fumehood_store::logs::{LogFile, LogTotals};
 use fumehood_store::{IncidentId, LogId, Scope};
 use sha2::{Digest as _, Sha256};
@@ -108,7 +108,9 @@ impl App {
     /// `Forbidden`, `NotFound`, `Conflict` while it arrives, or where it is evidence.
     pub async fn remove_log(&self, scope: &Scope, log: LogId) -> Result<(), TriageError> {
         self.require(scope, Permission::WriteIncidents)?;
-        Ok(self.0.store.remove_log(scope, log).await?)
+        let incident = self.0.store.log(scope, log).await?.incident_id;
+        self.0.store.remove_log(scope, log).await?;
+        self.hold_all(scope, incident).await
     }
 
     /// Receive a whole log in one call.
@@ -145,14 +147,20 @@ impl App {
         // Whoever drops this future (a browser that went away) must not leave half a log behind.
         let guard = Abandon { app: Some(self.clone()), scope: scope.clone(), id };
         let _going_on = self.0.tasks.token();
-        let work = Intake::new(self, scope, id, Arc::clone(&upload)).run(encoding, body);
+        let incident = self.0.store.log(scope, id).await?.incident_id;
+        let work = Intake::new(self, scope, (incident, id), Arc::clone(&upload)).run(encoding, body);
         let result = tokio::select! {
             result = work => result,
             () = upload.cancel.cancelled() => Err(TriageError::Cancelled("the upload was cancelled; nothing of it was kept".into())),
         };
         guard.defuse();
         let finished = match result {
-            Ok(totals) => self.0.store.finish_log(scope, id, totals).await.map_err(TriageError::from),
+            Ok(totals) => {
+                let finished = self.0.store.finish_log(scope, id, totals).await.map_err(TriageError::from);
+                // A value that was rejected elsewhere may stand in this one, not yet judged.
+                self.hold_all(scope, incident).await?;
+                finished
+            }
             Err(error) => Err(error),
         };
         if let Ok(mut uploads) = self.0.uploads.lock() {
@@ -291,6 +299,7 @@ impl AsyncRead for Counting {
 struct Intake<'a> {
     app: &'a App,
     scope: &'a Scope,
+    incident: IncidentId,
     id: LogId,
     upload: Arc<Upload>,
     scanners: Scanners,
@@ -301,10 +310,11 @@ struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    fn new(app: &'a App, scope: &'a Scope, id: LogId, upload: Arc<Upload>) -> Self {
+    fn new(app: &'a App, scope: &'a Scope, (incident, id): (IncidentId, LogId), upload: Arc<Upload>) -> Self {
         Self {
             app,
             scope,
+            incident,
             id,
             upload,
             scanners: app.scanners(),
@@ -353,14 +363,18 @@ impl<'a> Intake<'a> {
             }
             while let Some(window) = windows.next_window() {
                 let found = self.scanners.scan_window(&window).await?;
-                self.cutter.found(seams.push(&window, found));
+                let found = seams.push(&window, found);
+                self.learn(&found).await?;
+                self.cutter.found(found);
                 self.store(seams.settled(&window) as u64, !window.continues_after).await?;
             }
             if done {
                 break;
             }
         }
-        self.cutter.found(seams.finish());
+        let found = seams.finish();
+        self.learn(&found).await?;
+        self.cutter.found(found);
         self.store(u64::MAX, true).await?;
         self.replaced = decoder.replaced;
         let received = self.upload.progress.lock().map_or(0, |progress| progress.received_bytes);
@@ -372,6 +386,17 @@ impl<'a> Intake<'a> {
             replaced: self.replaced,
             kinds: self.cutter.counts(),
         })
+    }
+
+    /// The incident's book comes to know values that a scanner finds by what stands around them only.
+    async fn learn(&self, found: &[Finding]) -> Result<(), TriageError> {
+        let known_by_itself = |one: &&Finding| !matches!(one.group, Group::Structured);
+        let value = |one: &Finding| Some((one.kind.clone(), self.cutter.value(one)?.to_owned()));
+        let values: Vec<_> = found.iter().filter(known_by_itself).filter_map(value).collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.app.learn_arriving(self.scope, self.incident, values).await
     }
 
     fn check_size(&self, encoding: &str) -> Result<(), TriageError> {

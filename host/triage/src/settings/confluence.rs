@@ -154,7 +154,11 @@ impl App {
             Ok::<_, TriageError>((format!("{} at {}", account.name, account.product), spaces))
         };
         let result = test.await;
-        let problem = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let problem = match &result {
+            Ok(_) => String::new(),
+            Err(error) => self.without_credentials(scope, error.to_string()).await,
+        };
+        let result = result.map_err(|_| TriageError::Conflict(problem.clone()));
         self.0.store.integration_checked(scope, instance.id, problem).await?;
         result
     }

@@ -1,6 +1,7 @@
 //! What is set up to be reached: the model, MCP servers, Confluence. A secret is written here and never read back.
 
 mod confluence;
+mod echo;
 mod model;
 mod servers;
 

@@ -135,6 +135,7 @@ impl App {
         if !problem.is_empty() && !names.is_empty() && !names.contains(&model.model) {
             problem.push_str(" The server lists no model of this name.");
         }
+        let problem = self.without_credentials(scope, problem).await;
         self.0.store.model_checked(scope, model.id, problem).await?;
         Ok(names)
     }

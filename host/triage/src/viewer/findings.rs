@@ -1,13 +1,16 @@
 //! Findings: one, the next one, all of them; and what people decide about them.
 
 use fumehood_policy::Permission;
-use fumehood_redact::Kind;
+use fumehood_redact::{Kind, kept};
 use fumehood_store::findings::StoredFinding;
 use fumehood_store::{LogId, Scope};
 
 use super::lines::LogText;
 use super::{FindingAt, FindingKey, Judged, SEARCH_CHUNKS, VALUE_BYTES, judged};
 use crate::{App, TriageError};
+
+/// In larger logs a rejected finding is not compared with all others while somebody looks at it.
+const CHECKED_BYTES: i64 = 64 << 20;
 
 impl App {
     /// Everything about one finding.
@@ -36,15 +39,47 @@ impl App {
             self.keep_new(scope, file.incident_id, &mut book).await?;
             label
         };
+        let judged = judged(stored, &decisions);
+        // A value that is found elsewhere, too, and not rejected there, stays masked here.
+        let mut stays = covered >= key.end;
+        if judged.accepted == Some(false) && !stays && file.text_bytes <= CHECKED_BYTES {
+            stays = !self.masking_book(scope, file.incident_id).await?.is_released(kept(&value));
+        }
         let decided = self.0.store.decided(scope, log, &key.kind, (key.start, key.end)).await?;
         Ok(FindingAt {
-            judged: judged(stored, &decisions),
+            judged,
             line,
             label,
             value: self.require(scope, Permission::RevealOriginals).is_ok().then_some(value),
-            covered: covered >= key.end,
+            covered: stays,
             decided,
         })
+    }
+
+    /// Every finding of a log that lies in one part of it, with its value; those that go over parts are read whole.
+    pub(crate) async fn each_value(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        mut take: impl FnMut(&StoredFinding, &str),
+    ) -> Result<(), TriageError> {
+        let chunks = self.0.store.chunk_count(scope, log).await?;
+        for seq in 0..chunks {
+            let chunk = self.0.store.chunk(scope, log, seq).await?;
+            let begin = chunk.place.first_byte as u64;
+            // One that goes on from the part before was taken there.
+            for finding in chunk.findings.iter().filter(|one| one.0 >= begin) {
+                match chunk.text.get((finding.0 - begin) as usize..(finding.1 - begin) as usize) {
+                    Some(value) => take(finding, value),
+                    None => {
+                        let end = finding.1.min(finding.0.saturating_add(VALUE_BYTES));
+                        let mut text = LogText::open(self, scope, log).await?;
+                        take(finding, &text.read(finding.0..end).await?.0);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Findings of a log in order, from a part of it (0 for the beginning) until there are `limit`; and where the next

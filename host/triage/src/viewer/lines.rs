@@ -183,7 +183,7 @@ impl<'a> LogText<'a> {
     }
 
     /// The character boundary at or before a byte. Parts are cut at character boundaries.
-    async fn boundary(&mut self, byte: u64) -> Result<u64, TriageError> {
+    pub(super) async fn boundary(&mut self, byte: u64) -> Result<u64, TriageError> {
         let Some(chunk) = self.holding(byte).await? else { return Ok(byte) };
         let first = chunk.place.first_byte as u64;
         Ok(first + chunk.text.floor_char_boundary((byte - first) as usize) as u64)
@@ -203,7 +203,7 @@ impl<'a> LogText<'a> {
             text.push_str(chunk.text.get(from..to).unwrap_or_default());
             for finding in chunk.findings.iter().filter(|one| one.0 < range.end && one.1 > range.start) {
                 // One that goes on from the part before stands in both.
-                if !findings.contains(finding) {
+                if finding.0 >= first || at == range.start {
                     findings.push(finding.clone());
                 }
             }

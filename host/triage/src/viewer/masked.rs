@@ -18,9 +18,12 @@ use crate::{App, TriageError};
 /// Text that is masked at once, bytes, where lines follow one another.
 const REGION_BYTES: u64 = 256 << 10;
 
-/// A stretch of a log, masked. It begins and ends outside any value.
+/// A stretch of a log, masked. It begins and ends outside any finding.
 struct Region {
-    bytes: Range<u64>,
+    /// Where `text` lies in the log.
+    begin: u64,
+    /// Around this part so much was read that no known value can stick out: this part may be shown.
+    sure: Range<u64>,
     text: Redacted,
 }
 
@@ -65,16 +68,16 @@ impl App {
         let decisions = self.0.store.decisions(scope, file.id).await?;
         let mut text = LogText::open(self, scope, file.id).await?;
         let places = text.places(from, count, window).await?;
-        let mut book = self.book(scope, file.incident_id).await?;
-        let mut region = Region { bytes: 0..0, text: Redacted::default() };
+        let mut book = self.masking_book(scope, file.incident_id).await?;
+        let mut region = Region { begin: 0, sure: 0..0, text: Redacted::default() };
         let mut masked = Vec::with_capacity(places.len());
         for (at, place) in places.iter().enumerate() {
-            let inside = region.bytes.start <= place.shown.start && place.shown.end <= region.bytes.end;
-            if !inside || region.bytes.is_empty() {
+            let inside = region.sure.start <= place.shown.start && place.shown.end <= region.sure.end;
+            if !inside || region.sure.is_empty() {
                 let wanted = together(places.get(at..).unwrap_or_default());
                 region = mask_region(&mut text, &mut book, wanted, &decisions).await?;
             }
-            let begin = region.bytes.start;
+            let begin = region.begin;
             let local = (place.shown.start - begin) as usize..(place.shown.end - begin) as usize;
             let enters = |one: &&MaskedRange| one.source.start < local.start && local.start < one.source.end;
             let continues = region.text.masked().iter().find(enters).map(|one| one.label.to_string());
@@ -111,31 +114,38 @@ impl App {
         while cursor.seq < cursor.chunks {
             let chunk = self.0.store.chunk(scope, file.id, cursor.seq).await?;
             cursor.seq += 1;
-            let begin = chunk.place.first_byte as u64 - cursor.carry.len() as u64;
+            let last = cursor.seq == cursor.chunks;
+            let first = chunk.place.first_byte as u64;
+            let begin = first - cursor.carry.len() as u64;
             let mut text = std::mem::take(&mut cursor.carry);
             text.push_str(&chunk.text);
             let mut found = std::mem::take(&mut cursor.findings);
             // One that goes on from the part before stands in both.
-            let carried = found.clone();
-            found.extend(chunk.findings.into_iter().filter(|finding| !carried.contains(finding)));
+            let carried = found.len();
+            found.extend(chunk.findings.into_iter().filter(|one| one.0 >= first || carried == 0));
             let end = begin + text.len() as u64;
-            let last = cursor.seq == cursor.chunks;
-            // A value that goes on in the next part is kept back whole, so that its pseudonym is that of the value.
+            let mut book = self.masking_book(scope, file.incident_id).await?;
+            // A value that goes on in the next part is kept back whole, so that its pseudonym is that of the value; and as
+            // much text as a known value could reach over the border.
             let open = found.iter().filter(|one| !last && one.1 > end).map(|one| one.0.max(begin)).min();
-            if let Some(keep) = open.filter(|keep| end - keep <= VALUE_BYTES) {
-                let local = text.floor_char_boundary((keep - begin) as usize);
-                cursor.carry = text.split_off(local);
-                let at = begin + local as u64;
-                cursor.findings = found.iter().filter(|finding| finding.1 > at).cloned().collect();
-                found.retain(|finding| finding.0 < at);
-            }
-            if text.is_empty() {
-                continue;
-            }
-            let mut book = self.book(scope, file.incident_id).await?;
-            let redacted = mask_stored(&mut book, &text, begin, &found, &decisions);
+            let open = open.filter(|open| end - open <= VALUE_BYTES).unwrap_or(end);
+            let reach = if last { 0 } else { book.pseudonyms().reach() as u64 };
+            let visible = text.floor_char_boundary((open - begin) as usize);
+            let mut cut = text.floor_char_boundary((open.min(end.saturating_sub(reach).max(begin)) - begin) as usize);
+            let within: Vec<StoredFinding> =
+                found.iter().filter(|one| one.0 < begin + visible as u64).cloned().collect();
+            let shown = text.get(..visible).unwrap_or_default();
+            let masked = mask_stored(&mut book, shown, begin, &within, &decisions);
             self.keep_new(scope, file.incident_id, &mut book).await?;
-            return Ok(Some(redacted));
+            if let Some(over) = masked.masked().iter().find(|one| one.source.start < cut && cut < one.source.end) {
+                cut = over.source.end;
+            }
+            cursor.carry = text.split_off(cut);
+            found.retain(|one| one.1 > begin + cut as u64);
+            cursor.findings = found;
+            if cut > 0 {
+                return Ok(Some(masked.part(0..cut, false)));
+            }
         }
         Ok(None)
     }
@@ -156,21 +166,24 @@ fn together(places: &[Place]) -> Range<u64> {
     bytes
 }
 
-/// Mask a stretch with the whole of every value that touches it.
+/// Mask a stretch with the whole of every value that touches it, and with so much around it that no known value is cut.
 async fn mask_region(
     text: &mut LogText<'_>,
     book: &mut Book,
     wanted: Range<u64>,
     decisions: &Decisions,
 ) -> Result<Region, TriageError> {
-    let mut bytes = wanted.clone();
+    let reach = book.pseudonyms().reach() as u64;
+    let mut bytes = text.boundary(wanted.start.saturating_sub(reach)).await?..text.boundary(wanted.end + reach).await?;
+    let most = (bytes.end - bytes.start) + 4 * VALUE_BYTES;
     loop {
         let (raw, found) = text.read(bytes.clone()).await?;
+        bytes.end = bytes.end.min(bytes.start + raw.len() as u64);
         let reaches = found.iter().filter(|one| one.1 - one.0 <= VALUE_BYTES);
         let wider = reaches.fold(bytes.clone(), |bytes, one| bytes.start.min(one.0)..bytes.end.max(one.1));
-        if wider == bytes || wider.end - wider.start > (wanted.end - wanted.start) + 4 * VALUE_BYTES {
+        if wider == bytes || wider.end - wider.start > most {
             let masked = mask_stored(book, &raw, bytes.start, &found, decisions);
-            return Ok(Region { bytes, text: masked });
+            return Ok(Region { begin: bytes.start, sure: wanted, text: masked });
         }
         bytes = wider;
     }
@@ -188,22 +201,21 @@ pub struct RedactedCursor {
 
 /// Mask text of a log by its stored findings (offsets in the log; `begin` is where the text lies) and the decisions.
 fn mask_stored(book: &mut Book, text: &str, begin: u64, stored: &[StoredFinding], decisions: &Decisions) -> Redacted {
-    let (mut rejected, mut accepted, mut findings) = (Vec::new(), Vec::new(), Vec::new());
-    for one in stored {
+    let (mut findings, mut whole) = (Vec::new(), Vec::new());
+    for one in stored.iter().filter(|one| decisions.accepted(one)) {
         let start = (one.0.saturating_sub(begin)) as usize;
         let end = ((one.1.saturating_sub(begin)) as usize).min(text.len());
         if start >= end {
             continue;
         }
-        if decisions.accepted(one) {
-            accepted.extend(text.get(start..end));
-            findings.push(finding(&judged(one, decisions), start, end));
-        } else {
-            rejected.extend(text.get(start..end));
+        let found = finding(&judged(one, decisions), start, end);
+        // What is cut off here is no value.
+        if one.0 >= begin && one.1 - begin <= text.len() as u64 {
+            whole.push(found.clone());
         }
+        findings.push(found);
     }
-    book.decided(rejected, accepted);
-    book.learn(text, &findings);
+    book.learn(text, &whole);
     findings.extend(book.known_in(text));
     let spans = merge(text.len(), &findings);
     Gate::redact_as(Origin::Raw, book.pseudonyms(), text, &spans)

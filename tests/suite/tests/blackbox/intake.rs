@@ -323,6 +323,23 @@ fn a_secret_that_is_longer_than_any_window_is_masked_whole() {
 }
 
 #[test]
+fn a_quoted_secret_over_a_border_is_masked_to_its_closing_quote() {
+    let bench = bench();
+    let mut random = Random::new(9);
+    for separator in [", ", ";", " ", "\\/", "(", "|"] {
+        let pieces: Vec<String> = (0..600).map(|_| random.word(60)).collect();
+        let value = pieces.join(separator);
+        let lead = "x".repeat(245_000);
+        let text = format!("{{\"note\":\"{lead}\",\"password\":\"{value}\",\"after\":\"kept text\"}}\n");
+        let log = bench.upload(&format!("{}.json", random.word(6)), text.as_bytes());
+        let masked = String::from_utf8(bench.redacted(&log)).unwrap();
+        let left = pieces.iter().filter(|piece| masked.contains(*piece)).count();
+        assert_eq!(left, 0, "{separator:?}: {left} pieces are left");
+        assert!(masked.contains("kept text"), "{separator:?}: what stands after it is kept");
+    }
+}
+
+#[test]
 fn a_log_is_removed_with_its_text_unless_it_is_evidence() {
     let bench = bench();
     let log = bench.upload("wrong.log", b"customer a@corp.example\n");

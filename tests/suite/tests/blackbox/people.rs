@@ -143,7 +143,7 @@ fn a_lost_password_is_renewed_by_a_link_that_works_once() {
 }
 
 #[test]
-fn a_person_changes_the_own_password_and_other_sessions_end() {
+fn a_wrong_current_password_is_refused_counted_and_on_record() {
     let (_data, server, admin) = bench();
     let other = Person::stranger(&server).post("/sign-in", &[("login", "admin@ops.example"), ("password", PASSWORD)]);
     assert_eq!(other.status, 303);
@@ -160,6 +160,22 @@ fn a_person_changes_the_own_password_and_other_sessions_end() {
         assert_eq!(answer.status, 422);
         assert!(answer.text().contains(says), "{says}: {}", answer.text());
     }
+    for _ in 0..5 {
+        change("not my password", new, new);
+    }
+    assert_eq!(change(PASSWORD, new, new).status, 429, "guesses are bounded");
+    assert_eq!(sign_in(&server, "admin@ops.example", PASSWORD), 303, "signing in is counted apart");
+    let page = admin.get("/audit?q=password").expect(200).text();
+    assert!(page.contains("password.refused") && page.contains("password.throttle"), "they are on record");
+}
+
+#[test]
+fn a_person_changes_the_own_password() {
+    let (_data, server, admin) = bench();
+    let new = "an entirely new password";
+    let change = |current: &str, new: &str, again: &str| {
+        admin.post("/account", &[("current", current), ("password", new), ("again", again)])
+    };
     assert!(change(PASSWORD, new, new).expect(200).text().contains("is changed"));
     assert_eq!(admin.get("/incidents").status, 200, "this session goes on");
     assert_eq!(

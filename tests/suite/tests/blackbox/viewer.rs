@@ -123,3 +123,73 @@ fn a_finding_deep_in_a_long_line_is_shown_and_the_rest_can_be_read() {
     }
     assert!(windows < 30, "{windows}");
 }
+
+/// Where a value is found once, by what stands around it, it is masked in every place and through every window, whoever
+/// looked before.
+#[test]
+fn a_secret_that_was_found_once_is_masked_wherever_it_stands() {
+    let bench = bench();
+    let secret = "Zebra99Quokka77!";
+    let filler: String = (0..3000).map(|at| format!("calm line {at} without anything\n")).collect();
+    let lead = "lorem ipsum dolor ".repeat(140);
+    let cut = &lead[..2040];
+    let many = format!("{secret} ").repeat(40_000);
+    let text = format!("early bare {secret} here\n{filler}{cut}{secret} after\nlogin password={secret} end\n{many}\n");
+    let (page, redacted) = bench.log(&text);
+    let pieces: Vec<&str> = (0..=secret.len() - 8).map(|at| &secret[at..at + 8]).collect();
+    let clean = |what: &str, shown: &str| {
+        for piece in &pieces {
+            assert!(!shown.contains(piece), "{what} shows {piece}");
+        }
+    };
+    clean("what leaves", &redacted);
+    let line = 3002;
+    let begin = text.find(cut).unwrap() as u64;
+    for query in [
+        "from=1&count=1".to_owned(),
+        format!("from={line}&count=3"),
+        format!("from={line}&count=1&whole=1"),
+        format!("from={}&count=1&whole=1", line + 2),
+    ] {
+        clean(&query, &bench.rows(&page, &format!("view=masked&{query}")).join("\n"));
+    }
+    for at in (0..2400).step_by(67) {
+        let query = format!("view=masked&from={line}&count=1&at={}", begin + at);
+        clean(&query, &bench.rows(&page, &query).join("\n"));
+    }
+    for at in [300_003_u64, 262_144, 524_288] {
+        let query = format!("view=masked&from={}&count=1&whole=1&at={}", line + 2, begin + 2_100 + at);
+        clean(&query, &bench.rows(&page, &query).join("\n"));
+    }
+}
+
+/// What may leave depends on what was decided, and not on what was read last.
+#[test]
+fn a_value_is_let_go_when_it_is_rejected_everywhere() {
+    let bench = bench();
+    let secret = "Zebra99Quokka77!";
+    let filler: String = (0..20_000).map(|at| format!("calm line {at} without anything\n")).collect();
+    let text = format!("bare {secret} here\nlogin password={secret} end\n{filler}login password={secret} end\n");
+    let (page, _) = bench.log(&text);
+    let bare = |what: &str| {
+        let row = bench.rows(&page, "view=masked&from=1&count=1").remove(0);
+        assert_eq!(row.contains(secret), what == "leaves", "{row}");
+    };
+    let first = bench.person.get(&format!("{page}/findings/next?line=1&dir=next")).expect(200).json();
+    let second = bench.person.get(&format!("{page}/findings/next?line=3&dir=next")).expect(200).json();
+    let judge = |finding: &serde_json::Value, verdict: &str| {
+        let path = format!("{page}/findings/{}", finding["id"].as_str().unwrap());
+        bench.person.submit(&path, &[("verdict", verdict)]);
+    };
+    bare("is masked");
+    judge(&first, "rejected");
+    bare("is masked");
+    // Reading around the rejected one changes nothing.
+    let row = bench.rows(&page, "view=masked&from=2&count=1").remove(0);
+    assert!(!row.contains(secret), "{row}");
+    bare("is masked");
+    judge(&second, "rejected");
+    bare("leaves");
+    judge(&first, "accepted");
+    bare("is masked");
+}
