@@ -37,8 +37,10 @@ test('a message that was being typed is there again, until it is sent', async ()
   await page.goto(`${incident}/chat`);
   assert.equal(await message.inputValue(), 'What failed first?');
   await page.getByText('What you had typed is back.').waitFor();
-  await page.getByRole('button', { name: 'Send' }).click();
+  await message.focus();
+  await page.keyboard.press('Control+Enter');
   await page.getByText('An answer.').waitFor();
+  assert.equal(await message.inputValue(), '', 'what was sent does not stand there again');
   await page.reload();
   assert.equal(await message.inputValue(), '');
   clean();
@@ -58,6 +60,20 @@ test('the sash is lowered and raised where one is', async () => {
   await page.getByRole('button', { name: 'Send' }).and(page.locator(':enabled')).waitFor();
   assert.equal(await page.getByLabel('Message').inputValue(), 'Half a question');
   await page.getByLabel('Message').fill('');
+  clean();
+});
+
+test('a page that was open goes on when the session is renewed elsewhere', async () => {
+  await page.goto(`${incident}/chat`);
+  const cookies = await one.context.cookies();
+  await one.context.clearCookies();
+  await page.getByText(/Your session is over/).waitFor();
+  await one.context.addCookies(cookies);
+  const admin = server.token('responder');
+  await server.api('PUT', `/api/v1${incident}/sash`, { lowered: true }, admin);
+  await page.locator('#sash.lowered').waitFor();
+  await server.api('PUT', `/api/v1${incident}/sash`, { lowered: false }, admin);
+  await page.locator('#sash:not(.lowered)').waitFor();
   clean();
 });
 

@@ -106,7 +106,11 @@ async fn people_view(reader: &Reader) -> Result<PeoplePage, TriageError> {
     };
     let link = |link: SignInLink| InvitationRow {
         id: Id::new(link.id.to_string()),
-        note: if link.email.is_empty() { link.note } else { link.email },
+        note: match (link.user_id, link.email.is_empty()) {
+            (Some(_), _) => format!("{}, new password", link.email),
+            (None, true) => link.note,
+            (None, false) => link.email,
+        },
         role: link.role,
         by: names.of(&link.created_by),
         until: when(link.expires_us, now),
