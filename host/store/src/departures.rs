@@ -183,6 +183,23 @@ impl Store {
         .await
     }
 
+    /// At a start: nobody knows how far that came which the end of the last process cut off. The record has it as an
+    /// intent without an outcome.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn mark_unknown_departures(&self, scope: &Scope) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection.execute(
+                "UPDATE departures SET result = 'outcome-unknown' WHERE tenant_id = ?1 AND result = '' AND status IS NULL",
+                [tenant],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// What left an incident, newest first.
     ///
     /// # Errors

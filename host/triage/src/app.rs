@@ -165,6 +165,7 @@ impl App {
         }
         self.0.store.mark_unknown_calls(&scope).await?;
         self.0.store.mark_unknown_publications(&scope).await?;
+        self.0.store.mark_unknown_departures(&scope).await?;
         for turn in self.0.store.interrupted_turns(&scope).await? {
             let problem =
                 "Fumehood was stopped while the model was answering. Ask again; what arrived is kept.".to_owned();

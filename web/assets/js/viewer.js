@@ -21,7 +21,8 @@ export class Viewer {
     this.lines = Number(box.dataset.lines);
     this.top = Number(box.dataset.from) - 1; // the first line in view, counted from zero, with a fraction
     this.blocks = new Map(); // number of block -> element
-    this.here = 0; // the line that is marked, counted from one
+    this.here = 0; // the line that is marked, counted from one; with others, the first
+    this.hereLast = 0;
     this.finding = null; // the finding that is looked at, and its line: a long line is shown around it
     this.expected = -1; // the scroll position that we set ourselves
     this.seek = null; // wrapped: the line, counted from zero, that comes to the top when its block is there
@@ -35,8 +36,15 @@ export class Viewer {
     box.addEventListener("keydown", (event) => this.key(event));
     this.touch();
     new ResizeObserver(() => this.resized()).observe(box);
-    const hash = /^#L(\d+)$/.exec(location.hash);
-    if (hash) this.go(Number(hash[1]));
+    const asked = Number(new URLSearchParams(location.search).get("from"));
+    if (!this.follow() && asked > 1) this.scrollTo(asked - 1);
+  }
+
+  /** Goes to the line, or the lines, that the address names (`#L3`, `#L3-5`); false where it names none. */
+  follow() {
+    const hash = /^#L(\d+)(?:-(\d+))?$/.exec(location.hash);
+    if (hash) this.go(Number(hash[1]), Number(hash[2] ?? hash[1]));
+    return Boolean(hash);
   }
 
   /** Takes over the rows that came with the page, where they begin with a block. */
@@ -303,17 +311,19 @@ export class Viewer {
     this.mark();
   }
 
-  /** Marks a line, counted from one, and brings it into view. */
-  go(line) {
+  /** Marks a line, counted from one, or lines up to another, and brings them into view. */
+  go(line, last = line) {
     const number = Math.min(this.lines, Math.max(1, line));
     this.here = number;
+    this.hereLast = Math.min(Math.max(number, last), number + 1000);
     if (number - 1 < this.top || number > this.top + this.visible - 1) this.scrollTo(number - 1 - Math.floor(this.visible / 3));
     this.mark();
   }
 
   mark() {
     for (const row of $$(".row.here", this.rows)) row.classList.remove("here");
-    if (this.here) $(`#L${this.here}`, this.rows)?.classList.add("here");
+    if (!this.here) return;
+    for (let line = this.here; line <= this.hereLast; line += 1) $(`#L${line}`, this.rows)?.classList.add("here");
   }
 }
 
@@ -366,10 +376,7 @@ export function startViewer() {
     event.preventDefault();
     showWhole(viewer, more.dataset);
   });
-  addEventListener("hashchange", () => {
-    const hash = /^#L(\d+)$/.exec(location.hash);
-    if (hash) viewer.go(Number(hash[1]));
-  });
+  addEventListener("hashchange", () => viewer.follow());
 
   const jump = $("#jump");
   jump?.form.addEventListener("submit", (event) => {

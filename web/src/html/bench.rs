@@ -70,7 +70,8 @@ pub(crate) fn departure_line(departure: &Departure, now: Timestamp) -> Departure
     };
     let outcome = match departure.result.as_str() {
         "ok" => "sent",
-        "" | "outcome-unknown" => "unknown",
+        "" => "sending",
+        "outcome-unknown" => "unknown",
         "cancelled" | "denied" => "stopped",
         _ => "failed",
     };

@@ -61,7 +61,10 @@ async fn why_view(
         evidence.push(WhyEvidence {
             id: Id::new(one.id.to_string()),
             log_name: one.log_name,
-            href: format!("/incidents/{incident}/logs/{}?from={line}#L{line}", one.log_id),
+            href: match last {
+                last if last > line => format!("/incidents/{incident}/logs/{}?from={line}#L{line}-{last}", one.log_id),
+                _ => format!("/incidents/{incident}/logs/{}?from={line}#L{line}", one.log_id),
+            },
             from: line,
             to: last,
             excerpt: excerpt.unwrap_or_default().chars().take(200).collect(),

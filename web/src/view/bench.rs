@@ -66,7 +66,7 @@ pub struct DepartureLine {
     pub masked: Count,
     /// When.
     pub at: When,
-    /// `sent`, `stopped` (the last check or the sash), `failed`, `unknown` (whether it arrived is not known).
+    /// `sending`, `sent`, `stopped` (the last check or the sash), `failed`, `unknown` (whether it arrived is not known).
     pub outcome: String,
 }
 
