@@ -135,7 +135,7 @@ test('whys, the document and its preview', async () => {
   await page.getByRole('region', { name: 'Preview' }).getByText('Last line.').waitFor();
   await harmless();
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByText(/Saved by/).waitFor();
+  await page.getByText(/version 2/).waitFor();
   await page.reload();
   await harmless();
 });

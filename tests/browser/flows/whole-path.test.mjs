@@ -343,7 +343,7 @@ step('16. the document is generated, edited with a preview, and exported', async
   await page.getByRole('region', { name: 'Preview' }).getByRole('table').waitFor();
   await page.getByLabel('Title').fill('RCA: Orders answer 502');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByText(/Saved by/).waitFor();
+  await page.getByText(/version 2/).waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export' }).click()]);
   assert.match(download.suggestedFilename(), /\.md$/);
   assert.match(await streamText(await download.createReadStream()), /## Who/);
