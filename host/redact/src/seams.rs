@@ -2,10 +2,10 @@
 //!
 //! Invariant: each finding is yielded once, by the window that owns its first byte, and none that its owner reported
 //! is lost. A finding that runs to the end of a window with text behind it is longer than what its owner could see
-//! (windows overlap by twice what an owner is answerable for, so it has 16 KiB and more): it is extended to the quote that
-//! closes it, or where none opened it to the next blank, through as many windows as it takes; what is over a megabyte is yielded in pieces, so that memory stays constant. What a
-//! later window found inside such a value, of whose beginning it knew nothing, is a fragment and is dropped; it is
-//! covered already.
+//! (windows overlap by twice what an owner is answerable for, so it has 16 KiB and more): it is extended to the quote
+//! that closes it, or where none opened it to the next blank, through as many windows as it takes. Of one that does not
+//! end, a piece is yielded from time to time, so that memory stays constant. What a later window found inside such a
+//! value, of whose beginning it knew nothing, is a fragment and is dropped; it is covered already.
 
 use std::collections::BTreeMap;
 
@@ -150,6 +150,7 @@ fn value_end(before: &str, fresh: &str, quote: Option<char>) -> usize {
     fresh.len()
 }
 
+/// Where no quote opened a value, it ends before this character.
 fn ends_token(character: char) -> bool {
     character.is_whitespace() || character.is_control() || matches!(character, '"' | '\'' | '`')
 }

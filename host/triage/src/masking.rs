@@ -408,9 +408,11 @@ impl App {
     }
 
     /// Forget what may leave: a person judged anew, or there is another log. The next masking finds out again.
-    pub(crate) async fn hold_all(&self, scope: &Scope, incident: IncidentId) -> Result<(), TriageError> {
-        self.book(scope, incident).await?.released = None;
-        Ok(())
+    pub(crate) async fn hold_all(&self, incident: IncidentId) {
+        let open = self.0.books.open.lock().ok().and_then(|open| open.get(&incident).cloned());
+        if let Some(book) = open {
+            book.lock().await.released = None;
+        }
     }
 
     /// The value behind a pseudonym, for the reader.

@@ -92,10 +92,10 @@ function restore(form, quietly) {
 }
 
 /** Forgets a form's draft: the server has taken it. */
-export const sent = (form) => write(keyOf(form), null);
+const taken = (form) => write(keyOf(form), null);
 
 /** Puts back what was typed into forms that have come anew. */
-export function restoreIn(root, quietly = true) {
+function restoreIn(root, quietly = true) {
   for (const form of $$("form[data-keep]", root)) restore(form, quietly);
 }
 
@@ -119,7 +119,7 @@ export function startDrafts() {
   document.addEventListener("htmx:beforeSwap", (event) => {
     const form = event.detail.requestConfig?.elt?.closest?.("form[data-keep]");
     const status = event.detail.xhr?.status;
-    if (form && status >= 200 && status < 400) sent(form);
+    if (form && status >= 200 && status < 400) taken(form);
   });
   document.addEventListener("htmx:afterSettle", () => restoreIn(document));
   document.addEventListener("put", (event) => restoreIn(event.detail));

@@ -110,7 +110,8 @@ impl App {
         self.require(scope, Permission::WriteIncidents)?;
         let incident = self.0.store.log(scope, log).await?.incident_id;
         self.0.store.remove_log(scope, log).await?;
-        self.hold_all(scope, incident).await
+        self.hold_all(incident).await;
+        Ok(())
     }
 
     /// Receive a whole log in one call.
@@ -155,17 +156,14 @@ impl App {
         };
         guard.defuse();
         let finished = match result {
-            Ok(totals) => {
-                let finished = self.0.store.finish_log(scope, id, totals).await.map_err(TriageError::from);
-                // A value that was rejected elsewhere may stand in this one, not yet judged.
-                self.hold_all(scope, incident).await?;
-                finished
-            }
+            Ok(totals) => self.0.store.finish_log(scope, id, totals).await.map_err(TriageError::from),
             Err(error) => Err(error),
         };
         if let Ok(mut uploads) = self.0.uploads.lock() {
             uploads.remove(&id);
         }
+        // A value that was rejected elsewhere may stand in this one, not yet judged.
+        self.hold_all(incident).await;
         match finished {
             Ok(Some(older)) => {
                 self.0.store.drop_chunks(scope, id).await?;

@@ -191,7 +191,7 @@ impl App {
         let range = key.map(|key| (key.start, key.end));
         self.0.store.decide(scope, log, kind.to_owned(), range, accepted).await?;
         let incident = self.0.store.log(scope, log).await?.incident_id;
-        self.hold_all(scope, incident).await?;
+        self.hold_all(incident).await;
         Ok(if key.is_some() { 1 } else { of_kind.total as u64 })
     }
 }

@@ -120,18 +120,17 @@ impl App {
             let mut text = std::mem::take(&mut cursor.carry);
             text.push_str(&chunk.text);
             let mut found = std::mem::take(&mut cursor.findings);
-            // One that goes on from the part before stands in both.
-            let carried = found.len();
-            found.extend(chunk.findings.into_iter().filter(|one| one.0 >= first || carried == 0));
+            // One that goes on from the part before stands in both, and was carried over.
+            found.extend(chunk.findings.into_iter().filter(|one| one.0 >= first));
             let end = begin + text.len() as u64;
             let mut book = self.masking_book(scope, file.incident_id).await?;
-            // A value that goes on in the next part is kept back whole, so that its pseudonym is that of the value; and as
-            // much text as a known value could reach over the border.
+            // A value that goes on in the next part is kept back whole, so that its pseudonym is that of the value; and
+            // before it, or before the border, as much text as a known value could reach over it.
             let open = found.iter().filter(|one| !last && one.1 > end).map(|one| one.0.max(begin)).min();
             let open = open.filter(|open| end - open <= VALUE_BYTES).unwrap_or(end);
             let reach = if last { 0 } else { book.pseudonyms().reach() as u64 };
             let visible = text.floor_char_boundary((open - begin) as usize);
-            let mut cut = text.floor_char_boundary((open.min(end.saturating_sub(reach).max(begin)) - begin) as usize);
+            let mut cut = text.floor_char_boundary((open.saturating_sub(reach).max(begin) - begin) as usize);
             let within: Vec<StoredFinding> =
                 found.iter().filter(|one| one.0 < begin + visible as u64).cloned().collect();
             let shown = text.get(..visible).unwrap_or_default();
