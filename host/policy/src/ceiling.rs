@@ -9,11 +9,12 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::address::names_metadata;
+use crate::rule::narrower;
 use crate::{HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Scheme};
 
 /// What grants may hold at most. Each part that is missing has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Ceiling {
     /// Requests: a rule of a grant is cut to what it shares with each of these.
     pub http: Option<Vec<CeilingRule>>,
@@ -25,10 +26,16 @@ pub struct Ceiling {
     pub processes: Option<Vec<ProcessRule>>,
 }
 
+/// What a grant comes to under the organisation's ceilings: what all of them leave of it.
+#[must_use]
+pub fn effective<'a>(grant: &PluginGrant, ceilings: impl IntoIterator<Item = &'a Ceiling>) -> PluginGrant {
+    ceilings.into_iter().fold(grant.clone(), |grant, ceiling| ceiling.narrow(&grant))
+}
+
 /// Requests under a ceiling. Each part that is missing has no limit, but for private addresses: of those only the ones
 /// that are named here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct CeilingRule {
     /// The schemes.
     pub schemes: Option<BTreeSet<Scheme>>,
@@ -46,6 +53,10 @@ pub struct CeilingRule {
     pub max_request_bytes: Option<u64>,
     /// The largest answer body, in bytes.
     pub max_response_bytes: Option<u64>,
+    /// Bytes of request bodies within any hour.
+    pub max_request_bytes_per_hour: Option<u64>,
+    /// Bytes of answer bodies within any hour.
+    pub max_response_bytes_per_hour: Option<u64>,
 }
 
 impl Ceiling {
@@ -90,6 +101,8 @@ impl CeilingRule {
             allow_private: shared_nets(&self.allow_private, &rule.allow_private),
             max_request_bytes: rule.max_request_bytes.min(self.max_request_bytes.unwrap_or(u64::MAX)),
             max_response_bytes: rule.max_response_bytes.min(self.max_response_bytes.unwrap_or(u64::MAX)),
+            max_request_bytes_per_hour: narrower(self.max_request_bytes_per_hour, rule.max_request_bytes_per_hour),
+            max_response_bytes_per_hour: narrower(self.max_response_bytes_per_hour, rule.max_response_bytes_per_hour),
         })
     }
 }
@@ -169,9 +182,9 @@ mod tests {
     fn every_part_is_narrowed() {
         let grant = grant(&["GET,POST https://*.example.com/api 10.0.0.0/8,fc00::/7", "GET https://other.org/"]);
         let ceiling = ceiling(
-            r#"{"kv_bytes": 50, "credentials": [], "http": [{"schemes": ["https"], "host": "a.example.com",
-            "ports": [443], "methods": ["GET", "PUT"], "path_prefix": "/api/v2", "allow_private": ["10.1.0.0/16"],
-            "max_request_bytes": 7, "max_response_bytes": 8}]}"#,
+            r#"{"kv-bytes": 50, "credentials": [], "http": [{"schemes": ["https"], "host": "a.example.com",
+            "ports": [443], "methods": ["GET", "PUT"], "path-prefix": "/api/v2", "allow-private": ["10.1.0.0/16"],
+            "max-request-bytes": 7, "max-response-bytes": 8}]}"#,
         );
         let narrowed = ceiling.narrow(&grant);
         assert_eq!(narrowed.http, [rule("GET https://a.example.com/api/v2 10.1.0.0/16 #7/8")]);
@@ -197,7 +210,7 @@ mod tests {
             ("169.254.169.254", "169.254.169.254/32", true),
         ] {
             let grant = grant(&[&format!("GET http://a.example.com/ {own}")]);
-            let narrowed = ceiling(&format!(r#"{{"http": [{{"allow_private": ["{limit}"]}}]}}"#)).narrow(&grant);
+            let narrowed = ceiling(&format!(r#"{{"http": [{{"allow-private": ["{limit}"]}}]}}"#)).narrow(&grant);
             assert_eq!(vet("p", &request, &narrowed.http[0], &metadata).is_ok(), expected, "{own} {limit}");
         }
     }

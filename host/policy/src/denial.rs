@@ -44,6 +44,13 @@ pub enum Reason {
         /// What is there.
         class: AddressClass,
     },
+    /// The bytes that a rule has for an hour are used up.
+    HourSpent {
+        /// What an hour has, in bytes.
+        limit: u64,
+    },
+    /// It is granted, and the organisation's ceiling does not leave it.
+    Ceiling,
     /// The credential is not granted, or not bound to this target.
     Credential,
     /// The process is not granted, or not with these arguments.
@@ -59,6 +66,18 @@ impl Denial {
 
     pub(crate) fn other(plugin: &str, attempt: String, reason: Reason, remedy: String) -> Self {
         Self { plugin: shown(plugin, MAX_NAME_BYTES), attempt, reason, needed: None, remedy: Some(remedy) }
+    }
+
+    /// The same refusal of what is granted, and not under the organisation's ceiling.
+    #[must_use]
+    pub fn by_ceiling(self) -> Self {
+        Self { reason: Reason::Ceiling, needed: None, remedy: None, ..self }
+    }
+
+    /// The grant that would allow it, as a sentence without its subject; nothing where no grant can.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        self.needed.as_ref().map(ToString::to_string).or_else(|| self.remedy.clone())
     }
 
     /// The plugin.
@@ -96,6 +115,12 @@ impl fmt::Display for Denial {
             }
             Reason::Address { address, class } => {
                 write!(formatter, "at {address}, which is {class} and not granted")?;
+            }
+            Reason::HourSpent { limit } => write!(formatter, "and has used up its {} of this hour", Bytes(*limit))?,
+            Reason::Ceiling => {
+                return formatter.write_str(
+                    "and this is granted, but the organisation's ceiling does not allow it; policy.toml would have to.",
+                );
             }
             Reason::Credential => formatter.write_str("and this is not granted")?,
             Reason::Process => formatter.write_str("and this is not granted")?,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::rule::Bytes;
-use crate::{CredentialRule, HttpRule, Method, Origin, PluginGrant, ProcessRule};
+use crate::{ConfiguredRule, CredentialRule, HttpRule, Method, Origin, PluginGrant, ProcessRule};
 
 /// Which way a change goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,8 +89,24 @@ fn beyond(a: &PluginGrant, b: &PluginGrant) -> Vec<String> {
     }
     let uncovered = |rule: &&ProcessRule| !b.processes.iter().any(|other| other.covers(rule));
     beyond.extend(a.processes.iter().filter(uncovered).map(ProcessRule::to_string));
+    for rule in &a.configured {
+        let allowed = |method: &&Method| {
+            let single = ConfiguredRule { methods: BTreeSet::from([(*method).clone()]), ..rule.clone() };
+            b.configured.iter().any(|other| other.covers(&single))
+        };
+        let methods: BTreeSet<Method> = rule.methods.iter().filter(|method| !allowed(method)).cloned().collect();
+        if !methods.is_empty() {
+            beyond.push(ConfiguredRule { methods, ..rule.clone() }.to_string());
+        }
+    }
+    if a.configured_process && !b.configured_process {
+        beyond.push(CONFIGURED_PROCESS.to_owned());
+    }
     beyond
 }
+
+/// What [`PluginGrant::configured_process`] means, as a sentence without its subject.
+pub const CONFIGURED_PROCESS: &str = "may start the program in its settings";
 
 /// Whether a grant allows one method of a rule.
 fn allows(grant: &PluginGrant, rule: &HttpRule, method: &Method) -> bool {

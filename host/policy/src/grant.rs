@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::denial::{Reason, shown};
 use crate::rule::Target;
-use crate::{Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme, Sentence};
+use crate::{ConfiguredRule, Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme, Sentence};
 
 /// The SHA-256 of a component or a program. Written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, InvalidRule> {
         let invalid = || InvalidRule::Digest(shown(text, 100));
+        let text = text.strip_prefix("sha256:").unwrap_or(text);
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(invalid());
         }
@@ -94,14 +95,35 @@ pub struct PluginGrant {
     /// Programs that the host may start for it.
     #[serde(default)]
     pub processes: Vec<ProcessRule>,
+    /// Requests to the server that a person names in the settings, whichever that is.
+    #[serde(default)]
+    pub configured: Vec<ConfiguredRule>,
+    /// Whether the host may start the program that a person names in the settings, whichever that is.
+    #[serde(default)]
+    pub configured_process: bool,
 }
 
 impl PluginGrant {
     /// A grant of nothing.
     #[must_use]
     pub fn nothing(plugin: impl Into<String>, digest: Digest, generation: u64) -> Self {
-        let plugin = plugin.into();
-        Self { plugin, digest, generation, http: vec![], kv_bytes: 0, credentials: vec![], processes: vec![] }
+        Self {
+            plugin: plugin.into(),
+            digest,
+            generation,
+            http: vec![],
+            kv_bytes: 0,
+            credentials: vec![],
+            processes: vec![],
+            configured: vec![],
+            configured_process: false,
+        }
+    }
+
+    /// Whether it allows nothing but computing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        crate::diff(&Self::nothing("", self.digest, 0), self).is_empty()
     }
 }
 
@@ -240,6 +262,33 @@ pub fn decide<'a>(grant: &'a PluginGrant, request: &Request) -> Result<&'a HttpR
     Err(Denial::request(&grant.plugin, request, reason, needed))
 }
 
+/// Whether a request stays within the bytes that its rule has for an hour, of which `sent` and `received` were used.
+/// Gives the most that its answer may have, in bytes.
+pub fn decide_budget(
+    plugin: &str,
+    rule: &HttpRule,
+    request: &Request,
+    sent: u64,
+    received: u64,
+) -> Result<u64, Denial> {
+    let size = request.body_bytes();
+    let left = |limit: Option<u64>, used: u64| limit.map_or(u64::MAX, |limit| limit.saturating_sub(used));
+    let over = |limit: u64, needed: HttpRule| {
+        Err(Denial::request(plugin, request, Reason::HourSpent { limit }, Some(needed)))
+    };
+    if let Some(limit) = rule.max_request_bytes_per_hour
+        && size > left(Some(limit), sent)
+    {
+        return over(limit, HttpRule { max_request_bytes_per_hour: Some(sent.saturating_add(size)), ..rule.clone() });
+    }
+    let left = left(rule.max_response_bytes_per_hour, received);
+    if let (0, Some(limit)) = (left, rule.max_response_bytes_per_hour) {
+        let more = Some(limit.saturating_add(rule.max_response_bytes));
+        return over(limit, HttpRule { max_response_bytes_per_hour: more, ..rule.clone() });
+    }
+    Ok(rule.max_response_bytes.min(left))
+}
+
 /// Whether a credential may be sent with a request. Asked for every hop: a redirect to another origin gets none.
 pub fn decide_credential(grant: &PluginGrant, handle: &str, request: &Request) -> Result<(), Denial> {
     let mut rules = grant.credentials.iter().filter(|rule| rule.handle == handle);
@@ -355,6 +404,24 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_has_so_many_bytes() {
+        let mut rule = rule("POST https://a.example.com/ #100/100");
+        let asked = request("POST", "https://a.example.com/x", 60);
+        assert_eq!(decide_budget("jira", &rule, &asked, u64::MAX, u64::MAX), Ok(100));
+        rule.max_request_bytes_per_hour = Some(100);
+        rule.max_response_bytes_per_hour = Some(150);
+        assert_eq!(decide_budget("jira", &rule, &asked, 40, 0), Ok(100));
+        assert_eq!(decide_budget("jira", &rule, &asked, 40, 149), Ok(1));
+        assert_eq!(
+            decide_budget("jira", &rule, &asked, 41, 0).unwrap_err().to_string(),
+            "Plugin `jira` tried to POST https://a.example.com/x and has used up its 100 bytes of this hour; it would \
+             need the grant: may POST to https://a.example.com/ (sending up to 100 bytes a request and 101 bytes an \
+             hour, receiving up to 100 bytes and 150 bytes an hour)."
+        );
+        assert!(decide_budget("jira", &rule, &asked, 0, 150).is_err());
+    }
+
+    #[test]
     fn programs_start_as_granted() {
         let mut grant = grant(&[]);
         let (one, two) = (Digest::new([1; 32]), Digest::new([2; 32]));
@@ -449,6 +516,7 @@ mod tests {
                 allow_private: rule.allow_private.clone(),
                 max_request_bytes: Some(rule.max_request_bytes),
                 max_response_bytes: Some(rule.max_response_bytes),
+                ..crate::CeilingRule::default()
             };
             let ceiling = Ceiling { http: Some(limits.iter().map(limit).collect()), ..Ceiling::default() };
             let narrowed = ceiling.narrow(&grant);

@@ -18,22 +18,29 @@ mod diff;
 mod grant;
 mod header;
 mod host;
+mod manifest;
+mod organisation;
 mod path;
 mod request;
 mod role;
 mod rule;
 
 pub use address::{AddressClass, classify, private_networks, vet};
-pub use ceiling::{Ceiling, CeilingRule};
+pub use ceiling::{Ceiling, CeilingRule, effective};
 pub use denial::{Denial, Reason};
-pub use diff::{Change, Diff, Direction, diff};
+pub use diff::{CONFIGURED_PROCESS, Change, Diff, Direction, diff};
 pub use grant::{
-    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_credential,
-    decide_process,
+    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_budget,
+    decide_credential, decide_process,
 };
 pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
 pub use host::{Host, HostPattern};
+pub use manifest::{
+    HttpAsk, HttpTarget, InvalidManifest, KvAsk, MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, PluginWorld, ProcessAsk,
+    SecretAsk, Setting, is_plugin_name,
+};
+pub use organisation::{InvalidPolicy, Policy, Publisher};
 pub use path::PathPrefix;
 pub use request::{InvalidRequest, Request};
 pub use role::{Permission, Role, UnknownRole};
-pub use rule::{HttpRule, InvalidRule, Method, Scheme, Sentence};
+pub use rule::{ConfiguredRule, HttpRule, InvalidRule, Method, Scheme, Sentence};

@@ -130,6 +130,132 @@ pub struct HttpRule {
     pub max_request_bytes: u64,
     /// The largest answer body, in bytes.
     pub max_response_bytes: u64,
+    /// Bytes of request bodies within any hour; no limit where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_request_bytes_per_hour: Option<u64>,
+    /// Bytes of answer bodies within any hour; no limit where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_response_bytes_per_hour: Option<u64>,
+}
+
+/// Requests to a server that a person names in the plugin's settings: its origin, and paths below the one that was
+/// named. What is missing here comes from there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfiguredRule {
+    /// The setting that holds the URL: `base-url`.
+    pub setting: String,
+    /// The methods; none allow nothing.
+    pub methods: BTreeSet<Method>,
+    /// The largest request body, in bytes.
+    pub max_request_bytes: u64,
+    /// The largest answer body, in bytes.
+    pub max_response_bytes: u64,
+    /// As in [`HttpRule`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_request_bytes_per_hour: Option<u64>,
+    /// As in [`HttpRule`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_response_bytes_per_hour: Option<u64>,
+}
+
+impl ConfiguredRule {
+    /// Whether this rule allows all that the other does.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.methods.is_empty()
+            || (self.setting == other.setting
+                && self.methods.is_superset(&other.methods)
+                && self.max_request_bytes >= other.max_request_bytes
+                && self.max_response_bytes >= other.max_response_bytes
+                && within(other.max_request_bytes_per_hour, self.max_request_bytes_per_hour)
+                && within(other.max_response_bytes_per_hour, self.max_response_bytes_per_hour))
+    }
+
+    /// The rule for the server that was named. `allow_private` are the addresses that it may have and that are not
+    /// public.
+    ///
+    /// # Errors
+    /// [`InvalidRule`] where the URL is none that a rule can be about.
+    pub fn at(&self, url: &url::Url, allow_private: BTreeSet<IpNet>) -> Result<HttpRule, InvalidRule> {
+        let invalid = || InvalidRule::Host(url.host_str().unwrap_or_default().to_owned());
+        let scheme = match url.scheme() {
+            "https" => Scheme::Https,
+            "http" => Scheme::Http,
+            _ => return Err(invalid()),
+        };
+        Ok(HttpRule {
+            scheme,
+            host: url.host_str().ok_or_else(invalid)?.parse()?,
+            port: url.port_or_known_default().ok_or_else(invalid)?,
+            methods: self.methods.clone(),
+            path_prefix: url.path().parse()?,
+            allow_private,
+            max_request_bytes: self.max_request_bytes,
+            max_response_bytes: self.max_response_bytes,
+            max_request_bytes_per_hour: self.max_request_bytes_per_hour,
+            max_response_bytes_per_hour: self.max_response_bytes_per_hour,
+        })
+    }
+
+    /// The rule in words.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        Sentence {
+            may: may(&self.methods),
+            object: format!("the server in its settings ({})", self.setting),
+            also: String::new(),
+            bounds: bounds(
+                self.max_request_bytes,
+                self.max_response_bytes,
+                self.max_request_bytes_per_hour,
+                self.max_response_bytes_per_hour,
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ConfiguredRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.sentence(), formatter)
+    }
+}
+
+/// Whether a bound is no wider than another; a missing one has no limit.
+pub(crate) fn within(bound: Option<u64>, limit: Option<u64>) -> bool {
+    match (bound, limit) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(bound), Some(limit)) => bound <= limit,
+    }
+}
+
+/// The narrower of two bounds; a missing one has no limit.
+pub(crate) fn narrower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn may(methods: &BTreeSet<Method>) -> String {
+    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    match methods.split_last() {
+        None => "may send nothing to".to_owned(),
+        Some((only, [])) => format!("may {only} to"),
+        Some((last, others)) => format!("may {} and {last} to", others.join(", ")),
+    }
+}
+
+fn bounds(request: u64, response: u64, request_hour: Option<u64>, response_hour: Option<u64>) -> String {
+    let hour = |bytes: Option<u64>| bytes.map_or(String::new(), |bytes| format!(" and {} an hour", Bytes(bytes)));
+    format!(
+        "sending up to {} a request{}, receiving up to {}{}",
+        Bytes(request),
+        hour(request_hour),
+        Bytes(response),
+        hour(response_hour)
+    )
 }
 
 impl HttpRule {
@@ -157,7 +283,9 @@ impl HttpRule {
                 && self.path_prefix.covers(&other.path_prefix)
                 && other.allow_private.iter().all(|net| self.allows_net(net))
                 && self.max_request_bytes >= other.max_request_bytes
-                && self.max_response_bytes >= other.max_response_bytes)
+                && self.max_response_bytes >= other.max_response_bytes
+                && within(other.max_request_bytes_per_hour, self.max_request_bytes_per_hour)
+                && within(other.max_response_bytes_per_hour, self.max_response_bytes_per_hour))
     }
 
     /// Whether one of the private ranges holds this one. A single address may be a metadata address, which only its
@@ -179,20 +307,24 @@ impl HttpRule {
     /// The rule in words.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
-        let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
-        let may = match methods.split_last() {
-            None => "may send nothing to".to_owned(),
-            Some((only, [])) => format!("may {only} to"),
-            Some((last, others)) => format!("may {} and {last} to", others.join(", ")),
-        };
         let target = Target { scheme: self.scheme, host: &self.host, port: self.port };
-        let (sending, receiving) = (Bytes(self.max_request_bytes), Bytes(self.max_response_bytes));
         Sentence {
-            may,
+            may: may(&self.methods),
             object: format!("{target}{}", self.path_prefix),
             also: also_at(&self.allow_private),
-            bounds: format!("sending up to {sending} a request, receiving up to {receiving}"),
+            bounds: bounds(
+                self.max_request_bytes,
+                self.max_response_bytes,
+                self.max_request_bytes_per_hour,
+                self.max_response_bytes_per_hour,
+            ),
         }
+    }
+
+    /// What it is about, without methods and sizes: `https://*.example.com/api`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        format!("{}{}", Target { scheme: self.scheme, host: &self.host, port: self.port }, self.path_prefix)
     }
 
     /// The narrowest rule that allows a request, with room for its body.
@@ -206,6 +338,8 @@ impl HttpRule {
             allow_private: BTreeSet::new(),
             max_request_bytes: request.body_bytes().max(Self::DEFAULT_MAX_BYTES),
             max_response_bytes: Self::DEFAULT_MAX_BYTES,
+            max_request_bytes_per_hour: None,
+            max_response_bytes_per_hour: None,
         })
     }
 }
@@ -314,6 +448,8 @@ pub(crate) mod samples {
             allow_private: BTreeSet::new(),
             max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
+            max_request_bytes_per_hour: None,
+            max_response_bytes_per_hour: None,
         };
         for extra in parts {
             if let Some((out, back)) = extra.strip_prefix('#').and_then(|sizes| sizes.split_once('/')) {

@@ -1,0 +1,642 @@
+//! What a plugin says of itself: who it is, what it asks for, and why.
+//!
+//! Invariant: a manifest is a request, never an authority. Nothing here allows anything; [`Manifest::asks`] only has the
+//! form of a grant, so that it can be compared with one. Its words are a stranger's: they are bounded in length and hold
+//! no character that would write elsewhere than on its line, and pages escape them as they escape everything.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rule::InvalidRule;
+use crate::{
+    ConfiguredRule, CredentialRule, Digest, HostPattern, HttpRule, Method, Origin, PathPrefix, PluginGrant,
+    ProcessArguments, ProcessRule, Scheme,
+};
+
+/// The custom section of a component that holds its manifest, as TOML.
+pub const MANIFEST_SECTION: &str = "fumehood:manifest";
+/// Longest manifest, bytes.
+pub const MAX_MANIFEST_BYTES: usize = 64 << 10;
+/// Longest name of a plugin or a publisher, bytes.
+const MAX_NAME_BYTES: usize = 64;
+/// Longest reason, label or description, in characters.
+const MAX_WORDS: usize = 400;
+/// Most requests of one kind, and most settings.
+const MAX_REQUESTS: usize = 64;
+/// The most that a plugin can ask to keep.
+const MAX_KV_BYTES: u64 = 4 << 20;
+
+/// Why a manifest is not taken. Each says what is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidManifest {
+    /// Over [`MAX_MANIFEST_BYTES`].
+    #[error("the manifest is larger than {} KiB", MAX_MANIFEST_BYTES >> 10)]
+    TooLarge,
+    /// Not TOML, a field that does not exist, one that is missing, or one of another type.
+    #[error("the manifest cannot be read: {0}")]
+    Syntax(String),
+    /// A field whose value cannot be used.
+    #[error("`{field}` in the manifest: {why}")]
+    Field {
+        /// The field: `http[1].host`.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn wrong(field: impl Into<String>, why: impl Into<String>) -> InvalidManifest {
+    InvalidManifest::Field { field: field.into(), why: why.into() }
+}
+
+/// The kind of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginWorld {
+    /// Finds values in raw text, and reaches nothing.
+    Scanner,
+    /// Talks to a model.
+    Provider,
+    /// Talks to a ticket or document system.
+    Integration,
+    /// Carries the Model Context Protocol.
+    Transport,
+}
+
+impl PluginWorld {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Scanner, Self::Provider, Self::Integration, Self::Transport];
+
+    /// As the contract names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scanner => "scanner",
+            Self::Provider => "provider",
+            Self::Integration => "integration",
+            Self::Transport => "transport",
+        }
+    }
+
+    /// Whether its plugins may reach the network at all: a scanner reads raw text, and a transport only says what is to
+    /// be sent.
+    const fn may_ask_for_http(self) -> bool {
+        matches!(self, Self::Provider | Self::Integration | Self::Transport)
+    }
+}
+
+impl fmt::Display for PluginWorld {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for PluginWorld {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|world| world.as_str() == text);
+        known.ok_or_else(|| "a world is one of scanner, provider, integration and transport".to_owned())
+    }
+}
+
+/// A manifest, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// `[a-z0-9]` and `-`, 1 to 64 bytes; what people and grants call it.
+    pub name: String,
+    /// Three numbers, with what semantic versioning lets follow.
+    pub version: String,
+    /// Whose keys are to have signed it.
+    pub publisher: String,
+    /// Its kind.
+    pub world: PluginWorld,
+    /// What it is for, in a sentence.
+    pub description: String,
+    /// Requests that it wants to send.
+    pub http: Vec<HttpAsk>,
+    /// Credentials that it wants to have sent.
+    pub secrets: Vec<SecretAsk>,
+    /// What it wants to keep.
+    pub kv: Option<KvAsk>,
+    /// Programs that it wants to have started.
+    pub processes: Vec<ProcessAsk>,
+    /// What a person is asked for when an instance of it is set up.
+    pub settings: Vec<Setting>,
+}
+
+/// A request for requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAsk {
+    /// Where to.
+    pub target: HttpTarget,
+    /// What for.
+    pub reason: String,
+}
+
+/// Where a plugin wants to send requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpTarget {
+    /// To hosts that it names.
+    Fixed(HttpRule),
+    /// To the server that a person names in a setting.
+    Configured(ConfiguredRule),
+}
+
+/// A request for a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretAsk {
+    /// Its handle, and where it is to be sent.
+    pub rule: CredentialRule,
+    /// What for.
+    pub reason: String,
+}
+
+/// A request for room in the key-value store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvAsk {
+    /// How much, bytes.
+    pub bytes: u64,
+    /// What for.
+    pub reason: String,
+}
+
+/// A request for a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessAsk {
+    /// Which; nothing for the one that a person names in the settings.
+    pub rule: Option<ProcessRule>,
+    /// What for.
+    pub reason: String,
+}
+
+/// Something that a person is asked for when an instance of the plugin is set up. Never a secret: those are handles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Setting {
+    /// As the plugin reads it: lower case, digits and `-`.
+    pub key: String,
+    /// What the field is called.
+    pub label: String,
+    /// What is to be typed there.
+    #[serde(default)]
+    pub help: String,
+    /// Whether it may be left empty.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+// What stands in the file. Everything unknown is refused: a typing error must not be a silent default.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    name: String,
+    version: String,
+    publisher: String,
+    world: PluginWorld,
+    description: String,
+    #[serde(default)]
+    http: Vec<HttpEntry>,
+    #[serde(default)]
+    secret: Vec<SecretEntry>,
+    kv: Option<KvEntry>,
+    #[serde(default)]
+    process: Vec<ProcessEntry>,
+    #[serde(default)]
+    setting: Vec<Setting>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct HttpEntry {
+    reason: String,
+    /// The setting that names the server, instead of scheme, host, port and path.
+    setting: Option<String>,
+    scheme: Option<Scheme>,
+    host: Option<String>,
+    port: Option<u16>,
+    path: Option<String>,
+    methods: Vec<String>,
+    max_request_bytes: Option<u64>,
+    max_response_bytes: Option<u64>,
+    max_request_bytes_per_hour: Option<u64>,
+    max_response_bytes_per_hour: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SecretEntry {
+    handle: String,
+    reason: String,
+    /// Origins: `https://desk.example.com`.
+    hosts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct KvEntry {
+    bytes: u64,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ProcessEntry {
+    reason: String,
+    /// The setting that names the program, instead of its path.
+    setting: Option<String>,
+    path: Option<String>,
+    sha256: Option<String>,
+    /// Exactly these; any where they are missing.
+    arguments: Option<Vec<String>>,
+}
+
+impl Manifest {
+    /// Read a manifest.
+    ///
+    /// # Errors
+    /// [`InvalidManifest`], which names the field.
+    pub fn parse(text: &str) -> Result<Self, InvalidManifest> {
+        if text.len() > MAX_MANIFEST_BYTES {
+            return Err(InvalidManifest::TooLarge);
+        }
+        let file: File = toml::from_str(text).map_err(|error| InvalidManifest::Syntax(one_line(&error.to_string())))?;
+        file.check()
+    }
+
+    /// What it asks for, in the form of a grant to `digest`.
+    #[must_use]
+    pub fn asks(&self, digest: Digest) -> PluginGrant {
+        let mut asks = PluginGrant::nothing(&self.name, digest, 0);
+        for ask in &self.http {
+            match &ask.target {
+                HttpTarget::Fixed(rule) => asks.http.push(rule.clone()),
+                HttpTarget::Configured(rule) => asks.configured.push(rule.clone()),
+            }
+        }
+        asks.credentials = self.secrets.iter().map(|ask| ask.rule.clone()).collect();
+        asks.kv_bytes = self.kv.as_ref().map_or(0, |ask| ask.bytes);
+        asks.processes = self.processes.iter().filter_map(|ask| ask.rule.clone()).collect();
+        asks.configured_process = self.processes.iter().any(|ask| ask.rule.is_none());
+        asks
+    }
+}
+
+/// A parser's message on one line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Words of a stranger: there, not too long, and on their line.
+fn words(field: String, text: &str) -> Result<String, InvalidManifest> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(wrong(field, "it is empty; say it in a sentence that a person can read"));
+    }
+    if text.chars().count() > MAX_WORDS {
+        return Err(wrong(field, format!("it is longer than {MAX_WORDS} characters")));
+    }
+    let elsewhere =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    if text.chars().any(elsewhere) {
+        return Err(wrong(field, "it holds a line break, or a control or direction character"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a text can be the name of a plugin or a publisher.
+#[must_use]
+pub fn is_plugin_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_NAME_BYTES).contains(&text.len())
+        && text.bytes().all(plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Three numbers with dots; then, as semantic versioning has it, `-` or `+` with letters, digits, dots and hyphens.
+fn is_version(text: &str) -> bool {
+    let (numbers, more) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let numbers: Vec<&str> = numbers.split('.').collect();
+    let number = |part: &&str| (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte);
+    numbers.len() == 3 && numbers.iter().all(|part| number(&part)) && more.len() != 1 && more.bytes().all(plain)
+}
+
+fn is_key(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(plain)
+}
+
+impl File {
+    fn check(self) -> Result<Manifest, InvalidManifest> {
+        for (field, name) in [("name", &self.name), ("publisher", &self.publisher)] {
+            if !is_plugin_name(name) {
+                return Err(wrong(field, "use 1 to 64 lower-case letters, digits and hyphens, no hyphen at the ends"));
+            }
+        }
+        if self.version.len() > MAX_NAME_BYTES || !is_version(&self.version) {
+            return Err(wrong("version", "write three numbers with dots, such as 1.0.0"));
+        }
+        let counts = [
+            ("http", self.http.len()),
+            ("secret", self.secret.len()),
+            ("process", self.process.len()),
+            ("setting", self.setting.len()),
+        ];
+        if let Some((field, _)) = counts.into_iter().find(|(_, count)| *count > MAX_REQUESTS) {
+            return Err(wrong(field, format!("there are more than {MAX_REQUESTS} of them")));
+        }
+        let world = self.world;
+        let never = |what: &str| format!("a {world} has no import for {what}, so it cannot be granted; leave it out");
+        if !world.may_ask_for_http() && !self.http.is_empty() {
+            return Err(wrong("http", never("HTTP")));
+        }
+        if !world.may_ask_for_http() && !self.secret.is_empty() {
+            return Err(wrong("secret", never("HTTP")));
+        }
+        if world != PluginWorld::Integration && self.kv.is_some() {
+            return Err(wrong("kv", never("the key-value store")));
+        }
+        if world != PluginWorld::Transport && !self.process.is_empty() {
+            return Err(wrong("process", format!("only a transport can have programs started, and this is a {world}")));
+        }
+        let settings = self.setting.into_iter().enumerate().map(|(at, one)| setting(at, one)).collect::<Result<_, _>>()?;
+        Ok(Manifest {
+            description: words("description".into(), &self.description)?,
+            http: self.http.into_iter().enumerate().map(|(at, one)| one.check(at)).collect::<Result<_, _>>()?,
+            secrets: self.secret.into_iter().enumerate().map(|(at, one)| one.check(at)).collect::<Result<_, _>>()?,
+            kv: self.kv.map(KvEntry::check).transpose()?,
+            processes: self.process.into_iter().enumerate().map(|(at, one)| one.check(at)).collect::<Result<_, _>>()?,
+            settings,
+            name: self.name,
+            version: self.version,
+            publisher: self.publisher,
+            world,
+        })
+    }
+}
+
+fn setting(at: usize, one: Setting) -> Result<Setting, InvalidManifest> {
+    if !is_key(&one.key) || one.key.ends_with("credential") {
+        return Err(wrong(
+            format!("setting[{at}].key"),
+            "use lower-case letters, digits and hyphens; keys that end in `credential` are the host's own",
+        ));
+    }
+    let help = if one.help.trim().is_empty() { String::new() } else { words(format!("setting[{at}].help"), &one.help)? };
+    Ok(Setting { label: words(format!("setting[{at}].label"), &one.label)?, help, ..one })
+}
+
+impl HttpEntry {
+    fn check(self, at: usize) -> Result<HttpAsk, InvalidManifest> {
+        let field = |name: &str| format!("http[{at}].{name}");
+        let rule_error = |name: &'static str| move |error: InvalidRule| wrong(format!("http[{at}].{name}"), error.to_string());
+        let reason = words(field("reason"), &self.reason)?;
+        let methods: BTreeSet<Method> =
+            self.methods.iter().map(|method| method.parse()).collect::<Result<_, _>>().map_err(rule_error("methods"))?;
+        if methods.is_empty() {
+            return Err(wrong(field("methods"), "name at least one method"));
+        }
+        let max_request_bytes = self.max_request_bytes.unwrap_or(HttpRule::DEFAULT_MAX_BYTES);
+        let max_response_bytes = self.max_response_bytes.unwrap_or(HttpRule::DEFAULT_MAX_BYTES);
+        let (request_hour, response_hour) = (self.max_request_bytes_per_hour, self.max_response_bytes_per_hour);
+        let target = match (self.setting, self.host) {
+            (Some(setting), None) => {
+                if self.scheme.is_some() || self.port.is_some() || self.path.is_some() {
+                    let why = "the server in the setting has its own scheme, port and path; leave them out here";
+                    return Err(wrong(field("setting"), why));
+                }
+                if !is_key(&setting) {
+                    return Err(wrong(field("setting"), "name the key of a setting, such as base-url"));
+                }
+                HttpTarget::Configured(ConfiguredRule {
+                    setting,
+                    methods,
+                    max_request_bytes,
+                    max_response_bytes,
+                    max_request_bytes_per_hour: request_hour,
+                    max_response_bytes_per_hour: response_hour,
+                })
+            }
+            (None, Some(host)) => {
+                let scheme = self.scheme.unwrap_or(Scheme::Https);
+                let path = self.path.as_deref().unwrap_or("/");
+                HttpTarget::Fixed(HttpRule {
+                    scheme,
+                    host: host.parse::<HostPattern>().map_err(rule_error("host"))?,
+                    port: self.port.filter(|port| *port > 0).unwrap_or(scheme.default_port()),
+                    methods,
+                    path_prefix: path.parse::<PathPrefix>().map_err(rule_error("path"))?,
+                    allow_private: BTreeSet::new(),
+                    max_request_bytes,
+                    max_response_bytes,
+                    max_request_bytes_per_hour: request_hour,
+                    max_response_bytes_per_hour: response_hour,
+                })
+            }
+            _ => {
+                let why = "name either a host, or the setting that holds the server's URL";
+                return Err(wrong(field("host"), why));
+            }
+        };
+        Ok(HttpAsk { target, reason })
+    }
+}
+
+impl SecretEntry {
+    fn check(self, at: usize) -> Result<SecretAsk, InvalidManifest> {
+        let field = |name: &str| format!("secret[{at}].{name}");
+        if !is_key(&self.handle) {
+            return Err(wrong(field("handle"), "use lower-case letters, digits, hyphens and underscores"));
+        }
+        let bound_to = self.hosts.iter().map(|host| origin(host)).collect::<Result<BTreeSet<_>, _>>();
+        let bound_to = bound_to.map_err(|why| wrong(field("hosts"), why))?;
+        if bound_to.is_empty() {
+            return Err(wrong(field("hosts"), "name at least one host that the secret goes to"));
+        }
+        let reason = words(field("reason"), &self.reason)?;
+        Ok(SecretAsk { rule: CredentialRule { handle: self.handle, bound_to }, reason })
+    }
+}
+
+/// An origin as people write it: `https://api.example.com`, `https://*.example.com:8443`.
+fn origin(text: &str) -> Result<Origin, String> {
+    let wrong = || format!("`{}` is no origin: write https://api.example.com, with a port where it has one", text.escape_debug());
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let scheme = match scheme {
+        "https" => Scheme::Https,
+        "http" => Scheme::Http,
+        _ => return Err(wrong()),
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            (host, port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?)
+        }
+        _ => (rest, scheme.default_port()),
+    };
+    Ok(Origin { scheme, host: host.parse().map_err(|_| wrong())?, port })
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        origin(text)
+    }
+}
+
+impl KvEntry {
+    fn check(self) -> Result<KvAsk, InvalidManifest> {
+        if self.bytes == 0 || self.bytes > MAX_KV_BYTES {
+            return Err(wrong("kv.bytes", format!("ask for 1 to {MAX_KV_BYTES} bytes")));
+        }
+        Ok(KvAsk { bytes: self.bytes, reason: words("kv.reason".into(), &self.reason)? })
+    }
+}
+
+impl ProcessEntry {
+    fn check(self, at: usize) -> Result<ProcessAsk, InvalidManifest> {
+        let field = |name: &str| format!("process[{at}].{name}");
+        let reason = words(field("reason"), &self.reason)?;
+        let rule = match (self.setting, self.path) {
+            (Some(_), None) if self.sha256.is_none() && self.arguments.is_none() => None,
+            (None, Some(path)) => {
+                let plain = path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|part| part == "..");
+                if !plain || path.len() > 4096 {
+                    return Err(wrong(field("path"), "write an absolute path without `..`"));
+                }
+                let digest = self.sha256.map(|text| text.parse::<Digest>()).transpose();
+                let digest = digest.map_err(|error| wrong(field("sha256"), error.to_string()))?;
+                let arguments = self.arguments.map_or(ProcessArguments::Free, ProcessArguments::Fixed);
+                Some(ProcessRule { path, digest, arguments })
+            }
+            _ => {
+                let why = "name either a path (with sha256 and arguments), or the setting that holds the program";
+                return Err(wrong(field("path"), why));
+            }
+        };
+        Ok(ProcessAsk { rule, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DESK: &str = r#"
+name = "integration-desk"
+version = "1.2.0"
+publisher = "acme"
+world = "integration"
+description = "Opens and reads tickets of the service desk."
+
+[[http]]
+reason = "Reads and writes tickets"
+setting = "base-url"
+methods = ["GET", "POST"]
+
+[[http]]
+reason = "Looks up who is on call"
+host = "*.oncall.example.com"
+path = "/v1"
+methods = ["GET"]
+max-response-bytes = 65536
+max-request-bytes-per-hour = 1024
+
+[[secret]]
+handle = "oncall-token"
+reason = "Signs in at the rota"
+hosts = ["https://eu.oncall.example.com"]
+
+[kv]
+bytes = 65536
+reason = "Remembers which ticket belongs to which incident"
+
+[[setting]]
+key = "queue"
+label = "Queue"
+"#;
+
+    #[test]
+    fn a_manifest_is_a_request_in_the_form_of_a_grant() {
+        let manifest = Manifest::parse(DESK).unwrap();
+        let asks = manifest.asks(Digest::new([1; 32]));
+        let sentences: Vec<String> = crate::diff(&PluginGrant::nothing("", Digest::new([1; 32]), 0), &asks)
+            .changes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            sentences,
+            [
+                "new: may GET to https://*.oncall.example.com/v1 (sending up to 16 MiB a request and 1 KiB an hour, \
+                 receiving up to 64 KiB)",
+                "new: may store 64 KiB of its own instead of nothing",
+                "new: may send credential `oncall-token` to https://eu.oncall.example.com",
+                "new: may GET and POST to the server in its settings (base-url) (sending up to 16 MiB a request, \
+                 receiving up to 16 MiB)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (from, to, message) in [
+            ("integration-desk", "Desk", "`name` in the manifest: use 1 to 64 lower-case letters"),
+            ("1.2.0", "1.2", "`version` in the manifest: write three numbers"),
+            ("\"integration\"", "\"plugin\"", "the manifest cannot be read"),
+            ("Reads and writes tickets", "", "`http[0].reason` in the manifest: it is empty"),
+            ("Reads and writes", "Reads\\nand", "`http[0].reason` in the manifest: it holds a line break"),
+            ("Reads and writes", "Reads \\u202e", "`http[0].reason` in the manifest: it holds a line break"),
+            ("*.oncall.example.com\"\npath", "*.com\"\npath", "`http[1].host` in the manifest: `*.com` is no host"),
+            ("[\"GET\", \"POST\"]", "[\"CONNECT\"]", "`http[0].methods` in the manifest: `CONNECT` is no method"),
+            ("[\"GET\", \"POST\"]", "[]", "`http[0].methods` in the manifest: name at least one"),
+            ("/v1", "/v1/../admin", "`http[1].path` in the manifest"),
+            ("https://eu.oncall", "eu.oncall", "`secret[0].hosts` in the manifest"),
+            ("[kv]\nbytes = 65536", "[kv]\nbytes = 99999999", "`kv.bytes` in the manifest: ask for 1 to 4194304 bytes"),
+            ("key = \"queue\"", "key = \"credential\"", "`setting[0].key` in the manifest"),
+            ("label =", "lable =", "the manifest cannot be read: TOML parse error"),
+            ("\"integration\"", "\"scanner\"", "`http` in the manifest: a scanner has no import for HTTP"),
+            ("\"integration\"", "\"provider\"", "`kv` in the manifest: a provider has no import for the key-value"),
+        ] {
+            assert!(DESK.contains(from), "{from}");
+            let error = Manifest::parse(&DESK.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{from} -> {to}: {error}");
+            assert!(!error.contains('\n'));
+        }
+        assert_eq!(Manifest::parse(&"#".repeat(70_000)), Err(InvalidManifest::TooLarge));
+    }
+
+    #[test]
+    fn versions_are_three_numbers() {
+        for good in ["0.1.0", "1.2.3-rc.1", "10.0.0+build-5"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.x", "1.2.3-", "1.2.3 ", "1.2.3-<b>"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(?s).{0,400}") {
+            let _ = Manifest::parse(&text);
+        }
+
+        #[test]
+        fn an_edit_is_read_or_refused_on_one_line(at in 0usize..900, with in "[ -~]{0,6}") {
+            let at = at.min(DESK.len());
+            let edited = format!("{}{with}{}", &DESK[..at], &DESK[(at + with.len()).min(DESK.len())..]);
+            if let Err(error) = Manifest::parse(&edited) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+}

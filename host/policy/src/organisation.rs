@@ -1,0 +1,118 @@
+//! `policy.toml`: what the organisation lets plugins have at most, and whose plugins it takes.
+//!
+//! Invariant: reading is strict. A key that does not exist is an error, never a rule that is silently not in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::manifest::is_plugin_name;
+use crate::{Ceiling, Digest, PluginWorld};
+
+/// The organisation's policy. Without a file nothing is capped, and no publisher is trusted but our own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Policy {
+    /// What no plugin's grant goes beyond.
+    pub all: Ceiling,
+    /// What grants to one publisher's plugins do not go beyond.
+    pub by_publisher: BTreeMap<String, Ceiling>,
+    /// What grants to plugins of one world do not go beyond.
+    pub by_world: BTreeMap<PluginWorld, Ceiling>,
+    /// Publishers whose signed plugins may be installed, by name, with their public keys.
+    pub publishers: BTreeMap<String, Publisher>,
+    /// Plugins that may be installed without a signature: the SHA-256 of each component.
+    pub allow_unsigned: BTreeSet<Digest>,
+}
+
+/// A publisher that is trusted to sign plugins of its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Publisher {
+    /// Public keys: `ed25519:` and Base64 of 32 bytes, or a minisign key (`RW…`). Any of them may have signed.
+    pub keys: BTreeSet<String>,
+}
+
+/// Why a policy is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidPolicy(String);
+
+impl Policy {
+    /// Read a policy.
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`], with the line where there is one.
+    pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
+        let policy: Self = toml::from_str(text).map_err(|error| InvalidPolicy(error.to_string().trim_end().to_owned()))?;
+        for name in policy.by_publisher.keys().chain(policy.publishers.keys()) {
+            if !is_plugin_name(name) {
+                return Err(InvalidPolicy(format!("`{}` cannot be the name of a publisher", name.escape_debug())));
+            }
+        }
+        for (name, publisher) in &policy.publishers {
+            if publisher.keys.is_empty() {
+                return Err(InvalidPolicy(format!("the publisher `{name}` has no keys")));
+            }
+        }
+        Ok(policy)
+    }
+
+    /// The ceilings over a plugin's grant, all of which hold.
+    pub fn ceilings(&self, publisher: &str, world: PluginWorld) -> impl Iterator<Item = &Ceiling> {
+        [Some(&self.all), self.by_publisher.get(publisher), self.by_world.get(&world)].into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::samples::rule;
+    use crate::{PluginGrant, effective};
+
+    const POLICY: &str = r#"
+allow-unsigned = ["sha256:0707070707070707070707070707070707070707070707070707070707070707"]
+
+[all]
+http = [{ schemes = ["https"], host = "*.example.com" }]
+
+[by-publisher.acme]
+kv-bytes = 1024
+
+[by-world.provider]
+http = [{ methods = ["POST"] }]
+
+[publishers.acme]
+keys = ["ed25519:AAAA"]
+"#;
+
+    #[test]
+    fn every_ceiling_that_applies_holds() {
+        let policy = Policy::parse(POLICY).unwrap();
+        assert!(policy.allow_unsigned.contains(&Digest::new([7; 32])));
+        let mut grant = PluginGrant::nothing("p", Digest::new([0; 32]), 1);
+        grant.http = vec![rule("GET,POST https://a.example.com/"), rule("POST https://other.org/")];
+        grant.kv_bytes = 4096;
+        let under = |publisher, world| effective(&grant, policy.ceilings(publisher, world));
+        let stranger = under("other", PluginWorld::Integration);
+        assert_eq!((stranger.http.as_slice(), stranger.kv_bytes), (&[rule("GET,POST https://a.example.com/")][..], 4096));
+        let acme = under("acme", PluginWorld::Provider);
+        assert_eq!((acme.http.as_slice(), acme.kv_bytes), (&[rule("POST https://a.example.com/")][..], 1024));
+        assert_eq!(effective(&grant, Policy::default().ceilings("acme", PluginWorld::Provider)), grant);
+    }
+
+    #[test]
+    fn a_typing_error_is_an_error() {
+        for (from, to) in [
+            ("[all]", "[al]"),
+            ("by-world.provider", "by-world.providers"),
+            ("kv-bytes", "kv_bytes"),
+            ("schemes", "scheme"),
+            ("publishers.acme", "publishers.Acme"),
+            ("keys = [\"ed25519:AAAA\"]", "keys = []"),
+            ("sha256:07", "sha256:zz"),
+        ] {
+            assert!(Policy::parse(&POLICY.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+}
