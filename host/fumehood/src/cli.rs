@@ -53,6 +53,12 @@ pub struct ServeArgs {
     /// File outside the data folder that signed checkpoints of the audit log are appended to [environment: FUMEHOOD_CHECKPOINT_FILE]
     #[arg(long, value_name = "FILE")]
     pub checkpoint_file: Option<TextPath>,
+    /// The organisation's policy: ceilings, trusted publishers [default: policy.toml in the data folder; environment: FUMEHOOD_POLICY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub policy_file: Option<TextPath>,
+    /// Days for which the bytes that plugins sent and received are kept, for replays [default: 30; environment: FUMEHOOD_RETENTION_DAYS]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=3650))]
+    pub retention_days: Option<u32>,
     /// What is logged on standard error: error, warn, info, debug, or a filter [default: info; environment: FUMEHOOD_LOG]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -76,6 +82,9 @@ pub enum Command {
     /// Plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Compile a plugin from standard input; the server starts this by itself
+    #[command(hide = true)]
+    CompilePlugin,
     /// Show the configuration that holds, and where each value comes from
     Config,
     /// Print a completion script for a shell

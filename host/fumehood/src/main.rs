@@ -16,8 +16,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    ship::ship();
-    match commands::run(cli) {
+    match ship::ship().and_then(|()| commands::run(cli)) {
         Ok(code) => code,
         Err(error) => {
             // A reader that went away (`| head`) is no error worth a message.

@@ -39,6 +39,8 @@ struct FileSettings {
     tls_key: Option<TextPath>,
     public_url: Option<String>,
     checkpoint_file: Option<TextPath>,
+    policy_file: Option<TextPath>,
+    retention_days: Option<u32>,
     log: Option<String>,
     key_file: Option<TextPath>,
 }
@@ -53,6 +55,8 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     pub public_url: Option<String>,
     pub checkpoint_file: Option<PathBuf>,
+    pub policy_file: PathBuf,
+    pub retention_days: u32,
     pub log: String,
     /// Name, value and source of each, for `fumehood config`.
     pub shown: Vec<(&'static str, String, Source)>,
@@ -87,6 +91,17 @@ impl Settings {
             file.checkpoint_file,
             None,
         )?;
+        let policy_file = Some(TextPath(data.join("policy.toml")));
+        let policy_file =
+            shown.pick("policy-file", "FUMEHOOD_POLICY_FILE", &serve.policy_file, file.policy_file, policy_file)?;
+        let days = Some(30);
+        let retention_days = shown.pick(
+            "retention-days",
+            "FUMEHOOD_RETENTION_DAYS",
+            &serve.retention_days,
+            file.retention_days,
+            days,
+        )?;
         let log = shown.pick("log", "FUMEHOOD_LOG", &serve.log, file.log, Some("info".to_owned()))?;
         Ok(Self {
             data,
@@ -96,6 +111,8 @@ impl Settings {
             tls_key: tls_key.map(|path| path.0),
             public_url,
             checkpoint_file: checkpoint_file.map(|path| path.0),
+            policy_file: policy_file.context("policy-file")?.0,
+            retention_days: retention_days.unwrap_or_default(),
             log: log.unwrap_or_default(),
             shown: shown.0,
         })

@@ -352,11 +352,23 @@ impl Running {
         };
         // As it stands now: it may have been withdrawn since the connection was asked for.
         let grant = self.driver.host.grant();
-        if let Err(reason) = grant::process(&grant, &spec).await {
-            return self.end(McpError::Unreachable(bounded(&reason)));
-        }
+        let rule = match grant::process(&grant, &spec).await {
+            Ok(rule) => rule.to_string(),
+            Err(grant::Refused::Denied(denial)) => {
+                let failure = self.driver.host.denied(*denial, None).await;
+                return self.end(McpError::Unreachable(bounded(&failure.message)));
+            }
+            Err(grant::Refused::Unreadable(reason)) => return self.end(McpError::Unreachable(bounded(&reason))),
+        };
         let path = spec.command.to_string_lossy().into_owned();
-        let effect = EffectRequest { method: effects::SPAWN, url: &path, headers: &[], body: &[] };
+        let effect = EffectRequest {
+            method: effects::SPAWN,
+            rule: &rule,
+            generation: grant.generation,
+            url: &path,
+            headers: &[],
+            body: &[],
+        };
         let token = match self.driver.host.before(effect).await {
             Ok(token) => token,
             Err(failure) => return self.end(McpError::Unreachable(bounded(&failure.message))),

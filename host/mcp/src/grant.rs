@@ -5,26 +5,37 @@ use std::io::Read as _;
 use std::path::Path;
 
 use fumehood_egress::ProcessSpec;
-use fumehood_policy::{Digest, PluginGrant, decide_process};
+use fumehood_policy::{Denial, Digest, PluginGrant, ProcessRule, decide_process};
 use sha2::{Digest as _, Sha256};
+
+/// Why a process may not start.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is not granted.
+    Denied(Box<Denial>),
+    /// The program cannot be looked at.
+    Unreadable(String),
+}
 
 /// Ask the grant. The program is read only where the grant pins what it holds: some have 100 MB and more.
 ///
 /// # Errors
-/// The sentence of the denial.
-pub(crate) async fn process(grant: &PluginGrant, spec: &ProcessSpec) -> Result<(), String> {
+/// The denial, or why the program cannot be looked at.
+pub(crate) async fn process<'a>(grant: &'a PluginGrant, spec: &ProcessSpec) -> Result<&'a ProcessRule, Refused> {
     let Some(path) = spec.command.to_str() else {
-        return Err("the path of the command is not UTF-8".into());
+        return Err(Refused::Unreadable("the path of the command is not UTF-8".into()));
     };
     let pinned = grant.processes.iter().any(|rule| rule.path == path && rule.digest.is_some());
     let digest = if pinned {
         let command = spec.command.clone();
-        let read = tokio::task::spawn_blocking(move || sha256(&command)).await.map_err(|error| error.to_string())?;
-        read.map_err(|error| format!("the command `{path}` cannot be read: {error}"))?
+        let read = tokio::task::spawn_blocking(move || sha256(&command)).await;
+        let read = read.map_err(|error| Refused::Unreadable(error.to_string()))?;
+        read.map_err(|error| Refused::Unreadable(format!("the command `{path}` cannot be read: {error}")))?
     } else {
         [0; 32]
     };
-    decide_process(grant, path, Digest::new(digest), &spec.arguments).map(drop).map_err(|denial| denial.to_string())
+    let decided = decide_process(grant, path, Digest::new(digest), &spec.arguments);
+    decided.map_err(|denial| Refused::Denied(Box::new(denial)))
 }
 
 fn sha256(path: &Path) -> std::io::Result<[u8; 32]> {
@@ -68,8 +79,8 @@ mod tests {
         };
         grant.processes = vec![rule(None)];
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
-        let denial = process(&grant, &spec(&program, "b")).await.unwrap_err();
-        assert!(denial.contains("transport-stdio"), "{denial}");
+        let refused = process(&grant, &spec(&program, "b")).await.unwrap_err();
+        assert!(matches!(refused, Refused::Denied(denial) if denial.to_string().contains("transport-stdio")));
         grant.processes = vec![rule(Some(Digest::new(sha256(&program).unwrap())))];
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
         std::fs::write(&program, "two").unwrap();

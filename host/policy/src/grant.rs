@@ -273,9 +273,8 @@ pub fn decide_budget(
 ) -> Result<u64, Denial> {
     let size = request.body_bytes();
     let left = |limit: Option<u64>, used: u64| limit.map_or(u64::MAX, |limit| limit.saturating_sub(used));
-    let over = |limit: u64, needed: HttpRule| {
-        Err(Denial::request(plugin, request, Reason::HourSpent { limit }, Some(needed)))
-    };
+    let over =
+        |limit: u64, needed: HttpRule| Err(Denial::request(plugin, request, Reason::HourSpent { limit }, Some(needed)));
     if let Some(limit) = rule.max_request_bytes_per_hour
         && size > left(Some(limit), sent)
     {

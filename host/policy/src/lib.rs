@@ -36,8 +36,8 @@ pub use grant::{
 pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
 pub use host::{Host, HostPattern};
 pub use manifest::{
-    HttpAsk, HttpTarget, InvalidManifest, KvAsk, MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, PluginWorld, ProcessAsk,
-    SecretAsk, Setting, is_plugin_name,
+    HttpAsk, HttpTarget, InvalidManifest, KvAsk, MANIFEST_SECTION, MAX_MANIFEST_BYTES, Manifest, PluginWorld,
+    ProcessAsk, SecretAsk, Setting, is_plugin_name,
 };
 pub use organisation::{InvalidPolicy, Policy, Publisher};
 pub use path::PathPrefix;

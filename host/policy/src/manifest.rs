@@ -365,7 +365,8 @@ impl File {
         if world != PluginWorld::Transport && !self.process.is_empty() {
             return Err(wrong("process", format!("only a transport can have programs started, and this is a {world}")));
         }
-        let settings = self.setting.into_iter().enumerate().map(|(at, one)| setting(at, one)).collect::<Result<_, _>>()?;
+        let settings =
+            self.setting.into_iter().enumerate().map(|(at, one)| setting(at, one)).collect::<Result<_, _>>()?;
         Ok(Manifest {
             description: words("description".into(), &self.description)?,
             http: self.http.into_iter().enumerate().map(|(at, one)| one.check(at)).collect::<Result<_, _>>()?,
@@ -388,17 +389,23 @@ fn setting(at: usize, one: Setting) -> Result<Setting, InvalidManifest> {
             "use lower-case letters, digits and hyphens; keys that end in `credential` are the host's own",
         ));
     }
-    let help = if one.help.trim().is_empty() { String::new() } else { words(format!("setting[{at}].help"), &one.help)? };
+    let help =
+        if one.help.trim().is_empty() { String::new() } else { words(format!("setting[{at}].help"), &one.help)? };
     Ok(Setting { label: words(format!("setting[{at}].label"), &one.label)?, help, ..one })
 }
 
 impl HttpEntry {
     fn check(self, at: usize) -> Result<HttpAsk, InvalidManifest> {
         let field = |name: &str| format!("http[{at}].{name}");
-        let rule_error = |name: &'static str| move |error: InvalidRule| wrong(format!("http[{at}].{name}"), error.to_string());
+        let rule_error =
+            |name: &'static str| move |error: InvalidRule| wrong(format!("http[{at}].{name}"), error.to_string());
         let reason = words(field("reason"), &self.reason)?;
-        let methods: BTreeSet<Method> =
-            self.methods.iter().map(|method| method.parse()).collect::<Result<_, _>>().map_err(rule_error("methods"))?;
+        let methods: BTreeSet<Method> = self
+            .methods
+            .iter()
+            .map(|method| method.parse())
+            .collect::<Result<_, _>>()
+            .map_err(rule_error("methods"))?;
         if methods.is_empty() {
             return Err(wrong(field("methods"), "name at least one method"));
         }
@@ -466,7 +473,9 @@ impl SecretEntry {
 
 /// An origin as people write it: `https://api.example.com`, `https://*.example.com:8443`.
 fn origin(text: &str) -> Result<Origin, String> {
-    let wrong = || format!("`{}` is no origin: write https://api.example.com, with a port where it has one", text.escape_debug());
+    let wrong = || {
+        format!("`{}` is no origin: write https://api.example.com, with a port where it has one", text.escape_debug())
+    };
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let scheme = match scheme {
         "https" => Scheme::Https,

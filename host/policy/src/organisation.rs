@@ -44,7 +44,8 @@ impl Policy {
     /// # Errors
     /// [`InvalidPolicy`], with the line where there is one.
     pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
-        let policy: Self = toml::from_str(text).map_err(|error| InvalidPolicy(error.to_string().trim_end().to_owned()))?;
+        let policy: Self =
+            toml::from_str(text).map_err(|error| InvalidPolicy(error.to_string().trim_end().to_owned()))?;
         for name in policy.by_publisher.keys().chain(policy.publishers.keys()) {
             if !is_plugin_name(name) {
                 return Err(InvalidPolicy(format!("`{}` cannot be the name of a publisher", name.escape_debug())));
@@ -95,7 +96,10 @@ keys = ["ed25519:AAAA"]
         grant.kv_bytes = 4096;
         let under = |publisher, world| effective(&grant, policy.ceilings(publisher, world));
         let stranger = under("other", PluginWorld::Integration);
-        assert_eq!((stranger.http.as_slice(), stranger.kv_bytes), (&[rule("GET,POST https://a.example.com/")][..], 4096));
+        assert_eq!(
+            (stranger.http.as_slice(), stranger.kv_bytes),
+            (&[rule("GET,POST https://a.example.com/")][..], 4096)
+        );
         let acme = under("acme", PluginWorld::Provider);
         assert_eq!((acme.http.as_slice(), acme.kv_bytes), (&[rule("POST https://a.example.com/")][..], 1024));
         assert_eq!(effective(&grant, Policy::default().ceilings("acme", PluginWorld::Provider)), grant);

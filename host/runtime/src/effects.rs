@@ -5,7 +5,7 @@
 //! opened, to an address that the grant covers. The outcome is recorded when the answer ends or is dropped.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use fumehood_egress::{Egress, EgressError, HttpRequest, HttpResponse};
 use fumehood_policy::{Denial, HttpRule, PluginGrant, check_headers, decide, decide_credential, vet};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
+
+use crate::limits;
 
 /// Why something was not done, in the contract's terms (`fumehood:types`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +93,10 @@ pub enum HeaderValue {
 pub struct EffectRequest<'a> {
     /// Of HTTP, or [`SPAWN`].
     pub method: &'a str,
+    /// The rule of the grant that allows it, in words.
+    pub rule: &'a str,
+    /// The grant's generation.
+    pub generation: u64,
     /// A process: its path.
     pub url: &'a str,
     /// Credentials as `(credential)`.
@@ -110,8 +116,29 @@ pub struct EffectToken(pub u128, pub u64);
 pub struct EffectOutcome {
     pub status: Option<u16>,
     pub received_bytes: u64,
+    /// Of the answer's body, as far as it was read: all of it up to [`limits::KEPT_BODY_BYTES`].
+    pub body: Vec<u8>,
     /// `ok`, or a failure code.
     pub result: String,
+}
+
+/// What a call took, and how it ended. Carries no text that a scanner saw.
+#[derive(Clone, Debug, Default)]
+pub struct CallUsage {
+    /// Time on a processor, host functions that did not wait included.
+    pub computing: Duration,
+    /// From its first instruction to its end, waiting included.
+    pub wall: Duration,
+    /// The most linear memory that it had, bytes.
+    pub memory_bytes: u64,
+    /// Host functions that it called.
+    pub host_calls: u64,
+    /// Functions of the plugin that were called: more than one for a connection or an answer that arrives in pieces.
+    pub entered: u64,
+    /// Empty where it gave a result; otherwise a failure code of the contract.
+    pub code: String,
+    /// Why it gave none, in a sentence.
+    pub problem: String,
 }
 
 /// Who answers for a call: its grant, its credentials, its record. One for each call; implemented by `triage`.
@@ -123,6 +150,22 @@ pub trait CallHost: Send + Sync {
     fn cancellation(&self) -> CancellationToken;
     /// The whole value of the header that a credential stands for.
     async fn credential(&self, handle: &str) -> Result<SecretString, Failure>;
+    /// Put the call itself on record, before anything of the plugin runs.
+    async fn begin(&self, _function: &'static str) -> Result<(), Failure> {
+        Ok(())
+    }
+    /// Take note of what the call took; must not block. Comes once for each `begin` that went well.
+    fn ended(&self, _usage: CallUsage) {}
+    /// Take note of a refusal, and say it to the plugin.
+    async fn denied(&self, denial: Denial, _request: Option<&fumehood_policy::Request>) -> Failure {
+        denial.into()
+    }
+    /// Count the bytes of a request against its rule's hour; gives the most that the answer may have.
+    fn reserve(&self, rule: &HttpRule, _request: &fumehood_policy::Request) -> Result<u64, Denial> {
+        Ok(rule.max_response_bytes)
+    }
+    /// Count bytes of an answer against its rule's hour; must not block.
+    fn received(&self, _rule: &HttpRule, _host: &str, _bytes: u64) {}
     /// Check what leaves and put the intent on disk. Only after `Ok` is anything sent.
     async fn before(&self, request: EffectRequest<'_>) -> Result<EffectToken, Failure>;
     /// Take note of how it ended; must not block.
@@ -153,12 +196,43 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
     let grant = host.grant();
     let asked = fumehood_policy::Request::parse(&request.method, &request.url, request.body.len() as u64)
         .map_err(|error| Failure::new("invalid", error.to_string()))?;
-    let rule = decide(&grant, &asked)?.clone();
+    let rule = match decide(&grant, &asked) {
+        Ok(rule) => rule.clone(),
+        Err(denial) => return Err(host.denied(denial, Some(&asked)).await),
+    };
     let (headers, shown) = headers(host, &grant, &asked, &request.headers).await?;
+    let max_response_bytes = match host.reserve(&rule, &asked) {
+        Ok(most) => most,
+        Err(denial) => return Err(host.denied(denial, None).await),
+    };
 
-    let effect = EffectRequest { method: &request.method, url: &request.url, headers: &shown, body: &request.body };
+    let effect = EffectRequest {
+        method: &request.method,
+        rule: &rule.to_string(),
+        generation: grant.generation,
+        url: &request.url,
+        headers: &shown,
+        body: &request.body,
+    };
     let token = host.before(effect).await?;
-    let mut record = Record { host: Arc::clone(host), token, outcome: EffectOutcome::default(), done: false };
+    let refused = Arc::new(Mutex::new(None));
+    let vet = vetting(&grant, asked.clone(), &rule, &refused);
+    let mut record = Record {
+        host: Arc::clone(host),
+        token,
+        rule,
+        to: asked.host().to_string(),
+        outcome: EffectOutcome::default(),
+        done: false,
+    };
+    if host.grant() != grant {
+        // It was changed or withdrawn while the intent was written: what holds now decides, and it is asked anew.
+        record.outcome.result = "denied".into();
+        return Err(Failure::new(
+            "denied",
+            "the plugin's grant was changed while this was on its way; nothing was sent",
+        ));
+    }
     if cancel.is_cancelled() {
         record.outcome.result = "cancelled".into();
         return Err(cancelled());
@@ -178,8 +252,8 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
             Some(0) => None,
             Some(ms) => Some(Duration::from_millis(ms.into())),
         },
-        vet: vetting(&grant, asked, &rule),
-        max_response_bytes: rule.max_response_bytes,
+        vet,
+        max_response_bytes,
     };
     match egress.send(outgoing, cancel).await {
         Ok(answer) => {
@@ -189,7 +263,11 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
         Err(error) => {
             let failure = Failure::from(error);
             record.outcome.result.clone_from(&failure.code);
-            Err(failure)
+            let denial = refused.lock().ok().and_then(|mut denial| denial.take());
+            Err(match denial {
+                Some(denial) => host.denied(denial, None).await,
+                None => failure,
+            })
         }
     }
 }
@@ -198,11 +276,22 @@ fn cancelled() -> Failure {
     Failure::new("cancelled", "stopped before it was sent: the sash was lowered, or the call was cancelled")
 }
 
-/// What decides about the addresses of a name, for `egress`.
-fn vetting(grant: &PluginGrant, asked: fumehood_policy::Request, rule: &HttpRule) -> fumehood_egress::Vet {
-    let (plugin, rule) = (grant.plugin.clone(), rule.clone());
+/// What decides about the addresses of a name, for `egress`. Why it refused is left in `refused`.
+fn vetting(
+    grant: &PluginGrant,
+    asked: fumehood_policy::Request,
+    rule: &HttpRule,
+    refused: &Arc<Mutex<Option<Denial>>>,
+) -> fumehood_egress::Vet {
+    let (plugin, rule, refused) = (grant.plugin.clone(), rule.clone(), Arc::clone(refused));
     Arc::new(move |addresses: &[IpAddr]| {
-        vet(&plugin, &asked, &rule, addresses).map(drop).map_err(|denial| denial.to_string())
+        vet(&plugin, &asked, &rule, addresses).map(drop).map_err(|denial| {
+            let sentence = denial.to_string();
+            if let Ok(mut refused) = refused.lock() {
+                *refused = Some(denial);
+            }
+            sentence
+        })
     })
 }
 
@@ -227,7 +316,9 @@ async fn headers(
         let (value, show) = match &header.value {
             HeaderValue::Text(_) => (http::HeaderValue::from_str(text), (*text).to_owned()),
             HeaderValue::Credential(handle) => {
-                decide_credential(grant, handle, asked)?;
+                if let Err(denial) = decide_credential(grant, handle, asked) {
+                    return Err(host.denied(denial, None).await);
+                }
                 let secret = host.credential(handle).await?;
                 let mut value = http::HeaderValue::from_str(secret.expose_secret());
                 if let Ok(value) = &mut value {
@@ -270,7 +361,13 @@ impl Response {
         let chunk = self.answer.next_chunk().await;
         self.record.outcome.received_bytes = self.answer.received();
         match chunk {
-            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(Some(bytes)) => {
+                self.record.host.received(&self.record.rule, &self.record.to, bytes.len() as u64);
+                let kept = &mut self.record.outcome.body;
+                let room = limits::KEPT_BODY_BYTES.saturating_sub(kept.len());
+                kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+                Ok(Some(bytes))
+            }
             Ok(None) => {
                 self.record.outcome.result = "ok".into();
                 Ok(None)
@@ -288,6 +385,9 @@ impl Response {
 struct Record {
     host: Arc<dyn CallHost>,
     token: EffectToken,
+    rule: HttpRule,
+    /// The host that it went to.
+    to: String,
     outcome: EffectOutcome,
     done: bool,
 }
@@ -298,8 +398,8 @@ impl Drop for Record {
             self.done = true;
             let mut outcome = std::mem::take(&mut self.outcome);
             if outcome.result.is_empty() {
-                // Dropped before the end: the reader had enough, or gave up.
-                outcome.result = if outcome.status.is_some() { "ok".into() } else { "cancelled".into() };
+                // Dropped before the end: the reader had enough, or the call was stopped with the request on its way.
+                outcome.result = if outcome.status.is_some() { "ok".into() } else { "outcome-unknown".into() };
             }
             self.host.after(self.token, outcome);
         }

@@ -24,6 +24,9 @@ pub struct RuntimeConfig {
     pub instances: u32,
     /// The network, for worlds that may use it.
     pub egress: Option<Arc<fumehood_egress::Egress>>,
+    /// What compiles: a program that runs [`crate::compile_child`]. With nothing, or without egress, this process does
+    /// it itself, which is for tests and for the child alone.
+    pub compiler: Option<fumehood_egress::ProcessSpec>,
 }
 
 /// Runs plugins; cheap to clone.
@@ -34,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) cache: CompiledCache,
     pub(crate) egress: Option<Arc<fumehood_egress::Egress>>,
+    pub(crate) compiler: Option<fumehood_egress::ProcessSpec>,
     pub(crate) scanner: Linker<State>,
     pub(crate) provider: Linker<State>,
     pub(crate) integration: Linker<State>,
@@ -62,6 +66,7 @@ impl Runtime {
             engine,
             cache: config.cache,
             egress: config.egress,
+            compiler: config.compiler,
             pool: Arc::new(Semaphore::new(config.instances as usize)),
             long_lived: Arc::new(Semaphore::new(limits::LONG_LIVED.min(config.instances as usize / 2).max(1))),
             _ticker: ticker,
@@ -220,7 +225,9 @@ mod tests {
 
     #[test]
     fn the_bounds_of_a_store() {
-        let runtime = Runtime::new(RuntimeConfig { cache: CompiledCache::none(), instances: 4, egress: None }).unwrap();
+        let runtime =
+            Runtime::new(RuntimeConfig { cache: CompiledCache::none(), instances: 4, egress: None, compiler: None })
+                .unwrap();
         let store = runtime.store(State::new(Default::default()), limits::HOSTCALL_BYTES);
         assert_eq!(store.hostcall_fuel(), 4 << 20);
         assert_eq!(store.max_component_handles(), 1_000);

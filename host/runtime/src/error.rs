@@ -16,12 +16,23 @@ pub enum LoadError {
     NotAComponent { plugin: String, reason: String },
     #[error("{plugin} imports {import}, which a {world} may not have{hint}")]
     Import { plugin: String, import: String, world: &'static str, hint: &'static str },
+    #[error("{plugin} needs Fumehood {needs} or newer because it {does} {name}")]
+    TooNew { plugin: String, needs: String, does: &'static str, name: String },
+    #[error(
+        "{plugin} was built for a contract that is gone: it {does} {name}, and this host has {ours}; build it again"
+    )]
+    TooOld { plugin: String, does: &'static str, name: String, ours: String },
     #[error("{plugin} does not fit the world {world}: {reason}")]
     World { plugin: String, world: &'static str, reason: String },
     #[error("{plugin}: preparing the rules failed: {reason}")]
     Prepare { plugin: String, reason: String },
     #[error("{plugin} could not be compiled: {reason}")]
     Compile { plugin: String, reason: String },
+    /// The compiler's child said why.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{plugin}: compiling was stopped: {reason}")]
+    CompileStopped { plugin: String, reason: String },
     #[error("the WebAssembly engine could not be set up: {0}")]
     Engine(String),
 }

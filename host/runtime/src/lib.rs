@@ -9,10 +9,12 @@
 
 pub mod bindings;
 mod cache;
+mod compile;
 pub mod effects;
 mod engine;
 mod error;
 mod host;
+mod inspect;
 pub mod limits;
 mod load;
 mod state;
@@ -20,9 +22,11 @@ mod wasi;
 mod worlds;
 
 pub use cache::{CacheKey, CompiledCache};
-pub use effects::{CallHost, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine};
+pub use compile::child as compile_child;
+pub use effects::{CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CallError, LoadError};
+pub use inspect::{CONTRACT, Inspection, inspect, with_manifest};
 pub use load::{Plugin, PluginSource, World};
 pub use worlds::integration::Integration;
 pub use worlds::scanner::{Chunk, KindInfo, RawFinding, ScanOutput};

@@ -90,3 +90,18 @@ pub const LONG_LIVED: usize = 64;
 pub const KV_KEY_BYTES: usize = 256;
 /// Bytes of a value in a plugin's key-value store.
 pub const KV_VALUE_BYTES: usize = 256 << 10;
+
+/// How long a component may be compiled: a base, and more for each whole MiB of it. In a child process; the computing time of
+/// its threads together may be twice that. A component of 18 MiB (componentize-py) takes about a minute on two cores.
+pub const COMPILE_BASE: Duration = Duration::from_secs(30);
+/// See [`COMPILE_BASE`].
+pub const COMPILE_PER_MIB: Duration = Duration::from_secs(10);
+/// Private memory of the compiler's child, bytes.
+pub const COMPILE_MEMORY_BYTES: u64 = 3 << 30;
+/// Machine code of one component, bytes.
+pub const COMPILED_BYTES: usize = 512 << 20;
+/// What the compiler's child is told beside the component, bytes: mostly a scanner's rules.
+pub const COMPILE_ORDER_BYTES: usize = 8 << 20;
+
+/// Of one answer's body, what is handed on to be kept for a replay, bytes. The hash and the count are of all of it.
+pub const KEPT_BODY_BYTES: usize = 4 << 20;

@@ -11,14 +11,17 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
+use crate::CacheKey;
+use crate::compile::in_child;
 use crate::engine::Runtime;
 use crate::error::{LoadError, reason, shown};
+use crate::inspect::{Inspection, inspect_as};
 use crate::state::State;
 use crate::worlds::{self, prepare};
-use crate::{CacheKey, limits};
 
 /// What kind of plugin a component is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum World {
     Scanner,
     Provider,
@@ -69,6 +72,7 @@ pub(crate) struct Loaded {
     pub(crate) world: World,
     pub(crate) digest: [u8; 32],
     pub(crate) from_cache: bool,
+    pub(crate) inspection: Inspection,
     pub(crate) entry: worlds::Entry,
 }
 
@@ -98,6 +102,10 @@ impl Plugin {
     pub fn from_cache(&self) -> bool {
         self.0.from_cache
     }
+    /// What it imports and exports, read from its bytes.
+    pub fn inspection(&self) -> &Inspection {
+        &self.0.inspection
+    }
 }
 
 impl Runtime {
@@ -108,17 +116,7 @@ impl Runtime {
     /// Any [`LoadError`]; nothing of the component ran unless it is a scanner, whose `prepare` runs with `log` alone.
     pub async fn load(&self, source: PluginSource<'_>) -> Result<Plugin, LoadError> {
         let name = source.name;
-        if source.component.len() > limits::COMPONENT_BYTES {
-            return Err(LoadError::TooLarge {
-                plugin: name.into(),
-                size: source.component.len(),
-                limit: limits::COMPONENT_BYTES,
-            });
-        }
-        if Engine::detect_precompiled(source.component).is_some() {
-            return Err(LoadError::Precompiled { plugin: name.into() });
-        }
-        check_is_component(name, source.component)?;
+        let seen = inspect_as(name, source.component, source.world)?;
         let key = self.cache_key(&source);
         let engine = &self.0.engine;
         let cached = self.0.cache.get(&key).and_then(|artefact| {
@@ -130,11 +128,10 @@ impl Runtime {
         let (component, made) = match cached {
             Some(component) => (component, None),
             None => {
-                // A panic in what takes foreign bytes apart is a refusal of these bytes, not the end of the host.
-                let made = AssertUnwindSafe(self.compile(&source)).catch_unwind().await;
-                let artefact = made.unwrap_or_else(|_| {
-                    Err(LoadError::NotAComponent { plugin: name.into(), reason: "it cannot be taken apart".into() })
-                })?;
+                let artefact = match (&self.0.compiler, &self.0.egress) {
+                    (Some(child), Some(egress)) => in_child(egress, child, &source).await?,
+                    _ => self.make(&source).await?,
+                };
                 let component = deserialize(engine, &artefact)
                     .map_err(|error| LoadError::Compile { plugin: name.into(), reason: reason(&error) })?;
                 (component, Some(artefact))
@@ -163,11 +160,22 @@ impl Runtime {
             world: source.world,
             digest: Sha256::digest(source.component).into(),
             from_cache: made.is_none(),
+            inspection: seen,
             entry,
         })))
     }
 
-    /// Machine code from a component: a scanner's is prepared first.
+    /// Machine code from a component, in this process.
+    pub(crate) async fn make(&self, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
+        // A panic in what takes foreign bytes apart is a refusal of these bytes, not the end of the host.
+        let made = AssertUnwindSafe(self.compile(source)).catch_unwind().await;
+        made.unwrap_or_else(|_| {
+            let plugin = source.name.into();
+            Err(LoadError::NotAComponent { plugin, reason: "it cannot be taken apart".into() })
+        })
+    }
+
+    /// A scanner is prepared first.
     async fn compile(&self, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
         let prepared;
         let bytes = if source.world == World::Scanner {
@@ -212,21 +220,6 @@ fn deserialize(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> 
     }
 }
 
-fn check_is_component(plugin: &str, bytes: &[u8]) -> Result<(), LoadError> {
-    // The component preamble: magic, version 13, layer 1.
-    match bytes.get(..8) {
-        Some([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]) => Ok(()),
-        Some([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) => Err(LoadError::NotAComponent {
-            plugin: plugin.into(),
-            reason: "it is a core module; build for wasm32-wasip2, or wrap it with `wasm-tools component new`".into(),
-        }),
-        _ => Err(LoadError::NotAComponent {
-            plugin: plugin.into(),
-            reason: "it does not begin with a component header".into(),
-        }),
-    }
-}
-
 /// Refuse imports that the world may not have, with the way out where there is one.
 pub(crate) fn check_imports(
     engine: &Engine,
@@ -248,7 +241,7 @@ pub(crate) fn check_imports(
     Ok(())
 }
 
-fn import_allowed(world: World, import: &str) -> (bool, &'static str) {
+pub(crate) fn import_allowed(world: World, import: &str) -> (bool, &'static str) {
     let Some((namespace, rest)) = import.split_once(':') else {
         return (false, "");
     };

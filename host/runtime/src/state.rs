@@ -28,6 +28,7 @@ pub(crate) struct State {
     /// Ticks of computing used over the life of the store.
     pub(crate) ticks_used: u64,
     calls_left: u64,
+    calls_made: u64,
     bytes_left: u64,
 }
 
@@ -47,6 +48,7 @@ impl State {
             ticks_left: 0,
             ticks_used: 0,
             calls_left: limits::HOST_CALLS,
+            calls_made: 0,
             bytes_left: limits::CUMULATIVE_BYTES,
         }
     }
@@ -57,8 +59,14 @@ impl State {
         self.calls_left = limits::HOST_CALLS;
     }
 
+    /// Host calls over the life of the store.
+    pub(crate) fn host_calls(&self) -> u64 {
+        self.calls_made
+    }
+
     /// Count one host call that hands over `bytes`; trap where a cumulative quota is spent.
     pub(crate) fn charge(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.calls_made += 1;
         self.calls_left = self.calls_left.checked_sub(1).ok_or(LimitHit("host calls"))?;
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(LimitHit("bytes handed to the host in all"))?;
@@ -74,6 +82,13 @@ impl State {
 pub(crate) struct Bounds {
     memory_bytes: usize,
     table_elements: usize,
+}
+
+impl Bounds {
+    /// The most linear memory so far: none is given back while the store lives.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
 }
 
 /// Count growth from `current` to `desired`, if the sum stays within `limit`.

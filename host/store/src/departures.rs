@@ -18,6 +18,16 @@ pub struct NewDeparture {
     /// Whom it goes to, as people call it: `gpt-4.1 at api.example.com`.
     pub destination: String,
     pub plugin: String,
+    /// Of the plugin.
+    pub digest: String,
+    /// Of its grant.
+    pub generation: u64,
+    /// The rule that allows it, in words.
+    pub grant: String,
+    /// The call that it is part of.
+    pub call: Option<IntentId>,
+    /// Of all that is sent, headers included.
+    pub arguments_sha256: String,
     /// What it belongs to, below the incident: `turn:…`, `approval:…`, `document`.
     pub subject: String,
     pub method: String,
@@ -109,11 +119,17 @@ impl Store {
         let change = Change::new("effect.http", format!("departure:{id}"))
             .with("incident", incident)
             .with("plugin", &new.plugin)
+            .with("digest", &new.digest)
+            .with("generation", new.generation)
+            .with("grant", &new.grant)
+            .with("decision", "granted")
             .with("method", &new.method)
             .with("host", host_of(&new.url))
             .with("bytes", new.body.len())
             .with("sha256", hash)
+            .with("arguments_sha256", &new.arguments_sha256)
             .with("masked", masked_count);
+        let change = new.call.iter().fold(change, |change, call| change.with("call", call.0));
         self.write(move |tx| {
             tx.require_sash_open(&owner, incident)?;
             let body = zstd::bulk::compress(&new.body, 3).map_err(|error| StoreError::Decode(error.to_string()))?;

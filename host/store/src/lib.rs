@@ -23,6 +23,7 @@ mod open;
 pub mod outside;
 mod passwords;
 pub mod people;
+pub mod plugins;
 pub mod pseudonyms;
 mod read;
 pub mod record;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fumehood_egress::Egress;
+use fumehood_egress::{Egress, ProcessSpec};
 use fumehood_policy::Permission;
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
 use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::TriageError;
 use crate::conversation::Live;
 use crate::masking::Books;
-use crate::plugins::Plugins;
+use crate::plugins::{Plugins, PolicyFile};
 use crate::tools::Tools;
 
 /// Told of each plugin that was loaded: its name, how many are done, of how many, whether it came from the cache.
@@ -32,12 +32,21 @@ const END: Duration = Duration::from_secs(10);
 /// How often what failed uploads have left is looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
+/// Microseconds of a day.
+const DAY_US: i64 = 24 * 3_600_000_000;
+
 /// How the application is set up.
 pub struct AppConfig {
     /// The data folder; it exists.
     pub data: PathBuf,
     /// Where copies of the signed checkpoints go.
     pub checkpoint_file: Option<PathBuf>,
+    /// The organisation's policy; one that is not there caps nothing.
+    pub policy_file: PathBuf,
+    /// How long bodies are kept that a replay of what plugins did would need, in days.
+    pub retention_days: u32,
+    /// Compiles plugins: this program, told to.
+    pub compiler: ProcessSpec,
     /// Told what the start is doing: plugin, how many are done, of how many, whether it came from the cache.
     pub progress: Arc<StartProgress>,
 }
@@ -67,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) vault: Arc<Vault>,
     pub(crate) checkpoint_file: Option<PathBuf>,
     pub(crate) verification: Mutex<Option<(bool, String, i64)>>,
+    retention_us: i64,
 }
 
 /// An upload that is going on.
@@ -117,9 +127,11 @@ impl App {
             cache: cache(&config.data, Arc::clone(&vault)),
             instances: fumehood_runtime::limits::INSTANCES,
             egress: Some(Arc::clone(&egress)),
+            compiler: Some(config.compiler),
         })
         .map_err(|error| TriageError::Internal(error.to_string()))?;
-        let plugins = Plugins::load(&runtime, config.progress.as_ref()).await?;
+        let policy = PolicyFile::open(config.policy_file)?;
+        let plugins = Plugins::load(&runtime, &store, policy, config.progress.as_ref()).await?;
         let app = Self(Arc::new(Inner {
             store,
             runtime,
@@ -137,6 +149,7 @@ impl App {
             vault,
             checkpoint_file: config.checkpoint_file,
             verification: Mutex::default(),
+            retention_us: i64::from(config.retention_days) * DAY_US,
         }));
         app.take_up().await?;
         Ok(app)
@@ -179,6 +192,8 @@ impl App {
         let app = self.clone();
         self.0.tasks.spawn(async move { app.discover_all().await });
         let app = self.clone();
+        tokio::spawn(async move { app.watch_plugins().await });
+        let app = self.clone();
         tokio::spawn(async move {
             loop {
                 if let Err(error) = app.tidy().await {
@@ -201,6 +216,8 @@ impl App {
         for log in self.0.store.leftover_logs(&scope).await? {
             self.0.store.drop_chunks(&scope, log).await?;
         }
+        let oldest = fumehood_store::clock::now_us() - self.0.retention_us;
+        while self.0.store.sweep_effect_bodies(oldest).await? {}
         Ok(())
     }
 
@@ -221,6 +238,9 @@ impl App {
         self.0.tasks.close();
         if tokio::time::timeout(END, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("not everything ended within {} s; the next start says what was cut off", END.as_secs());
+        }
+        if let Err(error) = self.write_plugin_numbers().await {
+            tracing::warn!(%error, "the plugins' numbers could not be written");
         }
         let store = self.0.store.clone();
         let _ = tokio::task::spawn_blocking(move || store.close()).await;

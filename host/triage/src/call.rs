@@ -3,20 +3,30 @@
 //! Invariant: for a call about an incident, `before` returns `Ok` only when the bytes were checked against every value
 //! that the incident knows, the sash was open, and bytes and intent are on disk.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use fumehood_policy::{Digest, PluginGrant};
+use fumehood_policy::{Denial, Digest, HttpRule, PluginGrant, Request};
 use fumehood_redact::{Segment, restore};
 use fumehood_runtime::effects::SPAWN;
-use fumehood_runtime::{CallHost, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine, Plugin};
+use fumehood_runtime::{CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine};
 use fumehood_store::departures::NewDeparture;
-use fumehood_store::{Change, CredentialId, DepartureId, IncidentId, IntentId, Scope, StoreError};
+use fumehood_store::plugins::NewDenial;
+use fumehood_store::{Change, DepartureId, IncidentId, IntentId, Scope, StoreError, clock};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
 
+mod scans;
+
+pub(crate) use scans::ScanCall;
+
 /// Actions on record.
+const CALL: &str = "plugin.call";
 const HTTP: &str = "effect.http";
 const PROCESS: &str = "effect.process";
 /// The token of a process that was started: no departure has this id.
@@ -42,55 +52,136 @@ pub(crate) struct Call {
     app: App,
     scope: Scope,
     purpose: Purpose,
-    grant: Arc<PluginGrant>,
+    reach: Reach,
     cancel: CancellationToken,
+    /// The entry of the call itself, once it has begun.
+    intent: Mutex<Option<IntentId>>,
+    function: Mutex<&'static str>,
+    effects: AtomicU64,
+    denials: Mutex<HashSet<String>>,
+    refused: AtomicU64,
     /// With the call, whoever waits for its cancellation ends, too.
     _ended: DropGuard,
 }
 
+/// Distinct refusals of one call that go on record one by one; the rest is counted.
+const DENIALS: usize = 32;
+
 impl App {
-    /// The host's side of a call under `grant`, cancelled with `cancel` or by the incident's sash.
+    /// The host's side of a call of the plugin behind `reach`: cancelled with `cancel`, by the incident's sash, and by
+    /// the plugin's kill switch.
     pub(crate) fn call(
         &self,
         scope: &Scope,
         purpose: Purpose,
-        grant: PluginGrant,
+        reach: Reach,
         cancel: Option<CancellationToken>,
     ) -> Arc<Call> {
-        let cancel = match (purpose.incident, cancel) {
-            (Some(incident), Some(cancel)) => {
-                // Either may stop it: a child of the sash that follows the caller's token too.
-                let token = self.sash(incident).child_token();
-                let linked = token.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = cancel.cancelled() => linked.cancel(),
-                        () = linked.cancelled() => {}
-                    }
-                });
-                token
-            }
-            (Some(incident), None) => self.sash(incident).child_token(),
-            (None, Some(cancel)) => cancel.child_token(),
-            (None, None) => CancellationToken::new(),
-        };
-        self.0.plugins.count(&grant.plugin);
+        let sash = purpose.incident.map(|incident| self.sash(incident));
+        let cancel = cancelled_by(self.0.plugins.token(&reach.plugin), sash.into_iter().chain(cancel).collect());
         let _ended = cancel.clone().drop_guard();
-        Arc::new(Call { app: self.clone(), scope: scope.clone(), purpose, grant: Arc::new(grant), cancel, _ended })
+        Arc::new(Call {
+            app: self.clone(),
+            scope: scope.clone(),
+            purpose,
+            reach,
+            cancel,
+            intent: Mutex::default(),
+            function: Mutex::new(""),
+            effects: AtomicU64::new(0),
+            denials: Mutex::default(),
+            refused: AtomicU64::new(0),
+            _ended,
+        })
     }
 }
 
-/// The host's side of scanner calls: a place for their logs, and nothing else.
-pub(crate) fn scanner_host(app: &App) -> Arc<dyn CallHost> {
-    let purpose = Purpose {
-        incident: None,
-        kind: "scan",
-        destination: String::new(),
-        subject: String::new(),
-        instance: String::new(),
+/// A child of `first` that any of the others cancels, too.
+pub(crate) fn cancelled_by(first: CancellationToken, others: Vec<CancellationToken>) -> CancellationToken {
+    let token = first.child_token();
+    for other in others {
+        if other.is_cancelled() {
+            token.cancel();
+            break;
+        }
+        let linked = token.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = other.cancelled() => linked.cancel(),
+                () = linked.cancelled() => {}
+            }
+        });
+    }
+    token
+}
+
+impl Call {
+    /// The plugin and its digest, and the call that this is part of.
+    fn marked(&self, change: Change) -> Change {
+        let change = change.with("plugin", &self.reach.plugin).with("digest", self.reach.digest);
+        match self.intent.lock().ok().and_then(|intent| *intent) {
+            Some(call) => change.with("call", call.0),
+            None => change,
+        }
+    }
+
+    fn function(&self) -> &'static str {
+        self.function.lock().map_or("", |function| *function)
+    }
+
+    /// A value that is about to be stored or forgotten, if the grant has room for any.
+    async fn keep_value(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), KvError> {
+        let grant = CallHost::grant(self);
+        if grant.kv_bytes == 0 {
+            return Err(no_kv(&grant));
+        }
+        let change = Change::new("effect.kv", format!("plugin:{}", self.reach.plugin));
+        let change = self
+            .marked(change)
+            .with("instance", &self.purpose.instance)
+            .with("generation", grant.generation)
+            .with("decision", "granted")
+            .with("key_sha256", hex(key.as_bytes()))
+            .with("bytes", value.as_ref().map_or(0, Vec::len))
+            .with("sha256", value.as_ref().map_or_else(|| "-".to_owned(), |value| hex(value)));
+        self.effects.fetch_add(1, Ordering::Relaxed);
+        let store = &self.app.0.store;
+        let kept =
+            store.set_plugin_value(&self.scope, &self.purpose.instance, key, value, grant.kv_bytes, change).await;
+        kept.map_err(store_failure)
+    }
+}
+
+fn no_kv(grant: &PluginGrant) -> Failure {
+    Failure::new(
+        "denied",
+        format!(
+            "Plugin `{}` tried to use its key-value store and has no grant for it; it would need the grant: may keep values \
+             of its own.",
+            grant.plugin
+        ),
+    )
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Digest::new(Sha256::digest(bytes).into()).to_string()
+}
+
+/// The hash of all that a request says: method, URL, headers (credentials by their mark) and body, each with its length.
+fn arguments_hash(request: &EffectRequest<'_>) -> String {
+    let mut hash = Sha256::new();
+    let mut feed = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
     };
-    let nothing = PluginGrant::nothing("scanner", Digest::new([0; 32]), 1);
-    app.call(&Scope::system(), purpose, nothing, None)
+    feed(request.method.as_bytes());
+    feed(request.url.as_bytes());
+    for (name, value) in request.headers {
+        feed(name.as_bytes());
+        feed(value.as_bytes());
+    }
+    feed(request.body);
+    Digest::new(hash.finalize().into()).to_string()
 }
 
 fn failure(error: TriageError) -> Failure {
@@ -113,7 +204,7 @@ fn store_failure(error: StoreError) -> Failure {
 #[async_trait::async_trait]
 impl CallHost for Call {
     fn grant(&self) -> Arc<PluginGrant> {
-        Arc::clone(&self.grant)
+        Arc::new(self.app.0.plugins.effective(&self.reach))
     }
 
     fn cancellation(&self) -> CancellationToken {
@@ -121,9 +212,20 @@ impl CallHost for Call {
     }
 
     async fn credential(&self, handle: &str) -> Result<SecretString, Failure> {
-        let id: CredentialId =
-            handle.parse().map_err(|_| Failure::new("denied", format!("there is no credential `{handle}`")))?;
-        let (credential, secret) = self.app.0.store.credential(&self.scope, id).await.map_err(store_failure)?;
+        let store = &self.app.0.store;
+        let id = if handle == CREDENTIAL {
+            self.reach.credential
+        } else {
+            store.plugin_secret(&self.scope, &self.reach.plugin, handle).await.map_err(store_failure)?
+        };
+        let id = id.ok_or_else(|| {
+            let plugin = &self.reach.plugin;
+            Failure::new(
+                "auth",
+                format!("The secret `{handle}` of {plugin} is granted and not set; set it under Plugins."),
+            )
+        })?;
+        let (credential, secret) = store.credential(&self.scope, id).await.map_err(store_failure)?;
         let secret = secret.expose_secret();
         Ok(SecretString::from(match credential.kind.as_str() {
             "bearer" => format!("Bearer {secret}"),
@@ -135,21 +237,95 @@ impl CallHost for Call {
         }))
     }
 
+    async fn begin(&self, function: &'static str) -> Result<(), Failure> {
+        let reach = &self.reach;
+        let change = Change::new(CALL, format!("plugin:{}", reach.plugin))
+            .with("digest", reach.digest)
+            .with("generation", CallHost::grant(self).generation)
+            .with("function", function)
+            .with("purpose", self.purpose.kind)
+            .with("subject", &self.purpose.subject);
+        let change = match self.purpose.incident {
+            Some(incident) => change.with("incident", incident),
+            None => change,
+        };
+        let intent = self.app.0.store.intent(&self.scope, change).await.map_err(store_failure)?;
+        if let (Ok(mut own), Ok(mut called)) = (self.intent.lock(), self.function.lock()) {
+            *own = Some(intent);
+            *called = function;
+        }
+        Ok(())
+    }
+
+    fn ended(&self, usage: CallUsage) {
+        let app = &self.app.0;
+        app.plugins.numbers.called(&self.reach.plugin, &usage, clock::now_us());
+        let Some(intent) = self.intent.lock().ok().and_then(|mut intent| intent.take()) else { return };
+        let change = used(Change::new(CALL, format!("plugin:{}", self.reach.plugin)), self.function(), &usage)
+            .with("effects", self.effects.load(Ordering::Relaxed))
+            .with("denied", self.refused.load(Ordering::Relaxed));
+        end_call(&self.app, &self.scope, intent, change, &usage.code);
+    }
+
+    async fn denied(&self, denial: Denial, request: Option<&Request>) -> Failure {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let plugins = &self.app.0.plugins;
+        let denial = match request {
+            Some(request) if plugins.granted_but_capped(&self.reach, request) => denial.by_ceiling(),
+            _ => denial,
+        };
+        let sentence = denial.to_string();
+        let is_new = self.denials.lock().is_ok_and(|mut seen| seen.len() < DENIALS && seen.insert(sentence.clone()));
+        if is_new {
+            let new = NewDenial {
+                plugin: self.reach.plugin.clone(),
+                digest: self.reach.digest,
+                generation: CallHost::grant(self).generation,
+                attempt: denial.attempt().to_owned(),
+                remedy: denial.remedy().unwrap_or_default(),
+                rule: denial.needed().cloned(),
+                sentence,
+                call: self.intent.lock().ok().and_then(|intent| *intent),
+            };
+            if let Err(error) = self.app.0.store.add_plugin_denial(&self.scope, new).await {
+                tracing::error!(%error, "a refusal could not be put on record; it was refused all the same");
+            }
+        }
+        denial.into()
+    }
+
+    fn reserve(&self, rule: &HttpRule, request: &Request) -> Result<u64, Denial> {
+        self.app.0.plugins.reserve(&self.reach.plugin, rule, request)
+    }
+
+    fn received(&self, rule: &HttpRule, host: &str, bytes: u64) {
+        self.app.0.plugins.received(&self.reach.plugin, rule, host, bytes);
+    }
+
     async fn before(&self, request: EffectRequest<'_>) -> Result<EffectToken, Failure> {
         let store = &self.app.0.store;
+        self.effects.fetch_add(1, Ordering::Relaxed);
         let starts_process = request.method == SPAWN;
         let Some(incident) = self.purpose.incident.filter(|_| !starts_process) else {
-            let change = Change::new(if starts_process { PROCESS } else { HTTP }, self.purpose.subject.clone())
-                .with("plugin", &self.grant.plugin)
-                .with("purpose", self.purpose.kind);
-            let change = if starts_process {
-                change.with("path", request.url)
-            } else {
-                let change = change.with("method", request.method).with("host", host_of(request.url));
-                change.with("bytes", request.body.len())
-            };
-            let intent = store.intent(&self.scope, change).await.map_err(store_failure)?;
-            return Ok(EffectToken(if starts_process { STARTED } else { 0 }, intent.0));
+            let action = if starts_process { PROCESS } else { HTTP };
+            let change = self
+                .marked(Change::new(action, self.purpose.subject.clone()))
+                .with("purpose", self.purpose.kind)
+                .with("generation", request.generation)
+                .with("grant", request.rule)
+                .with("decision", "granted");
+            if starts_process {
+                let change = change.with("path", request.url);
+                let intent = store.intent(&self.scope, change).await.map_err(store_failure)?;
+                return Ok(EffectToken(STARTED, intent.0));
+            }
+            let change = change
+                .with("method", request.method)
+                .with("host", host_of(request.url))
+                .with("bytes", request.body.len())
+                .with("sha256", arguments_hash(&request));
+            let kept = store.intent_with_body(&self.scope, change, &self.reach.plugin, request.body.to_vec()).await;
+            return Ok(EffectToken(0, kept.map_err(store_failure)?.0));
         };
         for bytes in [request.url.as_bytes(), request.body] {
             self.app.check_outgoing(&self.scope, incident, bytes).await.map_err(failure)?;
@@ -161,7 +337,12 @@ impl CallHost for Call {
         let departure = NewDeparture {
             kind: kind_of(self.purpose.kind, request.body).into(),
             destination: self.purpose.destination.clone(),
-            plugin: self.grant.plugin.clone(),
+            plugin: self.reach.plugin.clone(),
+            digest: self.reach.digest.to_string(),
+            generation: request.generation,
+            grant: request.rule.into(),
+            call: self.intent.lock().ok().and_then(|intent| *intent),
+            arguments_sha256: arguments_hash(&request),
             subject: self.purpose.subject.clone(),
             method: request.method.into(),
             url: request.url.into(),
@@ -176,10 +357,16 @@ impl CallHost for Call {
 
     fn after(&self, token: EffectToken, outcome: EffectOutcome) {
         let (app, scope, purpose) = (self.app.clone(), self.scope.clone(), self.purpose.clone());
-        let plugin = self.grant.plugin.clone();
+        let plugin = self.reach.plugin.clone();
         self.app.0.tasks.spawn(async move {
             let intent = IntentId(token.1);
             let store = &app.0.store;
+            if token.0 != STARTED && outcome.received_bytes > 0 {
+                let kept = store.keep_received(&scope, intent, &plugin, outcome.body, outcome.received_bytes).await;
+                if let Err(error) = kept {
+                    tracing::error!(%error, "what a plugin received could not be kept for a replay");
+                }
+            }
             let written = match purpose.incident {
                 _ if token.0 == STARTED => {
                     let change = Change::new(PROCESS, purpose.subject).with("plugin", plugin);
@@ -204,34 +391,58 @@ impl CallHost for Call {
     }
 
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        let grant = CallHost::grant(self);
+        if grant.kv_bytes == 0 {
+            return Err(no_kv(&grant));
+        }
         self.app.0.store.plugin_value(&self.scope, &self.purpose.instance, key).await.map_err(store_failure)
     }
 
     async fn kv_set(&self, key: &str, value: Vec<u8>) -> Result<(), KvError> {
-        self.app
-            .0
-            .store
-            .set_plugin_value(&self.scope, &self.purpose.instance, key, Some(value))
-            .await
-            .map_err(store_failure)
+        self.keep_value(key, Some(value)).await
     }
 
     async fn kv_delete(&self, key: &str) -> Result<(), KvError> {
-        self.app.0.store.set_plugin_value(&self.scope, &self.purpose.instance, key, None).await.map_err(store_failure)
+        self.keep_value(key, None).await
     }
 
     fn log(&self, lines: Vec<LogLine>, dropped: u64) {
-        let (app, scope, plugin) = (self.app.clone(), self.scope.clone(), self.grant.plugin.clone());
-        let mut lines: Vec<(u8, String)> = lines.into_iter().map(|line| (line.level, line.text)).collect();
-        if dropped > 0 {
-            lines.push((1, format!("({dropped} more messages were over the limit and dropped)")));
-        }
-        self.app.0.tasks.spawn(async move {
-            if let Err(error) = app.0.store.add_plugin_log(&scope, &plugin, lines).await {
-                tracing::warn!(%error, "a plugin's log could not be kept");
-            }
-        });
+        keep_log(&self.app, &self.scope, &self.reach.plugin, lines, dropped);
     }
+}
+
+/// A call's outcome, with what it took.
+fn used(change: Change, function: &str, usage: &CallUsage) -> Change {
+    change
+        .with("function", function)
+        .with("computing_us", usage.computing.as_micros())
+        .with("wall_us", usage.wall.as_micros())
+        .with("memory", usage.memory_bytes)
+        .with("host_calls", usage.host_calls)
+        .with("entered", usage.entered)
+}
+
+fn end_call(app: &App, scope: &Scope, intent: IntentId, change: Change, code: &str) {
+    let (app, scope) = (app.clone(), scope.clone());
+    let result = if code.is_empty() { "ok".to_owned() } else { code.to_owned() };
+    app.0.tasks.clone().spawn(async move {
+        if let Err(error) = app.0.store.outcome(&scope, intent, change, &result).await {
+            tracing::error!(%error, "the outcome of a plugin's call could not be recorded; it shows as unknown");
+        }
+    });
+}
+
+fn keep_log(app: &App, scope: &Scope, plugin: &str, lines: Vec<LogLine>, dropped: u64) {
+    let (app, scope, plugin) = (app.clone(), scope.clone(), plugin.to_owned());
+    let mut lines: Vec<(u8, String)> = lines.into_iter().map(|line| (line.level, line.text)).collect();
+    if dropped > 0 {
+        lines.push((1, format!("({dropped} more messages were over the limit and dropped)")));
+    }
+    app.0.tasks.clone().spawn(async move {
+        if let Err(error) = app.0.store.add_plugin_log(&scope, &plugin, lines).await {
+            tracing::warn!(%error, "a plugin's log could not be kept");
+        }
+    });
 }
 
 impl App {
@@ -268,9 +479,4 @@ fn kind_of<'a>(kind: &'a str, body: &[u8]) -> &'a str {
 
 fn host_of(url: &str) -> String {
     url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// The grant of a plugin that may reach nothing.
-pub(crate) fn nothing(plugin: &Plugin) -> PluginGrant {
-    PluginGrant::nothing(plugin.name(), Digest::new(plugin.digest()), 1)
 }

@@ -295,7 +295,7 @@ impl Runner<'_> {
             subject: format!("turn:{}", self.turn.id),
             instance: String::new(),
         };
-        let call = self.app.call(self.scope, purpose, self.app.model_grant(model)?, Some(self.live.cancel.clone()));
+        let call = self.app.call(self.scope, purpose, self.app.model_reach(model)?, Some(self.live.cancel.clone()));
         self.status(format!("Waiting for {}", model.model));
         let mut message = Message {
             id: MessageId::new(),

@@ -23,7 +23,7 @@ pub mod tools;
 pub mod viewer;
 pub mod whys;
 
-pub use app::{App, AppConfig, Progress, cache};
+pub use app::{App, AppConfig, Progress, StartProgress, cache};
 pub use error::TriageError;
 pub use fumehood_policy::{Permission, Role};
 pub use fumehood_store as store;

@@ -14,6 +14,7 @@ use fumehood_redact::{
 use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
 use fumehood_store::{IncidentId, Scope};
 
+use crate::call::ScanCall;
 use crate::{App, TriageError};
 
 /// Incidents whose books are kept in memory.
@@ -43,9 +44,10 @@ pub(crate) struct Book {
 #[derive(Clone)]
 pub struct Scanners {
     runtime: Runtime,
-    plugins: Vec<Plugin>,
+    plugins: Vec<(Plugin, Option<Arc<dyn fumehood_runtime::CallHost>>)>,
     groups: Arc<HashMap<String, Group>>,
-    host: Option<Arc<dyn fumehood_runtime::CallHost>>,
+    /// Why nothing can be scanned.
+    refusal: Option<String>,
 }
 
 impl Scanners {
@@ -56,14 +58,8 @@ impl Scanners {
             .filter(|kind| Kind::is_valid(&kind.name))
             .map(|kind| (kind.name.clone(), Group::from_code(&kind.group)))
             .collect();
-        Self { runtime, plugins, groups: Arc::new(groups), host: None }
-    }
-
-    /// With a place for the scanners' logs.
-    #[must_use]
-    pub fn with_host(mut self, host: Arc<dyn fumehood_runtime::CallHost>) -> Self {
-        self.host = Some(host);
-        self
+        let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
+        Self { runtime, plugins, groups: Arc::new(groups), refusal: None }
     }
 
     /// The findings of one window, all scanners together.
@@ -72,14 +68,17 @@ impl Scanners {
     /// The first scanner that failed: the window counts as not scanned.
     pub async fn scan_window(&self, window: &Window) -> Result<Vec<Finding>, TriageError> {
         let mut findings = Vec::new();
-        for plugin in &self.plugins {
+        if let Some(refusal) = &self.refusal {
+            return Err(TriageError::Conflict(refusal.clone()));
+        }
+        for (plugin, host) in &self.plugins {
             let chunk = Chunk {
                 text: &window.text,
                 offset: window.offset as u64,
                 continues_before: window.continues_before,
                 continues_after: window.continues_after,
             };
-            let output = self.runtime.scan(plugin, chunk, self.host.clone()).await?;
+            let output = self.runtime.scan(plugin, chunk, host.clone()).await?;
             findings.extend(output.findings.into_iter().map(|raw| {
                 // A type that the scanner did not announce is masked, under a name that says nothing.
                 let (kind, group) = match self.groups.get(&raw.kind) {
@@ -204,11 +203,19 @@ impl Book {
 }
 
 impl App {
-    /// The scanners, logging to the encrypted store.
-    pub(crate) fn scanners(&self) -> Scanners {
-        let plugins: Vec<Plugin> = self.0.plugins.scanners().cloned().collect();
-        let host = crate::call::scanner_host(self);
-        Scanners::new(self.0.runtime.clone(), plugins, &self.0.plugins.kinds).with_host(host)
+    /// The scanners for a text that belongs to `subject`, each on record with it. Where one of them is stopped or cannot
+    /// run, nothing can be scanned.
+    pub(crate) fn scanners(&self, scope: &Scope, subject: &str) -> Scanners {
+        let (plugins, refusal) = match self.0.plugins.scanners() {
+            Ok(plugins) => (plugins, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let scanners = Scanners::new(self.0.runtime.clone(), Vec::new(), &self.0.plugins.kinds());
+        let hosted = plugins.into_iter().map(|plugin| {
+            let host: Arc<dyn fumehood_runtime::CallHost> = ScanCall::new(self, scope, &plugin, subject);
+            (plugin, Some(host))
+        });
+        Scanners { plugins: hosted.collect(), refusal, ..scanners }
     }
 
     /// An incident's book, locked for as long as the caller masks.
@@ -227,7 +234,7 @@ impl App {
         let mut book = shared.lock_owned().await;
         if book.pseudonyms.is_none() {
             let mut loaded = Pseudonyms::load(self.0.store.pseudonyms(scope, incident).await?);
-            for kind in &self.0.plugins.kinds {
+            for kind in &self.0.plugins.kinds() {
                 loaded.know_kind(&Kind::new(&kind.name));
             }
             book.pseudonyms = Some(loaded);
@@ -303,7 +310,7 @@ impl App {
         origin: Origin,
         texts: &[&str],
     ) -> Result<Vec<Redacted>, TriageError> {
-        let scanners = self.scanners();
+        let scanners = self.scanners(scope, &format!("incident:{incident}"));
         let mut found = Vec::with_capacity(texts.len());
         for text in texts {
             found.push(scanners.scan(text).await?);
@@ -358,7 +365,7 @@ impl App {
         value: &serde_json::Value,
     ) -> Result<RedactedJson, TriageError> {
         let plan = JsonPlan::new(value);
-        let scanners = self.scanners();
+        let scanners = self.scanners(scope, &format!("incident:{incident}"));
         let texts: Vec<&str> = plan.texts().collect();
         let found = scan_together(&scanners, &texts).await?;
         let mut book = self.masking_book(scope, incident).await?;

@@ -109,7 +109,7 @@ impl App {
                 subject: "document".into(),
                 instance: format!("integration:{}", instance.id),
             };
-            let call = self.call(scope, purpose, self.integration_grant(instance)?, None);
+            let call = self.call(scope, purpose, self.integration_reach(instance)?, None);
             match integration.publish_document(request, call).await {
                 Ok(published) => return Ok(published),
                 Err(error) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fumehood_egress::ProcessSpec;
 use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, ServerOutput, assign};
-use fumehood_policy::{Permission, PluginGrant, ProcessArguments, ProcessRule};
+use fumehood_policy::{Digest, Permission};
 use fumehood_redact::{Origin, Redacted};
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
@@ -20,8 +20,8 @@ use fumehood_store::{ApprovalId, IncidentId, Scope, ServerId};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::{Purpose, nothing};
-use crate::plugins::grant_below;
+use crate::call::Purpose;
+use crate::plugins::{CREDENTIAL, Reach};
 use crate::settings::check_url;
 use crate::{App, TriageError};
 
@@ -215,7 +215,7 @@ impl App {
 
     async fn connect(&self, scope: &Scope, server: &McpServer, purpose: Purpose) -> Result<Arc<Connection>, McpError> {
         let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
-        let grant = self.server_grant(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let reach = self.server_reach(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
         let endpoint = match server.transport.as_str() {
             "stdio" => Endpoint::Stdio(ProcessSpec {
                 command: PathBuf::from(&server.command),
@@ -226,17 +226,17 @@ impl App {
             _ => Endpoint::Http {
                 url: server.url.clone(),
                 headers: match server.credential_id {
-                    Some(id) => {
+                    Some(_) => {
                         vec![Header {
                             name: server.auth_header.clone(),
-                            value: HeaderValue::Credential(id.to_string()),
+                            value: HeaderValue::Credential(CREDENTIAL.into()),
                         }]
                     }
                     None => Vec::new(),
                 },
             },
         };
-        let host = self.call(scope, purpose, grant, None);
+        let host = self.call(scope, purpose, reach, None);
         let connection = Connection::open(Connect {
             runtime: self.0.runtime.clone(),
             plugin,
@@ -253,22 +253,16 @@ impl App {
 
     fn transport(&self, server: &McpServer) -> Result<Plugin, TriageError> {
         let name = if server.transport == "stdio" { "transport-stdio" } else { "transport-http" };
-        self.0.plugins.get(name).cloned()
+        self.0.plugins.get(name)
     }
 
-    pub(crate) fn server_grant(&self, server: &McpServer) -> Result<PluginGrant, TriageError> {
+    pub(crate) fn server_reach(&self, server: &McpServer) -> Result<Reach, TriageError> {
         let plugin = self.transport(server)?;
         if server.transport != "stdio" {
             let url = check_url("url", &server.url)?;
-            return grant_below(&plugin, &url, &["GET", "POST", "DELETE"], &server.private_nets, server.credential_id);
+            return Ok(Reach::to_server(&plugin, "url", url, &server.private_nets, server.credential_id));
         }
-        let mut grant = nothing(&plugin);
-        grant.processes.push(ProcessRule {
-            path: server.command.clone(),
-            digest: None,
-            arguments: ProcessArguments::Fixed(server.arguments.clone()),
-        });
-        Ok(grant)
+        Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
     }
 
     /// Close a server's connection.
@@ -412,10 +406,19 @@ impl App {
         let body = approval.arguments.clone().into_bytes();
         self.check_outgoing(scope, approval.incident_id, &body).await?;
         let (_, labels) = self.masked_in(scope, approval.incident_id, &body).await?;
+        let plugin = self.transport(server)?;
+        let reach = self.server_reach(server)?;
+        let grant = self.0.plugins.effective(&reach);
+        let arguments_sha256 = Digest::new(Sha256::digest(&body).into()).to_string();
         let departure = fumehood_store::departures::NewDeparture {
             kind: "tool".into(),
             destination: format!("{} ({})", approval.tool, server.name),
-            plugin: "transport-stdio".into(),
+            plugin: plugin.name().to_owned(),
+            digest: reach.digest.to_string(),
+            generation: grant.generation,
+            grant: grant.processes.first().map(ToString::to_string).unwrap_or_default(),
+            call: None,
+            arguments_sha256,
             subject: format!("approval:{}", approval.id),
             method: "tools/call".into(),
             url: format!("stdio:{}", server.command),

@@ -52,7 +52,7 @@ pub async fn plugins(
         name: plugin.name,
         version: plugin.version,
         world: plugin.world,
-        digest: plugin.digest,
+        digest: format!("sha256:{}", plugin.digest),
         may: plugin.may,
     };
     Ok(Json(shared.app.plugins(&scope).await?.into_iter().map(plugin).collect()))

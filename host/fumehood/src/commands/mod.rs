@@ -34,6 +34,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             change(&resolve(&serve)?, control::Request::PasswordLink { email })
         }
         Some(Command::Plugin(PluginCommand::List)) => list_plugins(),
+        Some(Command::CompilePlugin) => compile_plugin(),
         Some(Command::Config) => show_config(&resolve(&serve)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
@@ -52,6 +53,8 @@ fn merge(outer: ServeArgs, inner: ServeArgs) -> ServeArgs {
         tls_key: inner.tls_key.or(outer.tls_key),
         public_url: inner.public_url.or(outer.public_url),
         checkpoint_file: inner.checkpoint_file.or(outer.checkpoint_file),
+        policy_file: inner.policy_file.or(outer.policy_file),
+        retention_days: inner.retention_days.or(outer.retention_days),
         log: inner.log.or(outer.log),
     }
 }
@@ -109,12 +112,7 @@ fn change(settings: &Settings, request: control::Request) -> anyhow::Result<Exit
             }
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(async {
-                let config = AppConfig {
-                    data: settings.data.clone(),
-                    checkpoint_file: settings.checkpoint_file.clone(),
-                    progress: Arc::new(|_, _, _, _| {}),
-                };
-                let app = App::open(config, vault).await?;
+                let app = App::open(app_config(settings, Arc::new(|_, _, _, _| {}))?, vault).await?;
                 let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
                 let origin = settings.public_origin()?.unwrap_or_else(|| format!("{scheme}://{}", settings.listen));
                 let answer = control::carry_out(&app, &origin, request).await;
@@ -130,6 +128,30 @@ fn change(settings: &Settings, request: control::Request) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// How the application is set up, by the settings.
+fn app_config(settings: &Settings, progress: Arc<fumehood_triage::StartProgress>) -> anyhow::Result<AppConfig> {
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    Ok(AppConfig {
+        data: settings.data.clone(),
+        checkpoint_file: settings.checkpoint_file.clone(),
+        policy_file: settings.policy_file.clone(),
+        retention_days: settings.retention_days,
+        compiler: fumehood_egress::ProcessSpec {
+            command: program,
+            arguments: vec!["compile-plugin".into()],
+            environment: Vec::new(),
+            folder: "/".into(),
+        },
+        progress,
+    })
+}
+
+/// Be the compiler's child.
+fn compile_plugin() -> anyhow::Result<ExitCode> {
+    fumehood_runtime::compile_child(std::io::stdin().lock(), std::io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn list_plugins() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{:<24} {:<8} {:<12} {:>9}  DESCRIPTION", "NAME", "VERSION", "WORLD", "SIZE")?;
@@ -138,10 +160,7 @@ fn list_plugins() -> anyhow::Result<ExitCode> {
         writeln!(
             out,
             "{:<24} {:<8} {:<12} {size:>9}  {}",
-            plugin.name,
-            plugin.version,
-            plugin.world.name(),
-            plugin.description
+            plugin.manifest.name, plugin.manifest.version, plugin.manifest.world, plugin.manifest.description
         )?;
     }
     Ok(ExitCode::SUCCESS)

@@ -71,10 +71,10 @@ async fn scanners(settings: &Settings) -> anyhow::Result<Scanners> {
     // Where there is no data folder, or it stays sealed, the scanner is compiled in memory: a scan leaves nothing behind.
     let cache = data::open(settings)
         .map_or_else(|_| CompiledCache::none(), |vault| fumehood_triage::cache(&settings.data, vault));
-    let runtime = Runtime::new(RuntimeConfig { cache, instances: 32, egress: None })?;
+    let runtime = Runtime::new(RuntimeConfig { cache, instances: 32, egress: None, compiler: None })?;
     let mut loaded = Vec::new();
     let mut kinds = Vec::new();
-    for shipped in plugins::shipped().iter().filter(|plugin| plugin.world == World::Scanner) {
+    for shipped in plugins::shipped().iter().filter(|plugin| plugin.world() == World::Scanner) {
         let plugin = plugins::load(&runtime, shipped).await?;
         kinds.extend(runtime.detects(&plugin, None).await?);
         loaded.push(plugin);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fumehood_triage::{App, AppConfig};
+use fumehood_triage::App;
 
 use crate::connections::Guard;
 use crate::settings::Settings;
@@ -49,15 +49,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     listener.set_nonblocking(true)?;
     let tls_config = tls(settings).await?;
     let vault = data::open_or_create(settings)?;
-    let app = App::open(
-        AppConfig {
-            data: settings.data.clone(),
-            checkpoint_file: settings.checkpoint_file.clone(),
-            progress: Arc::new(progress),
-        },
-        vault,
-    )
-    .await?;
+    let app = App::open(super::app_config(settings, Arc::new(progress))?, vault).await?;
     let served = serve_app(settings, &app, listener, tls_config).await;
     // Also after an error: the store is closed in order, and what is going on ends with an outcome.
     app.shut_down().await;

@@ -98,7 +98,7 @@ impl Bench {
                 [tag(1), tag(2), tag(3), tag(4)].concat().try_into().unwrap()
             }),
         );
-        let config = RuntimeConfig { cache, instances: 8, egress: Some(Arc::clone(&egress)) };
+        let config = RuntimeConfig { cache, instances: 8, egress: Some(Arc::clone(&egress)), compiler: None };
         let runtime = Runtime::new(config).unwrap();
         let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.name == transport).unwrap();
         let source = PluginSource {
@@ -150,6 +150,8 @@ impl Bench {
             allow_private: ["127.0.0.0/8".parse().unwrap()].into(),
             max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
+            max_request_bytes_per_hour: None,
+            max_response_bytes_per_hour: None,
         };
         {
             let mut grant = bench.host.grant.lock().unwrap();

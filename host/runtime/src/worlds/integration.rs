@@ -71,17 +71,20 @@ pub struct Integration {
 
 /// One call on a fresh instance: `$function` with `$argument…`, its failure turned into a [`CallError`].
 macro_rules! call {
-    ($self:ident, $host:ident, $function:ident $(, $argument:expr)*) => {{
+    ($self:ident, $host:ident, $name:literal, $function:ident $(, $argument:expr)*) => {{
         let pre = $self.pre()?;
         let mut live = Live::new(
-            &$self.runtime, &$self.plugin, $self.config.clone(), Some($host), limits::HOSTCALL_BYTES, false,
+            &$self.runtime, &$self.plugin, $name, $self.config.clone(), Some($host), limits::HOSTCALL_BYTES, false,
         ).await?;
-        live.run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
+        let answer = live.run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
             let instance = pre.instantiate_async(&mut *store).await?;
             instance.fumehood_integration_guest().$function(&mut *store $(, $argument)*).await
-        })
-        .await?
-        .map_err(|failure| CallError::Failed { plugin: $self.plugin.name().into(), failure: Failure::from(failure) })
+        });
+        let answer = answer.await?.map_err(|failure| CallError::Failed {
+            plugin: $self.plugin.name().into(),
+            failure: Failure::from(failure),
+        });
+        answer.inspect_err(|error| live.failed(error))
     }};
 }
 
@@ -104,7 +107,7 @@ impl Integration {
     /// # Errors
     /// [`CallError`].
     pub async fn test_connection(&self, host: Arc<dyn CallHost>) -> Result<Account, CallError> {
-        let account = call!(self, host, call_test_connection)?;
+        let account = call!(self, host, "test-connection", call_test_connection)?;
         Ok(Account { name: account.name, product: account.product })
     }
 
@@ -117,7 +120,7 @@ impl Integration {
         cursor: Option<&str>,
         host: Arc<dyn CallHost>,
     ) -> Result<(Vec<Project>, Option<String>), CallError> {
-        let page = call!(self, host, call_list_projects, cursor)?;
+        let page = call!(self, host, "list-projects", call_list_projects, cursor)?;
         let projects = page
             .projects
             .into_iter()
@@ -145,7 +148,7 @@ impl Integration {
             overwrite: document.overwrite,
             extensions: Vec::new(),
         };
-        let published = call!(self, host, call_publish_document, &wit_document)?;
+        let published = call!(self, host, "publish-document", call_publish_document, &wit_document)?;
         Ok(Published {
             remote: Remote {
                 id: published.remote.id,

@@ -9,14 +9,14 @@ pub(crate) mod transport;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
 use crate::bindings;
-use crate::effects::{CallHost, LogLine};
+use crate::effects::{CallHost, CallUsage, LogLine};
 use crate::engine::{Runtime, ticks};
 use crate::error::{CallError, classify};
 use crate::limits;
@@ -51,13 +51,19 @@ pub(crate) struct Live {
     _long: Option<OwnedSemaphorePermit>,
     /// A store that trapped or ran out of time is never entered again.
     dead: bool,
+    usage: CallUsage,
 }
 
+/// How long a guest that is cancelled may take to end by itself: its host calls fail at once, and what it says of them
+/// is worth more than that it was stopped.
+const GRACE: Duration = Duration::from_millis(250);
+
 impl Live {
-    /// A fresh store; waits for room.
+    /// A fresh store for a call of `function`, which is on record when this returns; waits for room.
     pub(crate) async fn new(
         runtime: &Runtime,
         plugin: &Plugin,
+        function: &'static str,
         config: Arc<BTreeMap<String, String>>,
         host: Option<Arc<dyn CallHost>>,
         hostcall_bytes: usize,
@@ -68,7 +74,21 @@ impl Live {
         } else {
             None
         };
-        let permit = runtime.permit().await.ok_or_else(|| CallError::Cancelled { plugin: plugin.name().to_owned() })?;
+        let cancelled = || CallError::Cancelled { plugin: plugin.name().to_owned() };
+        let cancel = host.as_ref().map(|host| host.cancellation()).unwrap_or_default();
+        if cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        let permit = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            permit = runtime.permit() => permit,
+        };
+        let permit = permit.ok_or_else(cancelled)?;
+        if let Some(host) = &host {
+            let begun = host.begin(function).await;
+            begun.map_err(|failure| CallError::Failed { plugin: plugin.name().into(), failure })?;
+        }
         let mut state = State::new(config);
         state.host = host.clone();
         state.egress = runtime.0.egress.clone();
@@ -79,6 +99,7 @@ impl Live {
             _permit: permit,
             _long: long,
             dead: false,
+            usage: CallUsage::default(),
         })
     }
 
@@ -99,13 +120,48 @@ impl Live {
         let cpu_ms = cpu.as_millis() as u64;
         self.store.data_mut().begin_call(ticks(cpu));
         self.store.set_epoch_deadline(1);
-        let result = match tokio::time::timeout(wall, call(&mut self.store)).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(classify(&self.plugin, &error, cpu_ms)),
-            Err(_) => Err(CallError::Stalled { plugin: self.plugin.clone(), limit_ms: wall.as_millis() as u64 }),
+        let began = Instant::now();
+        let mut computing = Duration::ZERO;
+        let stopped = {
+            let cancel = self.host.as_ref().map(|host| host.cancellation());
+            async move {
+                match cancel {
+                    Some(cancel) => cancel.cancelled().await,
+                    None => std::future::pending().await,
+                }
+                tokio::time::sleep(GRACE).await;
+            }
         };
+        let result = {
+            let mut call = std::pin::pin!(call(&mut self.store));
+            let call = std::future::poll_fn(|context| {
+                let began = Instant::now();
+                let polled = call.as_mut().poll(context);
+                computing += began.elapsed();
+                polled
+            });
+            tokio::select! {
+                biased;
+                done = call => done.map_err(|error| classify(&self.plugin, &error, cpu_ms)),
+                () = stopped => Err(CallError::Cancelled { plugin: self.plugin.clone() }),
+                () = tokio::time::sleep(wall) => {
+                    Err(CallError::Stalled { plugin: self.plugin.clone(), limit_ms: wall.as_millis() as u64 })
+                }
+            }
+        };
+        self.usage.entered += 1;
+        self.usage.computing += computing;
+        self.usage.wall += began.elapsed();
+        if let Err(error) = &result {
+            note(&mut self.usage, error);
+        }
         self.dead = result.is_err();
         result
+    }
+
+    /// Take note of why the call gave no result; the last one counts.
+    pub(crate) fn failed(&mut self, error: &CallError) {
+        note(&mut self.usage, error);
     }
 
     /// Hand the plugin's log over, to the encrypted store.
@@ -119,8 +175,20 @@ impl Live {
     }
 }
 
+fn note(usage: &mut CallUsage, error: &CallError) {
+    error.code().clone_into(&mut usage.code);
+    usage.problem = error.to_string();
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         self.flush_log();
+        if let Some(host) = &self.host {
+            let mut usage = std::mem::take(&mut self.usage);
+            let state = self.store.data();
+            usage.memory_bytes = state.limits.memory_bytes() as u64;
+            usage.host_calls = state.host_calls();
+            host.ended(usage);
+        }
     }
 }

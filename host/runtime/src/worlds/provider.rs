@@ -97,16 +97,24 @@ impl Provider {
     /// [`CallError`].
     pub async fn models(&self, host: Arc<dyn CallHost>) -> Result<Vec<Model>, CallError> {
         let pre = self.pre()?;
-        let mut live =
-            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, false)
-                .await?;
+        let mut live = Live::new(
+            &self.runtime,
+            &self.plugin,
+            "models",
+            self.config.clone(),
+            Some(host),
+            limits::HOSTCALL_BYTES,
+            false,
+        )
+        .await?;
         let models = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 instance.fumehood_provider_guest().call_models(&mut *store).await
             })
             .await?
-            .map_err(|failure| self.failed(failure.into()))?;
+            .map_err(|failure| self.failed(failure.into()))
+            .inspect_err(|error| live.failed(error))?;
         Ok(models
             .into_iter()
             .take(2_000)
@@ -120,9 +128,16 @@ impl Provider {
     /// [`CallError`]; nothing was sent where the code is `denied` or `invalid`.
     pub async fn complete(&self, request: &Request, host: Arc<dyn CallHost>) -> Result<Completion, CallError> {
         let pre = self.pre()?;
-        let mut live =
-            Live::new(&self.runtime, &self.plugin, self.config.clone(), Some(host), limits::HOSTCALL_BYTES, true)
-                .await?;
+        let mut live = Live::new(
+            &self.runtime,
+            &self.plugin,
+            "complete",
+            self.config.clone(),
+            Some(host),
+            limits::HOSTCALL_BYTES,
+            true,
+        )
+        .await?;
         let wit_request = lower(request);
         let (instance, answer) = live
             .run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
@@ -133,7 +148,11 @@ impl Provider {
             .await?;
         match answer {
             Ok(resource) => Ok(Completion { live, instance, resource, plugin: self.plugin.name().into(), over: false }),
-            Err(failure) => Err(self.failed(failure.into())),
+            Err(failure) => {
+                let error = self.failed(failure.into());
+                live.failed(&error);
+                Err(error)
+            }
         }
     }
 
@@ -179,7 +198,9 @@ impl Completion {
             }
             Ok(Err(failure)) => {
                 self.over = true;
-                Err(CallError::Failed { plugin: self.plugin.clone(), failure: failure.into() })
+                let error = CallError::Failed { plugin: self.plugin.clone(), failure: failure.into() };
+                self.live.failed(&error);
+                Err(error)
             }
             Err(error) => {
                 self.over = true;

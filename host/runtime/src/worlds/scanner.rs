@@ -51,7 +51,8 @@ impl Runtime {
     /// [`CallError`] where the plugin did not answer.
     pub async fn detects(&self, plugin: &Plugin, host: Option<Arc<dyn CallHost>>) -> Result<Vec<KindInfo>, CallError> {
         let pre = scanner(plugin)?;
-        let mut live = Live::new(self, plugin, Default::default(), host, limits::HOSTCALL_BYTES, false).await?;
+        let mut live =
+            Live::new(self, plugin, "detects", Default::default(), host, limits::HOSTCALL_BYTES, false).await?;
         let kinds = live
             .run(limits::CPU_PER_CALL, limits::SCAN_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
@@ -77,7 +78,7 @@ impl Runtime {
         host: Option<Arc<dyn CallHost>>,
     ) -> Result<ScanOutput, CallError> {
         let pre = scanner(plugin)?;
-        let mut live = Live::new(self, plugin, Default::default(), host, limits::FINDINGS_BYTES, false).await?;
+        let mut live = Live::new(self, plugin, "scan", Default::default(), host, limits::FINDINGS_BYTES, false).await?;
         let wit_chunk = wit::Chunk {
             text: chunk.text.to_owned(),
             offset: chunk.offset,
@@ -92,13 +93,19 @@ impl Runtime {
             })
             .await?;
         match result {
-            Ok(findings) => Ok(ScanOutput { findings: check(plugin.name(), chunk.text, findings)? }),
+            Ok(findings) => {
+                let checked = check(plugin.name(), chunk.text, findings);
+                let findings = checked.inspect_err(|error| live.failed(error))?;
+                Ok(ScanOutput { findings })
+            }
             Err(failure) => {
                 // What a scanner says may quote what it read.
                 live.store.data().log.push(0, &failure.message);
                 let code = known_code(&failure.code);
                 let failure = Failure::new(code, "the scanner refused this text (see the plugin's log)");
-                Err(CallError::Failed { plugin: plugin.name().into(), failure })
+                let error = CallError::Failed { plugin: plugin.name().into(), failure };
+                live.failed(&error);
+                Err(error)
             }
         }
     }

@@ -78,7 +78,8 @@ impl TransportConnection {
             return Err(CallError::Contract { plugin: plugin.name().into(), what: "it is not a transport".into() });
         };
         let config = Arc::new(BTreeMap::new());
-        let mut live = Live::new(runtime, plugin, config, Some(host), limits::HOSTCALL_BYTES * 2, true).await?;
+        let mut live =
+            Live::new(runtime, plugin, "connection", config, Some(host), limits::HOSTCALL_BYTES * 2, true).await?;
         let settings = wit::Settings {
             name: name.into(),
             url: url.map(Into::into),
@@ -95,7 +96,11 @@ impl TransportConnection {
         let plugin = plugin.name().to_owned();
         match answer {
             Ok(resource) => Ok(Self { live, instance, resource, plugin }),
-            Err(failure) => Err(CallError::Failed { plugin, failure: failure.into() }),
+            Err(failure) => {
+                let error = CallError::Failed { plugin, failure: failure.into() };
+                live.failed(&error);
+                Err(error)
+            }
         }
     }
 
@@ -123,11 +128,14 @@ impl TransportConnection {
             })
             .await;
         self.live.flush_log();
-        let actions = answer?
-            .map_err(|failure| CallError::Failed { plugin: self.plugin.clone(), failure: Failure::from(failure) })?;
-        if actions.len() > limits::ACTIONS {
-            return Err(CallError::OverLimit { plugin: self.plugin.clone(), what: "actions for one event" });
-        }
+        let checked = match answer? {
+            Ok(actions) if actions.len() > limits::ACTIONS => {
+                Err(CallError::OverLimit { plugin: self.plugin.clone(), what: "actions for one event" })
+            }
+            Ok(actions) => Ok(actions),
+            Err(failure) => Err(CallError::Failed { plugin: self.plugin.clone(), failure: Failure::from(failure) }),
+        };
+        let actions = checked.inspect_err(|error| self.live.failed(error))?;
         Ok(actions.into_iter().map(raise).collect())
     }
 }

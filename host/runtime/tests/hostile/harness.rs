@@ -60,7 +60,7 @@ impl Room {
     }
 
     pub fn with(instances: u32, cache: CompiledCache) -> Self {
-        Self(Runtime::new(RuntimeConfig { cache, instances, egress: None }).expect("an engine"))
+        Self(Runtime::new(RuntimeConfig { cache, instances, egress: None, compiler: None }).expect("an engine"))
     }
 
     pub async fn load(&self, world: World, component: &[u8]) -> Result<Plugin, LoadError> {
@@ -159,15 +159,7 @@ impl Host {
 #[async_trait::async_trait]
 impl CallHost for Host {
     fn grant(&self) -> Arc<PluginGrant> {
-        Arc::new(PluginGrant {
-            plugin: "hostile".into(),
-            digest: Digest::new([0; 32]),
-            generation: 0,
-            http: Vec::new(),
-            kv_bytes: 0,
-            credentials: Vec::new(),
-            processes: Vec::new(),
-        })
+        Arc::new(PluginGrant::nothing("hostile", Digest::new([0; 32]), 0))
     }
     fn cancellation(&self) -> CancellationToken {
         CancellationToken::new()

@@ -1,15 +1,13 @@
-//! What is set up to be reached: models, MCP servers, integrations; and what plugins keep: values and logs.
+//! What is set up to be reached: models, MCP servers, integrations.
 
 mod integrations;
 mod models;
-mod plugins;
 mod servers;
 
 use rusqlite::{OptionalExtension as _, Row};
 
 pub use self::integrations::IntegrationInstance;
 pub use self::models::Model;
-pub use self::plugins::{PLUGIN_VALUES_BYTES, PluginLogLine};
 pub use self::servers::McpServer;
 use crate::record::Change;
 use crate::{CredentialId, Scope, Store, StoreError};

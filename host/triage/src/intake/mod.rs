@@ -315,7 +315,7 @@ impl<'a> Intake<'a> {
             incident,
             id,
             upload,
-            scanners: app.scanners(),
+            scanners: app.scanners(scope, &format!("log:{id}")),
             hash: Sha256::new(),
             text_bytes: 0,
             replaced: 0,

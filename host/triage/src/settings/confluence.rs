@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fumehood_policy::{Permission, PluginGrant};
+use fumehood_policy::Permission;
 use fumehood_runtime::Integration;
 use fumehood_store::outside::IntegrationInstance;
 use fumehood_store::{IntegrationId, Scope};
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Secret, check_url, origin, private_nets};
 use crate::call::Purpose;
-use crate::plugins::grant_below;
+use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
 
 /// The plugin that talks to Confluence.
@@ -110,24 +110,24 @@ impl App {
         Ok(self.0.store.remove_integration(scope, instance.id).await?)
     }
 
-    pub(crate) fn integration_grant(&self, instance: &IntegrationInstance) -> Result<PluginGrant, TriageError> {
+    pub(crate) fn integration_reach(&self, instance: &IntegrationInstance) -> Result<Reach, TriageError> {
         let url = check_url("base_url", &instance.base_url)?;
-        let (plugin, methods) = (self.0.plugins.get(&instance.plugin)?, ["GET", "POST", "PUT"]);
-        grant_below(plugin, &url, &methods, &instance.private_nets, instance.credential_id)
+        let plugin = self.0.plugins.get(&instance.plugin)?;
+        Ok(Reach::to_server(&plugin, "base-url", url, &instance.private_nets, instance.credential_id))
     }
 
     pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {
         let mut config = BTreeMap::new();
         config.insert("base-url".into(), instance.base_url.clone());
-        if let Some(credential) = instance.credential_id {
-            config.insert("credential".into(), credential.to_string());
+        if instance.credential_id.is_some() {
+            config.insert("credential".into(), CREDENTIAL.into());
         }
         for (key, name) in [("kind", "flavour"), ("space", "space"), ("parent", "parent")] {
             if let Some(value) = instance.settings.get(key).filter(|value| !value.is_empty()) {
                 config.insert(name.into(), value.clone());
             }
         }
-        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?.clone(), config))
+        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?, config))
     }
 
     /// Sign in at Confluence and list its spaces. Returns who the credential belongs to, and keys and names.
@@ -146,9 +146,9 @@ impl App {
         };
         let integration = self.integration(&instance)?;
         let test = async {
-            let call = self.call(scope, purpose(), self.integration_grant(&instance)?, None);
+            let call = self.call(scope, purpose(), self.integration_reach(&instance)?, None);
             let account = integration.test_connection(call).await?;
-            let call = self.call(scope, purpose(), self.integration_grant(&instance)?, None);
+            let call = self.call(scope, purpose(), self.integration_reach(&instance)?, None);
             let (spaces, _) = integration.list_projects(None, call).await?;
             let spaces = spaces.into_iter().map(|space| (space.key, space.name)).collect();
             Ok::<_, TriageError>((format!("{} at {}", account.name, account.product), spaces))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fumehood_policy::{Permission, PluginGrant};
+use fumehood_policy::Permission;
 use fumehood_redact::Redacted;
 use fumehood_runtime::CallHost;
 use fumehood_runtime::provider::{self, Provider};
@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{Secret, check_url, origin, private_nets};
 use crate::call::Purpose;
-use crate::plugins::grant_below;
+use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
 
 /// The plugin that talks to models.
@@ -70,15 +70,10 @@ impl App {
         Ok(())
     }
 
-    pub(crate) fn model_grant(&self, model: &Model) -> Result<PluginGrant, TriageError> {
+    pub(crate) fn model_reach(&self, model: &Model) -> Result<Reach, TriageError> {
         let url = check_url("base_url", &model.base_url)?;
-        grant_below(
-            self.0.plugins.get(&model.plugin)?,
-            &url,
-            &["GET", "POST"],
-            &model.private_nets,
-            model.credential_id,
-        )
+        let plugin = self.0.plugins.get(&model.plugin)?;
+        Ok(Reach::to_server(&plugin, "base-url", url, &model.private_nets, model.credential_id))
     }
 
     /// The provider of a model, with the settings that its plugin is given.
@@ -86,10 +81,10 @@ impl App {
         let mut config = BTreeMap::new();
         config.insert("base-url".into(), model.base_url.clone());
         config.insert("model".into(), model.model.clone());
-        if let Some(credential) = model.credential_id {
-            config.insert("credential".into(), credential.to_string());
+        if model.credential_id.is_some() {
+            config.insert("credential".into(), CREDENTIAL.into());
         }
-        Ok(Provider::new(self.0.runtime.clone(), self.0.plugins.get(&model.plugin)?.clone(), config))
+        Ok(Provider::new(self.0.runtime.clone(), self.0.plugins.get(&model.plugin)?, config))
     }
 
     /// Ask the model for one word, and its server what models it has. Returns their names; the result is kept for the
@@ -108,7 +103,7 @@ impl App {
                 subject: format!("model:{}", model.id),
                 instance: String::new(),
             };
-            Ok::<_, TriageError>(self.call(scope, purpose, self.model_grant(&model)?, None))
+            Ok::<_, TriageError>(self.call(scope, purpose, self.model_reach(&model)?, None))
         };
         let provider = self.provider(&model)?;
         // Not every server has a list: whether the model answers is what counts.

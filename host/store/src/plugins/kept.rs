@@ -39,7 +39,7 @@ impl Store {
         .await
     }
 
-    /// Keep, or with nothing remove, a plugin instance's value; on record.
+    /// Keep, or with nothing remove, a plugin instance's value; `change` puts it on record.
     ///
     /// # Errors
     /// `Invalid` over the quota.
@@ -49,10 +49,10 @@ impl Store {
         instance: &str,
         key: &str,
         value: Option<Vec<u8>>,
+        quota_bytes: u64,
+        change: Change,
     ) -> Result<(), StoreError> {
         let (owner, instance, key) = (scope.clone(), instance.to_owned(), key.to_owned());
-        let change =
-            Change::new("plugin.value", format!("plugin:{instance}")).with("bytes", value.as_ref().map_or(0, Vec::len));
         self.change(scope, change, move |tx| {
             let Some(value) = value else {
                 tx.connection.execute(
@@ -71,8 +71,9 @@ impl Store {
                 (&owner.tenant, &instance),
                 |row| row.get(0),
             )?;
-            if total > PLUGIN_VALUES_BYTES {
-                return Err(StoreError::Invalid(format!("the plugin's values would take more than {PLUGIN_VALUES_BYTES} bytes")));
+            if total > PLUGIN_VALUES_BYTES || total as u64 > quota_bytes {
+                let most = quota_bytes.min(PLUGIN_VALUES_BYTES as u64);
+                return Err(StoreError::Invalid(format!("the plugin's values would take more than {most} bytes")));
             }
             Ok(())
         })

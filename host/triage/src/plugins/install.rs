@@ -1,0 +1,359 @@
+//! Installing, approving, rolling back and removing.
+//!
+//! Invariant: what is stored is what was looked at: the bytes are in memory from the first check to the transaction, and
+//! everything later (approving, loading, calling) goes by their digest. Nothing of a plugin runs before its signature is
+//! checked, nothing but a scanner's `prepare` and `detects` before a person has approved it, and neither with a way out.
+//! Only a person may do any of this, never a model, a tool or an API token.
+
+use fumehood_policy::{Change, Digest, Manifest, Permission, PluginGrant};
+use fumehood_runtime::{Inspection, inspect};
+use fumehood_store::Scope;
+use fumehood_store::plugins::{NewVersion, PluginVersion, VersionState};
+use sha2::Digest as _;
+
+use super::registry::{Active, Running};
+use super::shipped::{PUBLISHER, world};
+use super::upgrade::{self, Side};
+use super::{signature, upgrade::carried};
+use crate::{App, TriageError};
+
+/// What is to be installed.
+#[derive(Clone, Debug, Default)]
+pub struct Package {
+    pub component: Vec<u8>,
+    /// The manifest that lies beside the component, where it carries none.
+    pub manifest: Option<String>,
+    /// A signature file.
+    pub signature: Option<String>,
+    /// Where it came from, for people.
+    pub source: String,
+}
+
+/// What became of an installation.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Installed {
+    pub name: String,
+    pub version: String,
+    pub digest: Digest,
+    /// Whether it runs already: an upgrade that widens nothing.
+    pub active: bool,
+    /// What it changes against the version that runs, or asks for where none does.
+    pub changes: Vec<String>,
+}
+
+/// A package that passed every check, loaded.
+struct Checked {
+    manifest: Manifest,
+    manifest_text: String,
+    inspection: Inspection,
+    signer: String,
+}
+
+fn refused(message: impl Into<String>) -> TriageError {
+    TriageError::invalid("plugin", message)
+}
+
+impl App {
+    /// Install a plugin. A first version, and one that widens anything, waits for an approval, while the version that
+    /// runs goes on; `wait` makes every version wait.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Invalid` with why it is not taken; `Conflict` where this component is installed already.
+    pub async fn install_plugin(&self, scope: &Scope, package: Package, wait: bool) -> Result<Installed, TriageError> {
+        self.require(scope, Permission::ManagePlugins)?;
+        let result = self.try_install(scope, package, wait).await;
+        if let Err((error, digest)) = &result {
+            // Who tried to bring in what was refused is worth knowing.
+            let change = fumehood_store::Change::new("plugin.install", format!("component:{digest}"));
+            self.0.store.event(scope, change.with("reason", error), "refused").await?;
+        }
+        result.map_err(|(error, _)| error)
+    }
+
+    async fn try_install(
+        &self,
+        scope: &Scope,
+        package: Package,
+        wait: bool,
+    ) -> Result<Installed, (TriageError, Digest)> {
+        let digest = Digest::new(sha2::Sha256::digest(&package.component).into());
+        let failed = |error: TriageError| (error, digest);
+        let checked = self.check(&package, digest).map_err(failed)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        let known = self.0.store.plugin_versions(scope).await.map_err(|error| failed(error.into()))?;
+        if let Some(known) = known.iter().find(|known| known.digest == digest) {
+            let state = known.state.as_str();
+            return Err(failed(TriageError::Conflict(format!(
+                "This very component is installed already ({} {}, {state}).",
+                known.name, known.version
+            ))));
+        }
+        let active = Active::load(&self.0.runtime, checked.manifest.clone(), digest, &package.component).await;
+        if let Err(error) = &active.plugin {
+            return Err(failed(refused(error.clone())));
+        }
+        let now = self.0.plugins.now();
+        let old = now.plugins.get(&checked.manifest.name);
+        let new_side = Side { manifest: &checked.manifest, inspection: &checked.inspection };
+        let changes = changes_from(old, &new_side);
+        let grant = old
+            .filter(|old| !wait && old.plugin.is_ok() && !upgrade::widens(&changes))
+            .map(|old| carried(&now.grant(old.digest, &old.manifest.name), &checked.manifest, digest));
+        let new = NewVersion {
+            digest,
+            name: checked.manifest.name.clone(),
+            version: checked.manifest.version.clone(),
+            publisher: checked.manifest.publisher.clone(),
+            world: checked.manifest.world.as_str().into(),
+            manifest: checked.manifest_text,
+            signer: checked.signer,
+            source: package.source,
+            component: package.component,
+        };
+        self.0.store.install_plugin(scope, new, grant.clone()).await.map_err(|error| failed(error.into()))?;
+        if let Some(grant) = &grant {
+            self.run_version(active, grant.clone());
+        }
+        Ok(Installed {
+            name: checked.manifest.name,
+            version: checked.manifest.version,
+            digest,
+            active: grant.is_some(),
+            changes: changes.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// Everything that can be said without compiling.
+    fn check(&self, package: &Package, digest: Digest) -> Result<Checked, TriageError> {
+        let inspection = inspect("The component", &package.component).map_err(|error| refused(error.to_string()))?;
+        let manifest_text = match (&inspection.manifest, &package.manifest) {
+            (Some(_), Some(_)) => {
+                return Err(refused("The component carries a manifest, and another one lies beside it; remove that."));
+            }
+            (Some(text), None) | (None, Some(text)) => text.clone(),
+            (None, None) => {
+                return Err(refused(
+                    "There is no manifest: neither in the component nor beside it. `fumehood plugin build` puts \
+                     fumehood.toml into the component; without it, name the file with --manifest.",
+                ));
+            }
+        };
+        let manifest = Manifest::parse(&manifest_text).map_err(|error| refused(sentence(&error.to_string())))?;
+        if world(manifest.world) != inspection.world {
+            return Err(refused(format!(
+                "The manifest says that {} is a {}, and the component is a {}.",
+                manifest.name,
+                manifest.world,
+                inspection.world.name()
+            )));
+        }
+        let now = self.0.plugins.now();
+        if manifest.publisher == PUBLISHER || now.plugins.get(&manifest.name).is_some_and(|active| active.ships) {
+            return Err(refused(format!(
+                "The name `{}` or its publisher `{}` belongs to a plugin that ships with Fumehood; choose another.",
+                manifest.name, manifest.publisher
+            )));
+        }
+        let beside = package.manifest.as_deref();
+        let signer = match &package.signature {
+            Some(text) => {
+                let key = signature::verify(&now.policy, &manifest.publisher, &package.component, beside, text);
+                key.map_err(|error| refused(format!("{} is not taken: {error}.", manifest.name)))?
+            }
+            None if now.policy.allow_unsigned.contains(&digest) => String::new(),
+            None => {
+                return Err(refused(format!(
+                    "{} is not signed. Have its publisher sign it (`fumehood plugin sign`, or minisign). To take this one \
+                     component all the same, an operator adds its digest to policy.toml: \
+                     allow-unsigned = [\"sha256:{digest}\"]",
+                    manifest.name
+                )));
+            }
+        };
+        Ok(Checked { manifest, manifest_text, inspection, signer })
+    }
+
+    /// Let a version run from now on. What is in the store already says the same.
+    fn run_version(&self, active: Active, grant: PluginGrant) {
+        self.0.plugins.change(|now| {
+            now.grants.insert(grant.digest, grant);
+            now.plugins.insert(active.manifest.name.clone(), active);
+        });
+    }
+
+    /// Approve a version that waits: it runs from now on, with this grant.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` where it does not wait or cannot be loaded.
+    pub async fn approve_plugin(&self, scope: &Scope, grant: PluginGrant) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageGrants)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        let version = self.version(scope, grant.digest).await?;
+        if version.state != VersionState::Waiting {
+            return Err(TriageError::Conflict(format!(
+                "{} {} does not wait for an approval.",
+                version.name, version.version
+            )));
+        }
+        self.activate(scope, "plugin.approve", &version, grant).await
+    }
+
+    /// Turn a version that waits down.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict`.
+    pub async fn refuse_plugin(&self, scope: &Scope, digest: Digest) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManagePlugins)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        let version = self.version(scope, digest).await?;
+        Ok(self.0.store.refuse_plugin(scope, &version.name, digest).await?)
+    }
+
+    /// Go back to the version that ran before, with the grant that it had.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` where there is none.
+    pub async fn roll_back_plugin(&self, scope: &Scope, name: &str) -> Result<PluginVersion, TriageError> {
+        self.require(scope, Permission::ManagePlugins)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        let versions = self.0.store.plugin_versions(scope).await?;
+        let former = versions.into_iter().filter(|one| one.name == name && one.state == VersionState::Former);
+        let before = former
+            .max_by_key(|one| one.activated_us)
+            .ok_or_else(|| TriageError::Conflict(format!("There is no version of {name} that ran before this one.")))?;
+        let grant = self.0.plugins.now().grant(before.digest, name);
+        self.activate(scope, "plugin.rollback", &before, grant).await?;
+        Ok(before)
+    }
+
+    /// Remove a plugin with all its versions and grants. Ours cannot be removed, only stopped.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict` where it is in use.
+    pub async fn remove_plugin(&self, scope: &Scope, name: &str) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManagePlugins)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        if self.0.plugins.now().plugins.get(name).is_some_and(|active| active.ships) {
+            return Err(TriageError::Conflict(format!("{name} ships with Fumehood: stop it instead.")));
+        }
+        self.0.store.remove_plugin(scope, name).await?;
+        self.0.plugins.change(|now| {
+            now.plugins.remove(name);
+            now.grants.retain(|_, grant| grant.plugin != name);
+        });
+        self.0.plugins.cancel_stopped();
+        Ok(())
+    }
+
+    /// Change what the version that runs is granted.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` where this digest does not run.
+    pub async fn grant_plugin(&self, scope: &Scope, grant: PluginGrant) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageGrants)?;
+        let _changing = self.0.plugins.changing.lock().await;
+        let now = self.0.plugins.now();
+        let active = now.plugins.get(&grant.plugin).filter(|active| active.digest == grant.digest);
+        active.ok_or(TriageError::NotFound { what: "running plugin of this digest" })?;
+        self.0.store.set_plugin_grant(scope, grant.clone()).await?;
+        let grant = self.stored_grant(scope, grant).await?;
+        self.0.plugins.change(|now| {
+            now.grants.insert(grant.digest, grant);
+        });
+        Ok(())
+    }
+
+    /// Keep, or with nothing forget, the secret behind a handle that a plugin names.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Invalid`.
+    pub async fn set_plugin_secret(
+        &self,
+        scope: &Scope,
+        name: &str,
+        handle: &str,
+        kind: &str,
+        username: &str,
+        secret: Option<secrecy::SecretString>,
+    ) -> Result<(), TriageError> {
+        use secrecy::ExposeSecret as _;
+        self.require(scope, Permission::ManageIntegrations)?;
+        let now = self.0.plugins.now();
+        let active = now.plugins.get(name).ok_or(TriageError::NotFound { what: "plugin" })?;
+        if !active.manifest.secrets.iter().any(|ask| ask.rule.handle == handle) {
+            return Err(TriageError::NotFound { what: "secret of this plugin" });
+        }
+        let kind = match kind {
+            "" | "bearer" => "bearer",
+            "basic" => "basic",
+            "raw" => "raw",
+            _ => return Err(TriageError::invalid("kind", "A secret is sent as bearer, basic or raw.")),
+        };
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().chars().any(|c| c.is_control() || !c.is_ascii()))
+        {
+            return Err(TriageError::invalid(
+                "secret",
+                "The secret holds characters that cannot be sent; was it copied whole?",
+            ));
+        }
+        Ok(self.0.store.set_plugin_secret(scope, name, handle, kind, username.trim().into(), secret).await?)
+    }
+
+    async fn version(&self, scope: &Scope, digest: Digest) -> Result<PluginVersion, TriageError> {
+        let versions = self.0.store.plugin_versions(scope).await?;
+        versions.into_iter().find(|one| one.digest == digest).ok_or(TriageError::NotFound { what: "plugin version" })
+    }
+
+    /// A grant as it was stored: with its generation.
+    async fn stored_grant(&self, scope: &Scope, grant: PluginGrant) -> Result<PluginGrant, TriageError> {
+        let stored = self.0.store.plugin_grants(scope).await?;
+        let found = stored.into_iter().find(|one| one.grant.digest == grant.digest);
+        Ok(found.map_or(grant, |one| one.grant))
+    }
+
+    async fn activate(
+        &self,
+        scope: &Scope,
+        action: &'static str,
+        version: &PluginVersion,
+        grant: PluginGrant,
+    ) -> Result<(), TriageError> {
+        let manifest = Manifest::parse(&version.manifest).map_err(|error| TriageError::Internal(error.to_string()))?;
+        let grant = PluginGrant { plugin: version.name.clone(), digest: version.digest, ..grant };
+        // The digest is checked again as it is read: a component that was changed in the store is not run.
+        let component = self.0.store.plugin_component(scope, version.digest).await?;
+        let active = Active::load(&self.0.runtime, manifest, version.digest, &component).await;
+        if let Err(error) = &active.plugin {
+            return Err(TriageError::Conflict(format!("{} cannot run: {error}", version.name)));
+        }
+        self.0.store.activate_plugin(scope, action, version.digest, grant.clone()).await?;
+        let grant = self.stored_grant(scope, grant).await?;
+        self.run_version(active, grant);
+        Ok(())
+    }
+}
+
+/// What a version changes against the one that runs.
+pub(super) fn changes_from(old: Option<&Active>, new: &Side<'_>) -> Vec<Change> {
+    if let Some(old) = old
+        && let Ok(plugin) = &old.plugin
+    {
+        return upgrade::changes(&Side { manifest: &old.manifest, inspection: plugin.inspection() }, new);
+    }
+    let digest = Digest::new([0; 32]);
+    fumehood_policy::diff(&PluginGrant::nothing("", digest, 0), &new.manifest.asks(digest)).changes
+}
+
+/// What a waiting version changes, from what is stored of it.
+pub(super) fn changes_of(now: &Running, version: &PluginVersion, component: &[u8]) -> Option<Vec<Change>> {
+    let manifest = Manifest::parse(&version.manifest).ok()?;
+    let inspection = inspect(&version.name, component).ok()?;
+    Some(changes_from(now.plugins.get(&version.name), &Side { manifest: &manifest, inspection: &inspection }))
+}
+
+/// A message as a sentence.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}

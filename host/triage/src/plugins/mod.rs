@@ -1,0 +1,29 @@
+//! Plugins: which there are, what each may do, and what each did.
+//!
+//! Invariants: a plugin does what was granted to its digest, within the organisation's ceiling, and nothing that is
+//! stopped does anything. Only people install, approve, grant and resume; see [`App`](crate::App)'s use cases in
+//! `install` and `stops`. What a call may do is asked anew before each of its effects ([`registry`]).
+
+mod arrivals;
+mod budget;
+mod info;
+mod install;
+mod numbers;
+mod policy_file;
+mod reach;
+mod registry;
+mod shipped;
+mod signature;
+mod stops;
+mod upgrade;
+
+pub use arrivals::{FOLDER, package};
+pub use fumehood_policy::{Digest, Manifest, PluginGrant};
+pub use info::{Allowed, Ask, PluginDetail, PluginInfo, PluginList, Waiting, rule_bounds, sum};
+pub use install::{Installed, Package};
+pub use registry::Plugins;
+pub use shipped::{Shipped, load, ship, shipped};
+pub use signature::{SignatureError, public_key, sign};
+
+pub(crate) use policy_file::PolicyFile;
+pub(crate) use reach::{CREDENTIAL, Reach};

@@ -1,0 +1,149 @@
+//! What one instance of a plugin may reach: its grant, with the server, program and credential that a person named in
+//! the instance's settings put in, under the organisation's ceiling.
+
+use fumehood_policy::{
+    Ceiling, CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, Request, decide, effective,
+};
+use fumehood_runtime::Plugin;
+use fumehood_store::CredentialId;
+use url::Url;
+
+/// The handle by which a plugin names the credential that was typed for its instance.
+pub(crate) const CREDENTIAL: &str = "credential";
+
+/// Whose call it is, and what a person set up for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub plugin: String,
+    pub digest: Digest,
+    /// The setting that names a server, and the server.
+    pub server: Option<(&'static str, Url)>,
+    /// Networks that are not public, in which that server was when a person named it.
+    pub private_nets: Vec<String>,
+    pub credential: Option<CredentialId>,
+    /// The program that was named.
+    pub process: Option<(String, Vec<String>)>,
+}
+
+impl Reach {
+    /// A call of a plugin for which nothing was set up.
+    pub(crate) fn of(plugin: &Plugin) -> Self {
+        Self {
+            plugin: plugin.name().to_owned(),
+            digest: Digest::new(plugin.digest()),
+            server: None,
+            private_nets: Vec::new(),
+            credential: None,
+            process: None,
+        }
+    }
+
+    /// A call to the server that `setting` names.
+    ///
+    /// The address behind the URL may be a private one only in the networks where it was when a person typed it in: a
+    /// public name cannot be turned inwards later. A metadata address is never dialled.
+    pub(crate) fn to_server(
+        plugin: &Plugin,
+        setting: &'static str,
+        url: Url,
+        private_nets: &[String],
+        credential: Option<CredentialId>,
+    ) -> Self {
+        Self { server: Some((setting, url)), private_nets: private_nets.to_vec(), credential, ..Self::of(plugin) }
+    }
+
+    /// What was granted, with what was set up put in: no rule is left that speaks of settings.
+    pub(crate) fn resolve(&self, grant: &PluginGrant) -> PluginGrant {
+        let mut resolved = PluginGrant { configured: Vec::new(), configured_process: false, ..grant.clone() };
+        if let Some((setting, url)) = &self.server {
+            let nets = || self.private_nets.iter().filter_map(|net| net.parse().ok()).collect();
+            let rules = grant.configured.iter().filter(|rule| rule.setting == *setting);
+            let rules: Vec<_> = rules.filter_map(|rule| rule.at(url, nets()).ok()).collect();
+            if let (Some(rule), Some(_)) = (rules.first(), self.credential) {
+                let origin = Origin { scheme: rule.scheme, host: rule.host.clone(), port: rule.port };
+                resolved.credentials.push(CredentialRule { handle: CREDENTIAL.into(), bound_to: [origin].into() });
+            }
+            resolved.http.extend(rules);
+        }
+        if let (true, Some((path, arguments))) = (grant.configured_process, &self.process) {
+            let arguments = ProcessArguments::Fixed(arguments.clone());
+            resolved.processes.push(ProcessRule { path: path.clone(), digest: None, arguments });
+        }
+        resolved
+    }
+
+    /// What is left of a grant under the ceilings.
+    pub(crate) fn effective<'a>(
+        &self,
+        grant: &PluginGrant,
+        ceilings: impl IntoIterator<Item = &'a Ceiling>,
+    ) -> PluginGrant {
+        effective(&self.resolve(grant), ceilings)
+    }
+
+    /// Whether the grant alone would have allowed a request: then it is the ceiling that was in the way.
+    pub(crate) fn would_allow(&self, grant: &PluginGrant, request: &Request) -> bool {
+        decide(&self.resolve(grant), request).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fumehood_policy::{ConfiguredRule, HttpRule};
+
+    use super::*;
+
+    fn reach(url: &str) -> Reach {
+        Reach {
+            plugin: "p".into(),
+            digest: Digest::new([1; 32]),
+            server: Some(("base-url", url.parse().unwrap())),
+            private_nets: vec!["10.0.0.0/8".into()],
+            credential: Some(CredentialId::new()),
+            process: Some(("/usr/bin/server".into(), vec!["--stdio".into()])),
+        }
+    }
+
+    fn grant() -> PluginGrant {
+        let mut grant = PluginGrant::nothing("p", Digest::new([1; 32]), 3);
+        grant.configured.push(ConfiguredRule {
+            setting: "base-url".into(),
+            methods: ["GET".parse().unwrap()].into(),
+            max_request_bytes: 10,
+            max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
+            max_request_bytes_per_hour: None,
+            max_response_bytes_per_hour: None,
+        });
+        grant
+    }
+
+    #[test]
+    fn what_was_set_up_is_put_in_where_the_grant_has_room_for_it() {
+        let resolved = reach("https://desk.example.com:8443/api").resolve(&grant());
+        let sentences: Vec<String> = resolved.http.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            sentences,
+            ["may GET to https://desk.example.com:8443/api, also at 10.0.0.0/8 (sending up to 10 bytes a request, \
+              receiving up to 16 MiB)"]
+        );
+        assert_eq!(
+            resolved.credentials[0].to_string(),
+            "may send credential `credential` to https://desk.example.com:8443"
+        );
+        assert!(resolved.processes.is_empty(), "programs were not granted");
+        let other = PluginGrant { configured: Vec::new(), ..grant() };
+        let resolved = reach("https://desk.example.com/").resolve(&other);
+        assert!(resolved.http.is_empty() && resolved.credentials.is_empty(), "a server was not granted");
+    }
+
+    #[test]
+    fn a_program_is_granted_with_its_arguments() {
+        let grant = PluginGrant { configured_process: true, ..grant() };
+        let resolved = reach("https://desk.example.com/").resolve(&grant);
+        assert_eq!(
+            resolved.processes[0].sentence().to_string(),
+            "may start /usr/bin/server --stdio (whatever version is there)"
+        );
+        assert!(!resolved.configured_process);
+    }
+}

@@ -1,0 +1,327 @@
+//! Which plugins there are, which version of each runs, what it is granted, and what is stopped.
+//!
+//! Invariant: readers see one state as a whole. A change is made to the store first and then here, by one task at a time;
+//! a stop is made here first, so that it holds at once, whatever the disk does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, RwLock};
+
+use fumehood_policy::{Denial, Digest, HttpRule, Manifest, PluginGrant, Policy, Request, decide};
+use fumehood_runtime::{KindInfo, Plugin, Runtime, World};
+use fumehood_store::plugins::{Stop, Traffic, VersionState};
+use fumehood_store::{Scope, Store, clock};
+use tokio_util::sync::CancellationToken;
+
+use super::arrivals::Arrivals;
+use super::budget::Budgets;
+use super::numbers::{Numbers, hour_of};
+use super::policy_file::PolicyFile;
+use super::reach::Reach;
+use super::shipped::{Shipped, load, load_component, shipped};
+use crate::TriageError;
+
+/// The plugins of this server.
+pub struct Plugins {
+    state: RwLock<Arc<Running>>,
+    /// Held while something is changed.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// What cancels the calls of a plugin, by its name.
+    tokens: Mutex<HashMap<String, CancellationToken>>,
+    pub(super) policy_file: PolicyFile,
+    pub(super) budgets: Budgets,
+    pub(crate) numbers: Numbers,
+    pub(super) arrivals: Arrivals,
+}
+
+/// One state of them.
+#[derive(Clone, Default)]
+pub(crate) struct Running {
+    pub(super) plugins: BTreeMap<String, Active>,
+    /// Every grant that is known, by digest: a call that began before an upgrade ends under its own.
+    pub(super) grants: HashMap<Digest, PluginGrant>,
+    pub(super) stops: Vec<Stop>,
+    pub(super) policy: Arc<Policy>,
+}
+
+/// The version of a plugin that runs.
+#[derive(Clone)]
+pub(crate) struct Active {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) digest: Digest,
+    pub(super) ships: bool,
+    pub(super) bytes: u64,
+    /// Or why it could not be loaded.
+    pub(super) plugin: Result<Plugin, String>,
+    /// Of a scanner, what it can report; fixed at installation.
+    pub(super) kinds: Vec<KindInfo>,
+}
+
+impl Active {
+    /// Load a version, and ask a scanner what it can report.
+    pub(super) async fn load(runtime: &Runtime, manifest: Manifest, digest: Digest, component: &[u8]) -> Self {
+        let plugin = load_component(runtime, &manifest, component).await;
+        Self::with(runtime, manifest, digest, component.len(), plugin, false).await
+    }
+
+    async fn with(
+        runtime: &Runtime,
+        manifest: Manifest,
+        digest: Digest,
+        bytes: usize,
+        mut plugin: Result<Plugin, String>,
+        ships: bool,
+    ) -> Self {
+        let mut kinds = Vec::new();
+        if let Ok(scanner) = &plugin
+            && scanner.world() == World::Scanner
+        {
+            match runtime.detects(scanner, None).await {
+                Ok(found) => kinds = found,
+                Err(error) => plugin = Err(error.to_string()),
+            }
+        }
+        Self { manifest: Arc::new(manifest), digest, ships, bytes: bytes as u64, plugin, kinds }
+    }
+
+    /// What it was granted where nobody has decided: what it ships with, or nothing.
+    pub(super) fn default_grant(&self) -> PluginGrant {
+        if self.ships {
+            self.manifest.asks(self.digest)
+        } else {
+            PluginGrant::nothing(&self.manifest.name, self.digest, 0)
+        }
+    }
+}
+
+impl Running {
+    /// The kill switch that holds a plugin, where one is thrown.
+    pub(super) fn stop_of(&self, manifest: &Manifest) -> Option<&Stop> {
+        let targets =
+            ["all".to_owned(), format!("publisher:{}", manifest.publisher), format!("plugin:{}", manifest.name)];
+        self.stops.iter().find(|stop| targets.contains(&stop.target))
+    }
+
+    /// What a digest is granted, before the ceiling.
+    pub(super) fn grant(&self, digest: Digest, name: &str) -> PluginGrant {
+        let stored = self.grants.get(&digest).cloned();
+        stored.unwrap_or_else(|| match self.plugins.get(name).filter(|active| active.digest == digest) {
+            Some(active) => active.default_grant(),
+            None => PluginGrant::nothing(name, digest, 0),
+        })
+    }
+
+    fn usable(&self, active: &Active) -> Result<Plugin, TriageError> {
+        let name = &active.manifest.name;
+        if let Some(stop) = self.stop_of(&active.manifest) {
+            let why = if stop.reason.is_empty() { String::new() } else { format!(" ({})", stop.reason) };
+            return Err(TriageError::Conflict(format!(
+                "The plugin {name} is stopped by the kill switch `{}`{why}. Nothing was done. Under Plugins it can be \
+                 started again.",
+                stop.target
+            )));
+        }
+        active.plugin.clone().map_err(|error| TriageError::Conflict(format!("The plugin {name} cannot run: {error}")))
+    }
+}
+
+impl Plugins {
+    /// Load all of them at the same time: those that ship, and those that were installed and approved.
+    pub(crate) async fn load(
+        runtime: &Runtime,
+        store: &Store,
+        policy: (PolicyFile, Arc<Policy>),
+        progress: &crate::app::StartProgress,
+    ) -> Result<Self, TriageError> {
+        let scope = Scope::system();
+        let mut installed = Vec::new();
+        for version in store.plugin_versions(&scope).await? {
+            if version.state == VersionState::Active {
+                let manifest = Manifest::parse(&version.manifest);
+                let manifest = manifest.map_err(|error| TriageError::Internal(error.to_string()))?;
+                // Read here, so that no more than one large component is in memory beside those being loaded.
+                installed.push((manifest, version.digest));
+            }
+        }
+        let total = shipped().len() + installed.len();
+        let mut tasks = tokio::task::JoinSet::new();
+        for one in shipped() {
+            let runtime = runtime.clone();
+            tasks.spawn(async move { load_shipped(&runtime, one).await });
+        }
+        for (manifest, digest) in installed {
+            let (runtime, store, scope) = (runtime.clone(), store.clone(), scope.clone());
+            tasks.spawn(async move {
+                match store.plugin_component(&scope, digest).await {
+                    Ok(component) => Ok(Active::load(&runtime, manifest, digest, &component).await),
+                    // One that cannot be read back stops itself, not the server.
+                    Err(error) => Ok(Active::with(&runtime, manifest, digest, 0, Err(error.to_string()), false).await),
+                }
+            });
+        }
+        let mut running = Running { policy: policy.1, ..Running::default() };
+        while let Some(done) = tasks.join_next().await {
+            let active = done.map_err(|error| TriageError::Internal(error.to_string()))??;
+            let from_cache = active.plugin.as_ref().is_ok_and(Plugin::from_cache);
+            progress(&active.manifest.name, running.plugins.len() + 1, total, from_cache);
+            if let Err(error) = &active.plugin {
+                tracing::error!(plugin = %active.manifest.name, "an installed plugin cannot run: {error}");
+            }
+            running.plugins.insert(active.manifest.name.clone(), active);
+        }
+        running.stops = store.plugin_stops(&scope).await?;
+        running.grants = grants(store, &scope, &running).await?;
+        let plugins = Self {
+            state: RwLock::new(Arc::new(running)),
+            changing: tokio::sync::Mutex::default(),
+            tokens: Mutex::default(),
+            policy_file: policy.0,
+            budgets: Budgets::default(),
+            numbers: Numbers::default(),
+            arrivals: Arrivals::default(),
+        };
+        let now_us = clock::now_us();
+        for (plugin, one) in store.plugin_traffic(&scope, hour_of(now_us) - 1).await? {
+            plugins.budgets.seed(&plugin, &one.rule, one.hour, one.sent_bytes, one.received_bytes, now_us);
+        }
+        Ok(plugins)
+    }
+
+    /// The state as it is now.
+    pub(crate) fn now(&self) -> Arc<Running> {
+        match self.state.read() {
+            Ok(state) => Arc::clone(&state),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
+    }
+
+    /// Put another state in the place of the one that is.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Running)) {
+        let mut state = match self.state.write() {
+            Ok(state) => state,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let mut next = Running::clone(&state);
+        change(&mut next);
+        *state = Arc::new(next);
+    }
+
+    /// A plugin by name, ready to be called.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it is stopped or could not be loaded.
+    pub(crate) fn get(&self, name: &str) -> Result<Plugin, TriageError> {
+        let now = self.now();
+        let active = now.plugins.get(name).ok_or(TriageError::NotFound { what: "plugin" })?;
+        now.usable(active)
+    }
+
+    /// Every scanner.
+    ///
+    /// # Errors
+    /// `Conflict` where one is stopped or could not be loaded: what it would have found must not leave.
+    pub(crate) fn scanners(&self) -> Result<Vec<Plugin>, TriageError> {
+        let now = self.now();
+        let scanners =
+            now.plugins.values().filter(|active| active.manifest.world == fumehood_policy::PluginWorld::Scanner);
+        scanners.map(|active| now.usable(active)).collect()
+    }
+
+    /// What the scanners can report.
+    pub(crate) fn kinds(&self) -> Vec<KindInfo> {
+        self.now().plugins.values().flat_map(|active| active.kinds.iter().cloned()).collect()
+    }
+
+    /// What a call may do at this moment: nothing where the plugin is stopped.
+    pub(crate) fn effective(&self, reach: &Reach) -> PluginGrant {
+        let now = self.now();
+        let nothing = || PluginGrant::nothing(&reach.plugin, reach.digest, 0);
+        let Some(active) = now.plugins.get(&reach.plugin) else { return nothing() };
+        if now.stop_of(&active.manifest).is_some() {
+            return nothing();
+        }
+        let grant = now.grant(reach.digest, &reach.plugin);
+        reach.effective(&grant, now.policy.ceilings(&active.manifest.publisher, active.manifest.world))
+    }
+
+    /// Whether a request that was refused is granted, and only the ceiling was in its way.
+    pub(crate) fn granted_but_capped(&self, reach: &Reach, request: &Request) -> bool {
+        let now = self.now();
+        let Some(active) = now.plugins.get(&reach.plugin) else { return false };
+        now.stop_of(&active.manifest).is_none()
+            && decide(&self.effective(reach), request).is_err()
+            && reach.would_allow(&now.grant(reach.digest, &reach.plugin), request)
+    }
+
+    /// Count a request against its rule's hour, and among the numbers.
+    pub(crate) fn reserve(&self, plugin: &str, rule: &HttpRule, request: &Request) -> Result<u64, Denial> {
+        let now_us = clock::now_us();
+        let most = self.budgets.reserve(plugin, rule, request, now_us)?;
+        let moved = Traffic { requests: 1, sent_bytes: request.body_bytes(), ..Traffic::default() };
+        self.numbers.moved(plugin, &rule.target(), &request.host().to_string(), &moved, now_us);
+        Ok(most)
+    }
+
+    /// Count bytes of an answer against its rule's hour, and among the numbers.
+    pub(crate) fn received(&self, plugin: &str, rule: &HttpRule, host: &str, bytes: u64) {
+        let now_us = clock::now_us();
+        self.budgets.received(plugin, rule, bytes, now_us);
+        let moved = Traffic { received_bytes: bytes, ..Traffic::default() };
+        self.numbers.moved(plugin, &rule.target(), host, &moved, now_us);
+    }
+
+    /// What cancels the calls of a plugin: cancelled already where it is stopped.
+    pub(crate) fn token(&self, name: &str) -> CancellationToken {
+        let now = self.now();
+        let stopped = now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some());
+        let cancelled = || {
+            let token = CancellationToken::new();
+            token.cancel();
+            token
+        };
+        match self.tokens.lock() {
+            Ok(mut tokens) if !stopped => {
+                let token = tokens.entry(name.to_owned()).or_default();
+                if token.is_cancelled() {
+                    *token = CancellationToken::new();
+                }
+                token.clone()
+            }
+            _ => cancelled(),
+        }
+    }
+
+    /// End the calls of every plugin that is stopped by now, or gone.
+    pub(super) fn cancel_stopped(&self) {
+        let now = self.now();
+        let Ok(tokens) = self.tokens.lock() else { return };
+        for (name, token) in tokens.iter() {
+            if now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some()) {
+                token.cancel();
+            }
+        }
+    }
+}
+
+async fn load_shipped(runtime: &Runtime, one: &Shipped) -> Result<Active, TriageError> {
+    let plugin = load(runtime, one).await?;
+    let digest = Digest::new(plugin.digest());
+    Ok(Active::with(runtime, one.manifest.clone(), digest, one.component.len(), Ok(plugin), true).await)
+}
+
+/// The stored grants. What a person took from a plugin that ships stays taken in its next version.
+async fn grants(store: &Store, scope: &Scope, running: &Running) -> Result<HashMap<Digest, PluginGrant>, TriageError> {
+    let stored = store.plugin_grants(scope).await?;
+    let mut grants: HashMap<Digest, PluginGrant> =
+        stored.iter().map(|one| (one.grant.digest, one.grant.clone())).collect();
+    for active in running.plugins.values().filter(|active| active.ships && !grants_has(&stored, active)) {
+        // Sorted by generation: the last one was decided last.
+        if let Some(last) = stored.iter().rev().find(|one| one.grant.plugin == active.manifest.name) {
+            grants.insert(active.digest, PluginGrant { digest: active.digest, ..last.grant.clone() });
+        }
+    }
+    Ok(grants)
+}
+
+fn grants_has(stored: &[fumehood_store::plugins::StoredGrant], active: &Active) -> bool {
+    stored.iter().any(|one| one.grant.digest == active.digest)
+}
