@@ -155,6 +155,154 @@ pub enum PeopleCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List the plugins that this binary carries
-    List,
+    /// List the plugins, what each may do, and what waits for an approval
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one plugin: what it asks for and why, what it is granted, what it did, what it was refused
+    Show {
+        /// The plugin's name
+        name: String,
+        /// The grant of the version that runs, or of the one that waits, as JSON to edit and give back
+        #[arg(long)]
+        grant: bool,
+    },
+    /// Install a component; a first version, and one that asks for more, waits for an approval
+    Install {
+        /// A file (`NAME.wasm`), or `oci://registry.example/repository@sha256:…`
+        #[arg(value_name = "FILE|OCI")]
+        from: String,
+        /// The manifest, where the component carries none [default: the .toml file beside it]
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+        /// The signature [default: the .sig or .minisig file beside it]
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// Wait for an approval, whatever it changes
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Approve a version that waits: it runs from now on, with what is granted here
+    Approve {
+        /// NAME, or NAME@DIGEST where several versions wait
+        plugin: String,
+        #[command(flatten)]
+        grant: GrantArgs,
+    },
+    /// Turn a version that waits down
+    Refuse {
+        /// NAME, or NAME@DIGEST where several versions wait
+        plugin: String,
+    },
+    /// Change what the version that runs is granted
+    Grant {
+        /// The plugin's name
+        name: String,
+        #[command(flatten)]
+        grant: GrantArgs,
+    },
+    /// Go back to the version that ran before, with the grant that it had
+    Rollback {
+        /// The plugin's name
+        name: String,
+    },
+    /// Remove a plugin with all its versions, grants, secrets and numbers
+    Remove {
+        /// The plugin's name
+        name: String,
+    },
+    /// Throw a kill switch: within a second nothing of it runs or sends, calls in flight included
+    Stop {
+        /// `all`, `publisher:NAME`, `plugin:NAME`, or a plugin's name
+        target: String,
+        /// Why, for those who find it stopped
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Put a kill switch back
+    Resume {
+        /// As it was thrown
+        target: String,
+    },
+    /// Set the secret behind a handle that a plugin names; it is read from standard input
+    Secret {
+        /// The plugin's name
+        name: String,
+        /// The handle
+        handle: String,
+        /// How it is sent: `bearer`, `basic` (with --username) or `raw`
+        #[arg(long, default_value = "bearer")]
+        kind: String,
+        /// For `basic`
+        #[arg(long, default_value = "")]
+        username: String,
+        /// Forget it instead
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Make a folder with a plugin that builds
+    New {
+        /// Lower-case letters, digits and hyphens
+        name: String,
+        /// scanner, provider, integration or transport
+        #[arg(long)]
+        world: fumehood_policy::PluginWorld,
+        /// What it is written in
+        #[arg(long, value_enum, default_value_t)]
+        lang: Language,
+        /// Who it is from: the name under which operators trust its key
+        #[arg(long, default_value = "my-organisation")]
+        publisher: String,
+    },
+    /// Build the plugin in a folder: dist/NAME.wasm, its manifest in it
+    Build {
+        /// The plugin's folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Make a publisher's key for `sign`
+    Key {
+        /// The file to make; it is readable by its owner alone
+        file: PathBuf,
+    },
+    /// Sign a component: makes NAME.wasm.sig beside it
+    Sign {
+        /// A key of `plugin key`
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The component
+        file: PathBuf,
+    },
+    /// Say what a component is: its world, its imports, its manifest, its digest. Nothing of it runs
+    Inspect {
+        /// The component
+        file: PathBuf,
+    },
+}
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    #[default]
+    Rust,
+}
+
+/// What is granted. Without any of these, the requests are listed and nothing is changed.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct GrantArgs {
+    /// Everything that it asks for
+    #[arg(long)]
+    pub all: bool,
+    /// Nothing: it may compute, and no more
+    #[arg(long)]
+    pub nothing: bool,
+    /// Some of what it asks for, by the numbers that `plugin show` gives them
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub only: Vec<usize>,
+    /// A grant as JSON, as `plugin show --grant` writes it: narrower than what it asks for, for example
+    #[arg(long, value_name = "FILE")]
+    pub grant: Option<PathBuf>,
 }

@@ -14,7 +14,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 /// Name of the socket in the data folder.
 const SOCKET: &str = "control.sock";
 /// Longest request, bytes.
-const REQUEST: u64 = 64 << 10;
+const REQUEST: u64 = 256 << 10;
+/// How long the server may take: compiling a large component takes minutes.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(900);
 
 /// What can be asked, one JSON object a line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +24,81 @@ const REQUEST: u64 = 64 << 10;
 pub enum Request {
     CreateToken { role: Role, name: String, days: Option<u32> },
     PasswordLink { email: String },
+    Plugin(PluginRequest),
+}
+
+/// What can be asked of plugins.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum PluginRequest {
+    List {
+        json: bool,
+    },
+    Show {
+        name: String,
+        grant: bool,
+    },
+    /// The component follows the line.
+    Install {
+        manifest: Option<String>,
+        signature: Option<String>,
+        source: String,
+        bytes: usize,
+        wait: bool,
+    },
+    Approve {
+        plugin: String,
+        grant: GrantChoice,
+    },
+    Refuse {
+        plugin: String,
+    },
+    Grant {
+        name: String,
+        grant: GrantChoice,
+    },
+    Rollback {
+        name: String,
+    },
+    Remove {
+        name: String,
+    },
+    Stop {
+        target: String,
+        reason: String,
+    },
+    Resume {
+        target: String,
+    },
+    Secret {
+        name: String,
+        handle: String,
+        kind: String,
+        username: String,
+        secret: Option<String>,
+    },
+}
+
+/// What is to be granted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantChoice {
+    /// Nothing yet: say what is asked for.
+    List,
+    All,
+    Nothing,
+    Only(Vec<usize>),
+    Exactly(Box<fumehood_policy::PluginGrant>),
+}
+
+impl Request {
+    /// Bytes that follow the line.
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Plugin(PluginRequest::Install { bytes, .. }) => *bytes,
+            _ => 0,
+        }
+    }
 }
 
 /// The answer.
@@ -33,7 +110,7 @@ pub enum Answer {
 }
 
 /// Carry a request out on an open application, which browsers reach at `origin`.
-pub async fn carry_out(app: &App, origin: &str, request: Request) -> Answer {
+pub async fn carry_out(app: &App, origin: &str, request: Request, payload: Vec<u8>) -> Answer {
     let done = match request {
         Request::CreateToken { role, name, days } => {
             app.create_token(&Scope::operator(), &name, role, days).await.map(|(_, token)| token)
@@ -41,6 +118,7 @@ pub async fn carry_out(app: &App, origin: &str, request: Request) -> Answer {
         Request::PasswordLink { email } => {
             app.password_link_for(&Scope::operator(), &email).await.map(|path| format!("{origin}{path}"))
         }
+        Request::Plugin(request) => crate::commands::plugin::carry_out(app, request, payload).await,
     };
     done.map_or_else(|error| Answer::Error(error.to_string()), Answer::Ok)
 }
@@ -93,12 +171,20 @@ pub fn listen(app: App, data: &Path, origin: &str) -> anyhow::Result<()> {
             tokio::spawn(async move {
                 let (read, mut write) = stream.into_split();
                 let mut line = String::new();
-                let mut reader = tokio::io::BufReader::new(read.take(REQUEST));
-                if reader.read_line(&mut line).await.is_err() {
+                let mut reader = tokio::io::BufReader::new(read);
+                if (&mut reader).take(REQUEST).read_line(&mut line).await.is_err() {
                     return;
                 }
-                let answer = match serde_json::from_str(&line) {
-                    Ok(request) => carry_out(&app, &origin, request).await,
+                let answer = match serde_json::from_str::<Request>(&line) {
+                    Ok(request) => {
+                        // One byte more than is allowed is enough to be refused for it.
+                        let bytes = request.payload_bytes().min(fumehood_runtime::limits::COMPONENT_BYTES + 1);
+                        let mut payload = vec![0; bytes];
+                        if reader.read_exact(&mut payload).await.is_err() {
+                            return;
+                        }
+                        carry_out(&app, &origin, request, payload).await
+                    }
                     Err(error) => Answer::Error(format!("the request is not understood: {error}")),
                 };
                 if let Ok(mut text) = serde_json::to_string(&answer) {
@@ -112,12 +198,13 @@ pub fn listen(app: App, data: &Path, origin: &str) -> anyhow::Result<()> {
 }
 
 /// Ask the running server; nothing where none runs.
-pub fn ask(data: &Path, request: &Request) -> anyhow::Result<Option<String>> {
+pub fn ask(data: &Path, request: &Request, payload: &[u8]) -> anyhow::Result<Option<String>> {
     let Ok(mut stream) = Door::of(data).and_then(|door| UnixStream::connect(door.address())) else { return Ok(None) };
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let mut text = serde_json::to_string(request)?;
     text.push('\n');
     stream.write_all(text.as_bytes())?;
+    stream.write_all(payload)?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).context("the server did not answer")?;
     match serde_json::from_str(&line).context("the server's answer is not understood")? {

@@ -150,7 +150,8 @@ fn lower_limits(time: Duration) -> std::io::Result<()> {
         // Private memory that can be written. Address space is no measure: an instance reserves much and uses little.
         (Resource::Data, limits::COMPILE_MEMORY_BYTES),
         (Resource::Core, 0),
-        (Resource::Fsize, 0),
+        // The memory images of modules are files without a name.
+        (Resource::Fsize, limits::COMPILED_BYTES as u64),
         (Resource::Nofile, 64),
     ];
     for (resource, most) in limits {

@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod plugin;
 mod scan;
 mod serve;
 
@@ -12,7 +13,7 @@ use clap::CommandFactory as _;
 use fumehood_store::VerifyReport;
 use fumehood_triage::{App, AppConfig};
 
-use crate::cli::{AuditCommand, Cli, Command, PeopleCommand, PluginCommand, ServeArgs, TokenCommand};
+use crate::cli::{AuditCommand, Cli, Command, PeopleCommand, ServeArgs, TokenCommand};
 use crate::settings::Settings;
 use crate::{control, data};
 
@@ -28,12 +29,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             verify(&resolve(&merge(serve, ServeArgs { checkpoint_file, ..ServeArgs::default() }))?)
         }
         Some(Command::Token(TokenCommand::Create { role, name, days })) => {
-            change(&resolve(&serve)?, control::Request::CreateToken { role, name, days })
+            change(&resolve(&serve)?, control::Request::CreateToken { role, name, days }, Vec::new())
         }
         Some(Command::People(PeopleCommand::Password { email })) => {
-            change(&resolve(&serve)?, control::Request::PasswordLink { email })
+            change(&resolve(&serve)?, control::Request::PasswordLink { email }, Vec::new())
         }
-        Some(Command::Plugin(PluginCommand::List)) => list_plugins(),
+        Some(Command::Plugin(command)) => plugin::run(&resolve(&serve)?, command),
         Some(Command::CompilePlugin) => compile_plugin(),
         Some(Command::Config) => show_config(&resolve(&serve)?),
         Some(Command::Completions { shell }) => {
@@ -96,8 +97,8 @@ fn verify(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 /// Ask the running server, or open the data folder where none runs.
-fn change(settings: &Settings, request: control::Request) -> anyhow::Result<ExitCode> {
-    let answer = match control::ask(&settings.data, &request)? {
+fn change(settings: &Settings, request: control::Request, payload: Vec<u8>) -> anyhow::Result<ExitCode> {
+    let answer = match control::ask(&settings.data, &request, &payload)? {
         Some(answer) => answer,
         None => {
             let is_new = !settings.data.join(data::KEYRING).exists();
@@ -115,7 +116,7 @@ fn change(settings: &Settings, request: control::Request) -> anyhow::Result<Exit
                 let app = App::open(app_config(settings, Arc::new(|_, _, _, _| {}))?, vault).await?;
                 let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
                 let origin = settings.public_origin()?.unwrap_or_else(|| format!("{scheme}://{}", settings.listen));
-                let answer = control::carry_out(&app, &origin, request).await;
+                let answer = control::carry_out(&app, &origin, request, payload).await;
                 app.shut_down().await;
                 match answer {
                     control::Answer::Ok(value) => Ok(value),
@@ -149,20 +150,6 @@ fn app_config(settings: &Settings, progress: Arc<fumehood_triage::StartProgress>
 /// Be the compiler's child.
 fn compile_plugin() -> anyhow::Result<ExitCode> {
     fumehood_runtime::compile_child(std::io::stdin().lock(), std::io::stdout().lock())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn list_plugins() -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{:<24} {:<8} {:<12} {:>9}  DESCRIPTION", "NAME", "VERSION", "WORLD", "SIZE")?;
-    for plugin in fumehood_triage::plugins::shipped() {
-        let size = format!("{} KiB", plugin.component.len() / 1024);
-        writeln!(
-            out,
-            "{:<24} {:<8} {:<12} {size:>9}  {}",
-            plugin.manifest.name, plugin.manifest.version, plugin.manifest.world, plugin.manifest.description
-        )?;
-    }
     Ok(ExitCode::SUCCESS)
 }
 
