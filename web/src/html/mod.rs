@@ -74,6 +74,8 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/logs/{log}/findings/next", get(logs::next))
         .route("/incidents/{id}/logs/{log}/findings/{finding}", get(logs::finding).post(logs::judge_one));
     let uploads = Router::new().route("/incidents/{id}/logs", post(logs::upload)).layer(DefaultBodyLimit::disable());
+    let components =
+        Router::new().route("/plugins", post(plugins::install)).layer(DefaultBodyLimit::max(plugins::UPLOAD));
     Router::new()
         .route("/", get(|| async { Redirect::to("/incidents") }))
         .route("/sign-in", get(session::sign_in_page).post(session::sign_in))
@@ -85,6 +87,16 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/keyboard", get(palette::keyboard))
         .route("/palette", get(palette::palette))
         .route("/plugins", get(plugins::plugins))
+        .route("/plugins/stop", post(plugins::stop))
+        .route("/plugins/resume", post(plugins::resume))
+        .route("/plugins/{name}", get(plugins::plugin))
+        .route("/plugins/{name}/approve", post(plugins::approve))
+        .route("/plugins/{name}/refuse", post(plugins::refuse))
+        .route("/plugins/{name}/grant", post(plugins::grant))
+        .route("/plugins/{name}/allow", post(plugins::allow))
+        .route("/plugins/{name}/rollback", post(plugins::roll_back))
+        .route("/plugins/{name}/remove", post(plugins::remove))
+        .route("/plugins/{name}/secrets/{handle}", post(plugins::secret))
         .route("/servers", get(servers::servers).post(servers::add_server))
         .route("/servers/new", get(servers::new_server))
         .route("/servers/{id}", get(servers::server).post(servers::update_server))
@@ -113,6 +125,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .merge(incident)
         .layer(DefaultBodyLimit::max(FORM))
         .merge(uploads)
+        .merge(components)
         .fallback(|| async { page(StatusCode::NOT_FOUND, &ErrorPage::not_found()) })
         .layer(axum::middleware::from_fn(refusals))
 }

@@ -15,6 +15,7 @@ use super::registry::{Active, Running};
 use super::shipped::{PUBLISHER, world};
 use super::upgrade::{self, Side};
 use super::{signature, upgrade::carried};
+use crate::settings::Secret;
 use crate::{App, TriageError};
 
 /// What is to be installed.
@@ -274,7 +275,7 @@ impl App {
         handle: &str,
         kind: &str,
         username: &str,
-        secret: Option<secrecy::SecretString>,
+        secret: Secret,
     ) -> Result<(), TriageError> {
         use secrecy::ExposeSecret as _;
         self.require(scope, Permission::ManageIntegrations)?;
@@ -283,6 +284,11 @@ impl App {
         if !active.manifest.secrets.iter().any(|ask| ask.rule.handle == handle) {
             return Err(TriageError::NotFound { what: "secret of this plugin" });
         }
+        let secret = match secret {
+            Secret::Set(secret) => Some(secret),
+            Secret::Forget => None,
+            Secret::Keep => return Err(TriageError::invalid("secret", "Type the secret.")),
+        };
         let kind = match kind {
             "" | "bearer" => "bearer",
             "basic" => "basic",

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod budget;
+mod choices;
 mod info;
 mod install;
 mod numbers;
@@ -18,7 +19,9 @@ mod stops;
 mod upgrade;
 
 pub use arrivals::{FOLDER, package};
-pub use fumehood_policy::{Digest, Manifest, PluginGrant};
+pub use choices::{Narrowing, extra, granted_of, narrowed};
+pub use fumehood_policy::{Digest, Direction, Manifest, PluginGrant};
+pub use fumehood_runtime::limits::COMPONENT_BYTES;
 pub use info::{Allowed, Ask, PluginDetail, PluginInfo, PluginList, Waiting, rule_bounds, sum};
 pub use install::{Installed, Package};
 pub use registry::Plugins;

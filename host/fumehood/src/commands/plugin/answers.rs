@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use fumehood_triage::plugins::{Ask, Digest, Package, PluginDetail, PluginGrant, Waiting, sum};
+use fumehood_triage::settings::Secret;
 use fumehood_triage::{App, Scope, TriageError};
-use secrecy::SecretString;
 
 use crate::control::{GrantChoice, PluginRequest};
 
@@ -79,7 +79,8 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
         }
         PluginRequest::Secret { name, handle, kind, username, secret } => {
             let set = secret.is_some();
-            app.set_plugin_secret(&scope, &name, &handle, &kind, &username, secret.map(SecretString::from)).await?;
+            let secret = Secret::from_form(secret.as_deref().unwrap_or_default(), !set);
+            app.set_plugin_secret(&scope, &name, &handle, &kind, &username, secret).await?;
             Ok(format!("The secret `{handle}` of {name} is {}.", if set { "set" } else { "forgotten" }))
         }
     }
@@ -156,13 +157,13 @@ fn asks(asks: &[Ask]) -> String {
 async fn list(app: &App, scope: &Scope) -> Result<String, TriageError> {
     let list = app.plugin_list(scope).await?;
     let mut text = format!(
-        "{:<26} {:<9} {:<12} {:<10} {:<8} {:>7}  WHAT IT IS FOR\n",
+        "{:<26} {:<9} {:<12} {:<18} {:<8} {:>7}  WHAT IT IS FOR\n",
         "NAME", "VERSION", "WORLD", "PUBLISHER", "STATE", "CALLS"
     );
     for one in &list.plugins {
         let _ = writeln!(
             text,
-            "{:<26} {:<9} {:<12} {:<10} {:<8} {:>7}  {}",
+            "{:<26} {:<9} {:<12} {:<18} {:<8} {:>7}  {}",
             one.name, one.version, one.world, one.publisher, one.state, one.calls.calls, one.description
         );
         if let Some(version) = &one.waiting {
@@ -175,7 +176,7 @@ async fn list(app: &App, scope: &Scope) -> Result<String, TriageError> {
     for one in &list.waiting {
         let _ = writeln!(
             text,
-            "{:<26} {:<9} {:<12} {:<10} waiting            for an approval: fumehood plugin show {}",
+            "{:<26} {:<9} {:<12} {:<18} waiting            for an approval: fumehood plugin show {}",
             one.name, one.version, one.world, one.publisher, one.name
         );
     }
