@@ -262,6 +262,28 @@ pub enum PluginCommand {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
+    /// Run a built plugin in the real runtime against scripted answers: tests/*.toml in its folder
+    ///
+    /// Deterministic: clocks stand still, random numbers repeat themselves, and nothing is sent.
+    Test {
+        /// The plugin's folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Cases whose name holds this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
+    },
+    /// Put a manifest into a component, in the place of the one that it may have
+    Pack {
+        /// The component
+        component: PathBuf,
+        /// The manifest
+        #[arg(long, value_name = "FILE", default_value = "fumehood.toml")]
+        manifest: PathBuf,
+        /// The file to make [default: NAME-VERSION.wasm]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Make a publisher's key for `sign`
     Key {
         /// The file to make; it is readable by its owner alone
@@ -287,6 +309,19 @@ pub enum PluginCommand {
 pub enum Language {
     #[default]
     Rust,
+    Python,
+    Javascript,
+}
+
+impl Language {
+    /// Its templates' folder.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+        }
+    }
 }
 
 /// What is granted. Without any of these, the requests are listed and nothing is changed.

@@ -189,7 +189,11 @@ impl ConfiguredRule {
             host: url.host_str().ok_or_else(invalid)?.parse()?,
             port: url.port_or_known_default().ok_or_else(invalid)?,
             methods: self.methods.clone(),
-            path_prefix: url.path().parse()?,
+            // With or without a slash at its end, the same folder is meant.
+            path_prefix: match url.path().trim_end_matches('/') {
+                "" => PathPrefix::all(),
+                path => path.parse()?,
+            },
             allow_private,
             max_request_bytes: self.max_request_bytes,
             max_response_bytes: self.max_response_bytes,

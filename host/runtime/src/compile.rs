@@ -136,7 +136,13 @@ pub fn child(mut input: impl Read, mut output: impl Write) -> std::io::Result<()
 fn compile(order: &Order, component: &[u8]) -> Result<Vec<u8>, LoadError> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let executor = executor.map_err(|error| LoadError::Engine(error.to_string()))?;
-    let config = RuntimeConfig { cache: CompiledCache::none(), instances: 1, egress: None, compiler: None };
+    let config = RuntimeConfig {
+        cache: CompiledCache::none(),
+        instances: 1,
+        egress: None,
+        compiler: None,
+        deterministic: false,
+    };
     let runtime = Runtime::new(config)?;
     let source =
         PluginSource { name: &order.name, version: &order.version, world: order.world, component, rules: &order.rules };

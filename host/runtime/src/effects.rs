@@ -122,6 +122,14 @@ pub struct EffectOutcome {
     pub result: String,
 }
 
+/// An answer that nobody sent: what a plugin's own tests put in the place of the network.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
 /// What a call took, and how it ended. Carries no text that a scanner saw.
 #[derive(Clone, Debug, Default)]
 pub struct CallUsage {
@@ -166,6 +174,10 @@ pub trait CallHost: Send + Sync {
     }
     /// Count bytes of an answer against its rule's hour; must not block.
     fn received(&self, _rule: &HttpRule, _host: &str, _bytes: u64) {}
+    /// What is answered instead of sending anything. Only a plugin's own tests answer; nothing is sent then.
+    fn scripted(&self, _request: &HttpRequest) -> Option<Result<ScriptedAnswer, Failure>> {
+        None
+    }
     /// Check what leaves and put the intent on disk. Only after `Ok` is anything sent.
     async fn before(&self, request: EffectRequest<'_>) -> Result<EffectToken, Failure>;
     /// Take note of how it ended; must not block.
@@ -255,10 +267,16 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
         vet,
         max_response_bytes,
     };
+    if let Some(scripted) = host.scripted(&outgoing) {
+        let answer = scripted.inspect_err(|failure| record.outcome.result.clone_from(&failure.code))?;
+        record.outcome.status = Some(answer.status);
+        let received = 0;
+        return Ok(Response { answer: Answer::Scripted { answer, received, most: max_response_bytes }, record });
+    }
     match egress.send(outgoing, cancel).await {
         Ok(answer) => {
             record.outcome.status = Some(answer.status());
-            Ok(Response { answer, record })
+            Ok(Response { answer: Answer::Live(answer), record })
         }
         Err(error) => {
             let failure = Failure::from(error);
@@ -339,18 +357,52 @@ async fn headers(
 
 /// An answer that is being read.
 pub struct Response {
-    answer: HttpResponse,
+    answer: Answer,
     record: Record,
+}
+
+enum Answer {
+    Live(HttpResponse),
+    Scripted { answer: ScriptedAnswer, received: u64, most: u64 },
+}
+
+impl Answer {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        match self {
+            Self::Live(answer) => Ok(answer.next_chunk().await?),
+            Self::Scripted { answer, received, most } => {
+                let chunk = answer.body.split_to(answer.body.len().min(fumehood_egress::limits::CHUNK_BYTES));
+                *received += chunk.len() as u64;
+                if *received > *most {
+                    return Err(Failure::new("denied", format!("the answer is larger than the {most} bytes granted")));
+                }
+                Ok((!chunk.is_empty()).then_some(chunk))
+            }
+        }
+    }
+
+    fn received(&self) -> u64 {
+        match self {
+            Self::Live(answer) => answer.received(),
+            Self::Scripted { received, .. } => *received,
+        }
+    }
 }
 
 impl Response {
     pub fn status(&self) -> u16 {
-        self.answer.status()
+        match &self.answer {
+            Answer::Live(answer) => answer.status(),
+            Answer::Scripted { answer, .. } => answer.status,
+        }
     }
 
     /// Names in lower case.
     pub fn headers(&self) -> &[(String, String)] {
-        self.answer.headers()
+        match &self.answer {
+            Answer::Live(answer) => answer.headers(),
+            Answer::Scripted { answer, .. } => &answer.headers,
+        }
     }
 
     /// The next bytes; nothing at the end.
@@ -372,8 +424,7 @@ impl Response {
                 self.record.outcome.result = "ok".into();
                 Ok(None)
             }
-            Err(error) => {
-                let failure = Failure::from(error);
+            Err(failure) => {
                 self.record.outcome.result.clone_from(&failure.code);
                 Err(failure)
             }

@@ -27,6 +27,8 @@ pub struct RuntimeConfig {
     /// What compiles: a program that runs [`crate::compile_child`]. With nothing, or without egress, this process does
     /// it itself, which is for tests and for the child alone.
     pub compiler: Option<fumehood_egress::ProcessSpec>,
+    /// Clocks that stand still and random numbers that repeat themselves: for a plugin's own tests.
+    pub deterministic: bool,
 }
 
 /// Runs plugins; cheap to clone.
@@ -38,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) cache: CompiledCache,
     pub(crate) egress: Option<Arc<fumehood_egress::Egress>>,
     pub(crate) compiler: Option<fumehood_egress::ProcessSpec>,
+    pub(crate) deterministic: bool,
     pub(crate) scanner: Linker<State>,
     pub(crate) provider: Linker<State>,
     pub(crate) integration: Linker<State>,
@@ -67,6 +70,7 @@ impl Runtime {
             cache: config.cache,
             egress: config.egress,
             compiler: config.compiler,
+            deterministic: config.deterministic,
             pool: Arc::new(Semaphore::new(config.instances as usize)),
             long_lived: Arc::new(Semaphore::new(limits::LONG_LIVED.min(config.instances as usize / 2).max(1))),
             _ticker: ticker,
@@ -225,9 +229,14 @@ mod tests {
 
     #[test]
     fn the_bounds_of_a_store() {
-        let runtime =
-            Runtime::new(RuntimeConfig { cache: CompiledCache::none(), instances: 4, egress: None, compiler: None })
-                .unwrap();
+        let runtime = Runtime::new(RuntimeConfig {
+            cache: CompiledCache::none(),
+            instances: 4,
+            egress: None,
+            compiler: None,
+            deterministic: false,
+        })
+        .unwrap();
         let store = runtime.store(State::new(Default::default()), limits::HOSTCALL_BYTES);
         assert_eq!(store.hostcall_fuel(), 4 << 20);
         assert_eq!(store.max_component_handles(), 1_000);

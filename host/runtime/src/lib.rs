@@ -23,7 +23,9 @@ mod worlds;
 
 pub use cache::{CacheKey, CompiledCache};
 pub use compile::child as compile_child;
-pub use effects::{CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine};
+pub use effects::{
+    CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine, ScriptedAnswer,
+};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CallError, LoadError};
 pub use inspect::{CONTRACT, Inspection, inspect, with_manifest};

@@ -17,7 +17,8 @@ use crate::engine::Runtime;
 use crate::error::{LoadError, reason, shown};
 use crate::inspect::{Inspection, inspect_as};
 use crate::state::State;
-use crate::worlds::{self, prepare};
+use crate::worlds;
+use crate::worlds::prepare::{self, Prepared};
 
 /// What kind of plugin a component is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -73,6 +74,8 @@ pub(crate) struct Loaded {
     pub(crate) digest: [u8; 32],
     pub(crate) from_cache: bool,
     pub(crate) inspection: Inspection,
+    /// The rules, where `prepare` is run in each instance.
+    pub(crate) prepare_each_time: Option<String>,
     pub(crate) entry: worlds::Entry,
 }
 
@@ -125,7 +128,7 @@ impl Runtime {
                 .inspect_err(|error| tracing::warn!(%error, "a compiled plugin did not load; it is compiled anew"))
                 .ok()
         });
-        let (component, made) = match cached {
+        let ((component, each_time), made) = match cached {
             Some(component) => (component, None),
             None => {
                 let artefact = match (&self.0.compiler, &self.0.egress) {
@@ -161,6 +164,7 @@ impl Runtime {
             digest: Sha256::digest(source.component).into(),
             from_cache: made.is_none(),
             inspection: seen,
+            prepare_each_time: each_time.then(|| source.rules.to_owned()),
             entry,
         })))
     }
@@ -175,17 +179,22 @@ impl Runtime {
         })
     }
 
-    /// A scanner is prepared first.
+    /// A scanner is prepared first. One byte stands behind the machine code: whether `prepare` is run in each instance.
     async fn compile(&self, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
-        let prepared;
-        let bytes = if source.world == World::Scanner {
-            prepared = prepare::prepare(self, source).await?;
-            &prepared
-        } else {
-            source.component
+        let prepared = match source.world {
+            World::Scanner => Some(prepare::prepare(self, source).await?),
+            _ => None,
+        };
+        let (bytes, each_time) = match &prepared {
+            Some(Prepared::Image(bytes)) => (bytes.as_slice(), false),
+            Some(Prepared::EachTime) => (source.component, true),
+            None => (source.component, false),
         };
         let compiled = self.0.engine.precompile_component(bytes);
-        compiled.map_err(|error| LoadError::Compile { plugin: source.name.into(), reason: reason(&error) })
+        let mut artefact =
+            compiled.map_err(|error| LoadError::Compile { plugin: source.name.into(), reason: reason(&error) })?;
+        artefact.push(u8::from(each_time));
+        Ok(artefact)
     }
 
     fn cache_key(&self, source: &PluginSource<'_>) -> CacheKey {
@@ -201,7 +210,7 @@ impl Runtime {
             }
         }
         let mut feed = Feed(Sha256::new());
-        feed.0.update(b"fumehood compiled plugin 1\0");
+        feed.0.update(b"fumehood compiled plugin 2\0");
         self.0.engine.precompile_compatibility_hash().hash(&mut feed);
         for part in [source.world.name().as_bytes(), source.rules.as_bytes(), source.component] {
             feed.0.update((part.len() as u64).to_le_bytes());
@@ -211,13 +220,14 @@ impl Runtime {
     }
 }
 
-fn deserialize(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> {
+/// The component in an artefact, and whether `prepare` is run in each of its instances.
+fn deserialize(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<(Component, bool)> {
+    let (each_time, artefact) = artefact.split_last().ok_or_else(|| wasmtime::Error::msg("it is empty"))?;
     #[expect(unsafe_code, reason = "the bytes were made by this engine and authenticated by the cache")]
     // SAFETY: `artefact` comes from `precompile_component` of an engine with the same compatibility hash, either just
     // now or through `CompiledCache::get`, which verified it with a key from the vault.
-    unsafe {
-        Component::deserialize(engine, artefact)
-    }
+    let component = unsafe { Component::deserialize(engine, artefact) };
+    component.map(|component| (component, *each_time != 0))
 }
 
 /// Refuse imports that the world may not have, with the way out where there is one.
@@ -252,11 +262,11 @@ pub(crate) fn import_allowed(world: World, import: &str) -> (bool, &'static str)
             "io" | "cli" | "clocks" | "filesystem" | "random" => (true, ""),
             "http" => (
                 false,
-                "; build without it (ComponentizeJS: --disable http,fetch-event; componentize-py: --stub-wasi) and use fumehood:http",
+                "; build without it (componentize-qjs and componentize-py: --stub-wasi; ComponentizeJS: --disable all) and use fumehood:http",
             ),
             "sockets" => (
                 false,
-                "; build without it (Rust: do not use std::net; componentize-py: --stub-wasi) and use fumehood:http",
+                "; build without it (Rust: do not use std::net; componentize-qjs and componentize-py: --stub-wasi) and use fumehood:http",
             ),
             _ => (false, ""),
         },

@@ -53,6 +53,12 @@ impl State {
         }
     }
 
+    /// With clocks that stand still and random numbers that repeat themselves.
+    pub(crate) fn deterministic(mut self) -> Self {
+        self.wasi = wasi::deterministic(&self.log);
+        self
+    }
+
     /// A new call of a store that lives on: what is bounded for each call starts afresh.
     pub(crate) fn begin_call(&mut self, ticks: u64) {
         self.ticks_left = ticks;

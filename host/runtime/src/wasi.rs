@@ -65,6 +65,44 @@ pub(crate) fn context(log: &LogBuffer) -> WasiCtx {
         .build()
 }
 
+/// The same, with clocks that stand still and random numbers that repeat themselves: for a plugin's own tests.
+pub(crate) fn deterministic(log: &LogBuffer) -> WasiCtx {
+    let numbers = || wasmtime_wasi::Deterministic::new((0..=255).collect());
+    WasiCtx::builder()
+        .stdout(log.clone())
+        .stderr(log.clone())
+        .max_random_size(limits::RANDOM_BYTES)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .wall_clock(StillClock)
+        .monotonic_clock(StillClock)
+        .secure_random(numbers())
+        .insecure_random(numbers())
+        .insecure_random_seed(1)
+        .build()
+}
+
+/// The first of January 2026, 00:00 UTC, for ever.
+struct StillClock;
+
+impl wasmtime_wasi::HostWallClock for StillClock {
+    fn resolution(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos(1)
+    }
+    fn now(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(1_767_225_600)
+    }
+}
+
+impl wasmtime_wasi::HostMonotonicClock for StillClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
 /// The bounded log of one call: what the plugin logged and printed. Raw text; goes to the encrypted store only.
 #[derive(Clone, Default)]
 pub(crate) struct LogBuffer(Arc<Mutex<Log>>);

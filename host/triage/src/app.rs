@@ -128,6 +128,7 @@ impl App {
             instances: fumehood_runtime::limits::INSTANCES,
             egress: Some(Arc::clone(&egress)),
             compiler: Some(config.compiler),
+            deterministic: false,
         })
         .map_err(|error| TriageError::Internal(error.to_string()))?;
         let policy = PolicyFile::open(config.policy_file)?;

@@ -213,6 +213,13 @@ pub mod transport {
         default_bindings_module: "fumehood_sdk::transport",
     });
     shared!();
+    pub use fumehood::types::types::{Header, HeaderValue};
+
+    /// A header with text.
+    pub fn header(name: &str, value: impl Into<String>) -> Header {
+        Header { name: name.to_owned(), value: HeaderValue::Text(value.into()) }
+    }
+
     pub use exports::fumehood::transport::guest::{
         Action, Connection, Event, Guest, GuestConnection, Request, Settings,
     };

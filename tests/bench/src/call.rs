@@ -77,8 +77,14 @@ pub fn run(report: &mut Report) {
 pub async fn load_scanner(cache: &Path) -> (Runtime, Plugin) {
     // Nobody else writes into this folder, so the tag authenticates nothing.
     let cache = CompiledCache::new(cache.to_path_buf(), Arc::new(|_, _| [0; TAG]));
-    let runtime =
-        Runtime::new(RuntimeConfig { cache, instances: limits::INSTANCES, egress: None, compiler: None }).unwrap();
+    let runtime = Runtime::new(RuntimeConfig {
+        cache,
+        instances: limits::INSTANCES,
+        egress: None,
+        compiler: None,
+        deterministic: false,
+    })
+    .unwrap();
     let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.world == "scanner").unwrap();
     let source = PluginSource {
         name: bundled.name,

@@ -71,7 +71,8 @@ async fn scanners(settings: &Settings) -> anyhow::Result<Scanners> {
     // Where there is no data folder, or it stays sealed, the scanner is compiled in memory: a scan leaves nothing behind.
     let cache = data::open(settings)
         .map_or_else(|_| CompiledCache::none(), |vault| fumehood_triage::cache(&settings.data, vault));
-    let runtime = Runtime::new(RuntimeConfig { cache, instances: 32, egress: None, compiler: None })?;
+    let runtime =
+        Runtime::new(RuntimeConfig { cache, instances: 32, egress: None, compiler: None, deterministic: false })?;
     let mut loaded = Vec::new();
     let mut kinds = Vec::new();
     for shipped in plugins::shipped().iter().filter(|plugin| plugin.world() == World::Scanner) {

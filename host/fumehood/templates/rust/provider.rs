@@ -1,44 +1,34 @@
-//! A provider. Messages that it is given have passed the redaction gate; what it may reach is what was granted.
+//! {{name}}: a model that repeats what it hears, word by word.
 //!
-//! This one speaks to a server that takes `{"prompt": …}` and answers with plain text. Replace what is sent and how the
-//! answer is read with what your server does.
+//! To ask a real one, send in `complete` with `fumehood_sdk::provider::http`, and read the answer in `next`. The manifest
+//! then asks for the requests, and an operator grants them.
 
 use std::cell::RefCell;
 
 use fumehood_sdk::provider::{
-    self as sdk, Completion, Event, Failure, Guest, GuestCompletion, Model, Request, http, setting,
+    Completion, Event, Failure, Guest, GuestCompletion, Model, Request, Usage, failure, log,
 };
 
 struct Plugin;
 
-/// An answer that is arriving.
-struct Answer {
-    response: RefCell<Option<http::Response>>,
-}
+/// An answer that is arriving: the words that are left, and how many there are; nothing once it has ended.
+struct Answer(RefCell<Option<(std::vec::IntoIter<String>, u64)>>);
 
-fn event(text: String, stop: Option<&str>) -> Event {
-    Event {
-        text,
-        reasoning: String::new(),
-        tool_calls: Vec::new(),
-        usage: None,
-        stop: stop.map(str::to_owned),
-        extensions: Vec::new(),
-    }
+fn event(text: String) -> Event {
+    Event { text, reasoning: String::new(), tool_calls: Vec::new(), usage: None, stop: None, extensions: Vec::new() }
 }
 
 impl GuestCompletion for Answer {
     /// The next piece; the last one says why it ended.
     fn next(&self) -> Result<Option<Event>, Failure> {
-        let mut response = self.response.borrow_mut();
-        let Some(open) = response.as_ref() else { return Ok(None) };
-        match open.next_chunk()? {
-            Some(bytes) => Ok(Some(event(String::from_utf8_lossy(&bytes).into_owned(), None))),
-            None => {
-                *response = None;
-                Ok(Some(event(String::new(), Some("end"))))
-            }
+        let mut left = self.0.borrow_mut();
+        let Some((words, count)) = left.as_mut() else { return Ok(None) };
+        if let Some(word) = words.next() {
+            return Ok(Some(event(format!("{word} "))));
         }
+        let usage = Usage { input_tokens: *count, output_tokens: *count };
+        *left = None;
+        Ok(Some(Event { usage: Some(usage), stop: Some("end".to_owned()), ..event(String::new()) }))
     }
 }
 
@@ -46,25 +36,20 @@ impl Guest for Plugin {
     type Completion = Answer;
 
     fn models() -> Result<Vec<Model>, Failure> {
-        Ok(Vec::new())
+        let (id, name) = ("echo".to_owned(), "Echo".to_owned());
+        Ok(vec![Model { id, name, context_tokens: None, extensions: Vec::new() }])
     }
 
     fn complete(request: Request) -> Result<Completion, Failure> {
-        let prompt: Vec<String> = request.messages.iter().map(|one| format!("{}: {}", one.role, one.text)).collect();
-        let mut headers = vec![sdk::header("content-type", "text/plain; charset=utf-8")];
-        headers.extend(sdk::config::get("credential").map(|handle| sdk::credential("authorization", handle)));
-        let response = http::send(&http::Request {
-            method: "POST".to_owned(),
-            url: setting("base-url")?,
-            headers,
-            body: Some(prompt.join("\n").into_bytes()),
-            timeout_ms: 0,
-            extensions: Vec::new(),
-        })?;
-        if let Some(failure) = sdk::failed_status(response.status(), "") {
-            return Err(failure);
+        if request.model != "echo" {
+            return Err(failure("not-found", format!("{{name}} has no model {}; it has echo.", request.model)));
         }
-        Ok(Completion::new(Answer { response: RefCell::new(Some(response)) }))
+        let heard: Vec<_> = request.messages.iter().filter(|message| message.role == "user").collect();
+        log(format!("heard {} messages", heard.len()));
+        let text = heard.last().map(|message| message.text.as_str()).unwrap_or_default();
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let count = words.len() as u64;
+        Ok(Completion::new(Answer(RefCell::new(Some((words.into_iter(), count))))))
     }
 }
 

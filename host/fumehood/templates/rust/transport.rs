@@ -1,27 +1,30 @@
-//! A transport: a machine without I/O that carries MCP messages. The host tells it what happened, and it answers with
-//! what is to be done; the tables in `wit/transport-0.1.0` name every event and every action.
-//!
-//! This one speaks to a process, a JSON message a line.
+//! {{name}}: each message is one POST, and its answer comes back as one JSON document.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
-use fumehood_sdk::transport::{Action, Connection, Event, Failure, Guest, GuestConnection, Settings, failure};
+use fumehood_sdk::transport::{
+    Action, Connection, Event, Failure, Guest, GuestConnection, Header, Request, Settings, failure, header, log,
+};
 
 struct Plugin;
 
-#[derive(Default)]
-struct Lines {
-    /// Output that is no whole line yet.
-    rest: RefCell<Vec<u8>>,
+/// Longest answer, bytes.
+const ANSWER: usize = 3 << 20;
+
+/// One client's connection: what happened comes in, what to do goes out.
+struct Posts {
+    url: String,
+    headers: Vec<Header>,
+    /// Status, and what has arrived of each answer, by the number of its message.
+    answers: RefCell<HashMap<u64, (u16, Vec<u8>)>>,
 }
 
-/// Longest line, bytes.
-const LINE: usize = 4 << 20;
-
-fn action(kind: &str) -> Action {
+/// An action; the fields that its kind has no use for are empty.
+fn action(kind: &str, id: u64) -> Action {
     Action {
         kind: kind.to_owned(),
-        id: 0,
+        id,
         data: Vec::new(),
         request: None,
         status: 0,
@@ -33,31 +36,64 @@ fn action(kind: &str) -> Action {
     }
 }
 
-impl GuestConnection for Lines {
+fn failed(id: u64, status: u16, code: &str, text: String) -> Action {
+    Action { status, code: code.to_owned(), text, ..action("failed", id) }
+}
+
+/// What to do once an answer is there as a whole.
+fn ended(id: u64, status: u16, data: Vec<u8>) -> Vec<Action> {
+    let code = match status {
+        200..=299 if data.is_empty() => return vec![action("sent", id)],
+        200..=299 => return vec![action("sent", id), Action { data, ..action("deliver", id) }],
+        401 => "auth",
+        403 => "forbidden",
+        404 => "not-found",
+        _ => "unavailable",
+    };
+    vec![failed(id, status, code, format!("The server answered with HTTP {status}."))]
+}
+
+impl GuestConnection for Posts {
     fn handle(&self, event: Event) -> Result<Vec<Action>, Failure> {
+        let (id, mut answers) = (event.id, self.answers.borrow_mut());
         Ok(match event.kind.as_str() {
-            "start" => vec![action("spawn")],
             "message" => {
-                let mut data = event.data;
-                data.push(b'\n');
-                vec![Action { data, ..action("write") }, Action { id: event.id, ..action("sent") }]
+                // A message's number serves as its request's.
+                answers.insert(id, (0, Vec::new()));
+                let request = Request {
+                    method: "POST".to_owned(),
+                    url: self.url.clone(),
+                    headers: self.headers.clone(),
+                    body: Some(event.data),
+                    timeout_ms: 0,
+                    idle_timeout_ms: 0,
+                };
+                vec![Action { request: Some(request), ..action("request", id) }]
             }
-            "process-output" => {
-                let mut rest = self.rest.borrow_mut();
-                rest.extend_from_slice(&event.data);
-                if rest.len() > LINE {
-                    return Err(failure("protocol", "The server wrote a line of more than 4 MiB."));
+            "send-dropped" if answers.remove(&id).is_some() => vec![action("cancel", id)],
+            "response" => {
+                if let Some(answer) = answers.get_mut(&id) {
+                    answer.0 = event.status;
                 }
-                let mut messages = Vec::new();
-                while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                    let mut data: Vec<u8> = rest.drain(..=end).collect();
-                    data.pop();
-                    messages.push(Action { data, ..action("deliver") });
-                }
-                messages
+                Vec::new()
             }
-            "process-exit" => vec![Action { code: "unavailable".to_owned(), text: event.text, ..action("closed") }],
-            "close" => vec![action("close-input"), action("closed")],
+            "body" => match answers.get_mut(&id) {
+                Some((_, data)) if data.len() + event.data.len() > ANSWER => {
+                    answers.remove(&id);
+                    vec![action("cancel", id), failed(id, 0, "too-large", "The answer is too long.".to_owned())]
+                }
+                Some((_, data)) => {
+                    data.extend_from_slice(&event.data);
+                    Vec::new()
+                }
+                None => Vec::new(),
+            },
+            "response-end" => match answers.remove(&id) {
+                Some(_) if !event.code.is_empty() => vec![failed(id, 0, &event.code, event.text)],
+                Some((status, data)) => ended(id, status, data),
+                None => Vec::new(),
+            },
+            "close" => vec![Action { text: "The connection was closed.".to_owned(), ..action("closed", 0) }],
             // Later hosts may tell more; what is not known is passed over.
             _ => Vec::new(),
         })
@@ -65,10 +101,14 @@ impl GuestConnection for Lines {
 }
 
 impl Guest for Plugin {
-    type Connection = Lines;
+    type Connection = Posts;
 
-    fn open(_: Settings) -> Result<Connection, Failure> {
-        Ok(Connection::new(Lines::default()))
+    fn open(settings: Settings) -> Result<Connection, Failure> {
+        let url = settings.url.ok_or_else(|| failure("invalid", "{{name}} speaks HTTP: give the server a URL."))?;
+        log(format!("{{name}} opens {}", settings.name));
+        let mut headers = vec![header("content-type", "application/json")];
+        headers.extend(settings.headers);
+        Ok(Connection::new(Posts { url, headers, answers: RefCell::default() }))
     }
 }
 

@@ -98,7 +98,13 @@ impl Bench {
                 [tag(1), tag(2), tag(3), tag(4)].concat().try_into().unwrap()
             }),
         );
-        let config = RuntimeConfig { cache, instances: 8, egress: Some(Arc::clone(&egress)), compiler: None };
+        let config = RuntimeConfig {
+            cache,
+            instances: 8,
+            egress: Some(Arc::clone(&egress)),
+            compiler: None,
+            deterministic: false,
+        };
         let runtime = Runtime::new(config).unwrap();
         let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.name == transport).unwrap();
         let source = PluginSource {

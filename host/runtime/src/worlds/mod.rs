@@ -90,6 +90,9 @@ impl Live {
             begun.map_err(|failure| CallError::Failed { plugin: plugin.name().into(), failure })?;
         }
         let mut state = State::new(config);
+        if runtime.0.deterministic {
+            state = state.deterministic();
+        }
         state.host = host.clone();
         state.egress = runtime.0.egress.clone();
         Ok(Self {

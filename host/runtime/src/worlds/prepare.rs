@@ -13,8 +13,20 @@ use crate::load::PluginSource;
 use crate::state::State;
 use crate::wasi::LogBuffer;
 
-/// The component with its memory as `prepare(rules)` left it.
-pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
+/// What became of a scanner's `prepare`.
+pub(crate) enum Prepared {
+    /// The component with its memory as `prepare(rules)` left it.
+    Image(Vec<u8>),
+    /// It ran, and its memory cannot be kept, because the component is put together of others (as ComponentizeJS does
+    /// with QuickJS): `prepare` is run in each instance instead.
+    EachTime,
+}
+
+/// What wizer says of a component that is put together of others. Held for the pinned version by a test.
+const NESTED: &str = "nested components with modules";
+
+/// Run `prepare(rules)` once, and keep the memory that it leaves.
+pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Result<Prepared, LoadError> {
     let plugin = || source.name.to_owned();
     let failed = |reason: String| LoadError::Prepare { plugin: plugin(), reason };
     let world = |error: wasmtime::Error| LoadError::World {
@@ -23,11 +35,14 @@ pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Res
         reason: reason(&error),
     };
     let wizer = Wizer::new();
-    let (context, instrumented) = wizer
-        .instrument_component(source.component)
-        .map_err(|error| LoadError::NotAComponent { plugin: plugin(), reason: reason(&error) })?;
+    let instrumented = match wizer.instrument_component(source.component) {
+        Ok(instrumented) => Some(instrumented),
+        Err(error) if format!("{error:#}").contains(NESTED) => None,
+        Err(error) => return Err(LoadError::NotAComponent { plugin: plugin(), reason: reason(&error) }),
+    };
     let engine = &runtime.0.engine;
-    let component = Component::new(engine, &instrumented)
+    let bytes = instrumented.as_ref().map_or(source.component, |(_, bytes)| bytes.as_slice());
+    let component = Component::new(engine, bytes)
         .map_err(|error| LoadError::Compile { plugin: plugin(), reason: reason(&error) })?;
     crate::load::check_imports(engine, source, &component)?;
     let pre = runtime.0.scanner.instantiate_pre(&component).map_err(world)?;
@@ -49,9 +64,10 @@ pub(crate) async fn prepare(runtime: &Runtime, source: &PluginSource<'_>) -> Res
         let scanner = Scanner::new(&mut store, &instance).map_err(world)?;
         let answer = scanner.fumehood_scanner_guest().call_prepare(&mut store, source.rules).await;
         answer.map_err(stopped)?.map_err(|failure| failed(shown(&failure.message)))?;
+        let Some((context, _)) = &instrumented else { return Ok(Prepared::EachTime) };
         store.data_mut().begin_call(ticks);
-        let snapshot = wizer.snapshot_component(&context, &mut Snapshot { store: &mut store, instance }).await;
-        snapshot.map_err(|error| failed(reason(&error)))
+        let snapshot = wizer.snapshot_component(context, &mut Snapshot { store: &mut store, instance }).await;
+        snapshot.map(Prepared::Image).map_err(|error| failed(reason(&error)))
     };
     let limit = limits::PREPARE_WALL;
     tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {

@@ -86,10 +86,17 @@ impl Runtime {
             continues_after: chunk.continues_after,
             extensions: Vec::new(),
         };
+        let rules = plugin.0.prepare_each_time.as_deref();
         let result = live
             .run(limits::CPU_PER_CALL, limits::SCAN_WALL, |store| async move {
                 let instance = pre.instantiate_async(&mut *store).await?;
-                instance.fumehood_scanner_guest().call_scan(&mut *store, &wit_chunk).await
+                let guest = instance.fumehood_scanner_guest();
+                if let Some(rules) = rules
+                    && let Err(failure) = guest.call_prepare(&mut *store, rules).await?
+                {
+                    return Ok(Err(failure));
+                }
+                guest.call_scan(&mut *store, &wit_chunk).await
             })
             .await?;
         match result {

@@ -60,7 +60,10 @@ impl Room {
     }
 
     pub fn with(instances: u32, cache: CompiledCache) -> Self {
-        Self(Runtime::new(RuntimeConfig { cache, instances, egress: None, compiler: None }).expect("an engine"))
+        Self(
+            Runtime::new(RuntimeConfig { cache, instances, egress: None, compiler: None, deterministic: false })
+                .expect("an engine"),
+        )
     }
 
     pub async fn load(&self, world: World, component: &[u8]) -> Result<Plugin, LoadError> {

@@ -24,6 +24,7 @@ pub use fumehood_policy::{Digest, Direction, Manifest, PluginGrant};
 pub use fumehood_runtime::limits::COMPONENT_BYTES;
 pub use info::{Allowed, Ask, PluginDetail, PluginInfo, PluginList, Waiting, rule_bounds, sum};
 pub use install::{Installed, Package};
+pub use reach::as_set_up;
 pub use registry::Plugins;
 pub use shipped::{Shipped, load, ship, shipped};
 pub use signature::{SignatureError, public_key, sign};

@@ -87,6 +87,24 @@ impl Reach {
     }
 }
 
+/// What a grant comes to for an instance that was set up with these servers, by the setting that names each; for a
+/// plugin's own tests. A credential goes to all of them.
+#[must_use]
+pub fn as_set_up(grant: &PluginGrant, servers: &[(String, Url)], has_credential: bool) -> PluginGrant {
+    let mut all = PluginGrant { configured: Vec::new(), configured_process: false, ..grant.clone() };
+    for (setting, url) in servers {
+        for rule in grant.configured.iter().filter(|rule| rule.setting == *setting) {
+            let Ok(rule) = rule.at(url, Default::default()) else { continue };
+            if has_credential {
+                let origin = Origin { scheme: rule.scheme, host: rule.host.clone(), port: rule.port };
+                all.credentials.push(CredentialRule { handle: CREDENTIAL.into(), bound_to: [origin].into() });
+            }
+            all.http.push(rule);
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use fumehood_policy::{ConfiguredRule, HttpRule};

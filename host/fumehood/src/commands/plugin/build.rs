@@ -9,6 +9,8 @@ use fumehood_runtime::{inspect, with_manifest};
 use fumehood_triage::plugins::Digest;
 use sha2::Digest as _;
 
+use super::tools;
+
 /// What a plugin's folder holds.
 pub struct Project {
     pub folder: PathBuf,
@@ -46,10 +48,17 @@ pub fn run(folder: &Path) -> anyhow::Result<ExitCode> {
 
 /// Build a plugin; gives the component's path.
 pub fn build(project: &Project) -> anyhow::Result<PathBuf> {
-    let built = if project.folder.join("Cargo.toml").exists() {
+    let has = |name: &str| project.folder.join(name).exists();
+    let made = tempfile::tempdir()?;
+    let built = if has("Cargo.toml") {
         rust(project)?
+    } else if has("plugin.py") {
+        tools::python(project, made.path())?
+    } else if has("plugin.js") {
+        tools::javascript(project, made.path())?
     } else {
-        bail!("{} holds no Cargo.toml: it is not known how to build it", project.folder.display());
+        let folder = project.folder.display();
+        bail!("{folder} holds no Cargo.toml, plugin.py or plugin.js: it is not known how to build it");
     };
     let name = &project.manifest.name;
     let component = std::fs::read(&built).with_context(|| format!("{} cannot be read", built.display()))?;

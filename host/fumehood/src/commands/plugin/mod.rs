@@ -4,7 +4,10 @@ mod answers;
 mod build;
 mod inspect;
 mod new;
+mod pack;
 mod sign;
+mod test;
+mod tools;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -45,6 +48,8 @@ pub fn run(settings: &Settings, command: PluginCommand) -> anyhow::Result<ExitCo
         }
         PluginCommand::New { name, world, lang, publisher } => new::run(&name, world, lang, &publisher),
         PluginCommand::Build { folder } => build::run(&folder),
+        PluginCommand::Test { folder, only } => test::run(&folder, &only),
+        PluginCommand::Pack { component, manifest, out } => pack::run(&component, &manifest, out),
         PluginCommand::Key { file } => sign::make_key(&file),
         PluginCommand::Sign { key, file } => sign::run(&key, &file),
         PluginCommand::Inspect { file } => inspect::run(&file),

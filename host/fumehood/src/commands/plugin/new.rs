@@ -26,8 +26,21 @@ const SDK: &[(&str, &str)] = files!["../../../../../plugins/sdk/": "Cargo.toml",
 const TEMPLATES: &[(&str, &str)] = files!["../../../templates/":
     "README.md", "manifest/scanner.toml", "manifest/provider.toml", "manifest/integration.toml", "manifest/transport.toml",
     "tests/scanner.toml", "tests/provider.toml", "tests/integration.toml", "tests/transport.toml",
+    "rust/README.md", "python/README.md", "javascript/README.md", "python/guard.py", "javascript/guard.js",
+    "python/scanner.py", "python/provider.py", "python/integration.py", "python/transport.py",
+    "javascript/scanner.js", "javascript/provider.js", "javascript/integration.js", "javascript/transport.js",
     "rust/Cargo.toml.in", "rust/scanner.rs", "rust/provider.rs", "rust/integration.rs", "rust/transport.rs",
 ];
+
+/// Write the contract to a folder.
+pub fn write_contract(folder: &Path) -> anyhow::Result<()> {
+    for (path, text) in WIT {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}
 
 fn template(path: &str) -> anyhow::Result<&'static str> {
     let found = TEMPLATES.iter().find(|(name, _)| *name == path);
@@ -56,13 +69,23 @@ pub fn run(name: &str, world: PluginWorld, language: Language, publisher: &str) 
         files.push((path.into(), text));
     };
     add("fumehood.toml", template(&format!("manifest/{world}.toml"))?);
-    add("README.md", template("README.md")?);
+    let folder_of = language.name();
+    let readme = [template("README.md")?, template(&format!("{folder_of}/README.md"))?].concat();
+    add("README.md", &readme);
     add(&format!("tests/{world}.toml"), template(&format!("tests/{world}.toml"))?);
-    add(".gitignore", "/dist\n/target\n*.key\n");
+    add(".gitignore", "/dist\n/target\n__pycache__\n*.key\n");
     match language {
         Language::Rust => {
             add("Cargo.toml", template("rust/Cargo.toml.in")?);
             add("src/lib.rs", template(&format!("rust/{world}.rs"))?);
+        }
+        Language::Python => {
+            add("plugin.py", template(&format!("python/{world}.py"))?);
+            add("guard.py", template("python/guard.py")?);
+        }
+        Language::Javascript => {
+            add("plugin.js", template(&format!("javascript/{world}.js"))?);
+            add("guard.js", template("javascript/guard.js")?);
         }
     }
     for (path, text) in WIT {
