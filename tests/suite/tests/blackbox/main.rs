@@ -19,6 +19,7 @@ mod kill;
 mod memory;
 mod outside;
 mod people;
+mod plugins;
 mod roles;
 mod scan;
 mod score;

@@ -121,6 +121,9 @@ fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("GET" | "POST", ["audit", ..]) => &["security"],
         ("GET" | "POST", ["settings", "people" | "tokens", ..]) => &[],
         ("POST", ["settings" | "servers" | "integrations", ..]) => &["operator"],
+        ("POST", ["plugins", "stop" | "resume"]) => &["operator", "security"],
+        ("POST", ["plugins", "{name}", "approve" | "grant" | "allow"]) => &["security"],
+        ("POST", ["plugins", ..]) => &["operator"],
         ("POST", ["incidents", "{id}", "document", "preview"] | ["account"]) => EVERYBODY,
         ("POST", ["incidents", ..]) => &["responder"],
         _ => return None,
@@ -145,6 +148,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("note", ""),
     ("base_url", "http://127.0.0.1:9/v1"),
     ("model", "m"),
+    ("target", "plugin:nothing-of-this-name"),
+    ("digest", "0000000000000000000000000000000000000000000000000000000000000000"),
+    ("attempt", ""),
+    ("remedy", ""),
 ];
 
 #[test]
@@ -168,7 +175,7 @@ fn every_page_is_tried_as_every_role() {
             let Some(roles) = may_page(method, path) else { panic!("{method} {path} is in no table of roles") };
             let allowed = *role == "admin" || roles.contains(role);
             let there = path.replacen("{id}", if path.starts_with("/incidents") { &incident } else { NOTHING }, 1);
-            let there = there.replace("{log}", log).replace("{finding}", "EMAIL-5-35");
+            let there = there.replace("{name}", "scanner-pii").replace("{log}", log).replace("{finding}", "EMAIL-5-35");
             let there: String = there
                 .split('/')
                 .map(|part| if part.starts_with('{') { NOTHING } else { part })
