@@ -43,4 +43,4 @@ pub use organisation::{InvalidPolicy, Policy, Publisher};
 pub use path::PathPrefix;
 pub use request::{InvalidRequest, Request};
 pub use role::{Permission, Role, UnknownRole};
-pub use rule::{ConfiguredRule, HttpRule, InvalidRule, Method, Scheme, Sentence};
+pub use rule::{ConfiguredRule, HttpRule, InvalidRule, Method, Scheme, Sentence, size_text};

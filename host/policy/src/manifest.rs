@@ -324,7 +324,7 @@ fn is_version(text: &str) -> bool {
     let numbers: Vec<&str> = numbers.split('.').collect();
     let number = |part: &&str| (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte);
-    numbers.len() == 3 && numbers.iter().all(|part| number(&part)) && more.len() != 1 && more.bytes().all(plain)
+    numbers.len() == 3 && numbers.iter().all(number) && more.len() != 1 && more.bytes().all(plain)
 }
 
 fn is_key(text: &str) -> bool {

@@ -411,6 +411,12 @@ impl<H: fmt::Display> fmt::Display for Target<H> {
     }
 }
 
+/// A size for people: `64 KiB`.
+#[must_use]
+pub fn size_text(bytes: u64) -> String {
+    Bytes(bytes).to_string()
+}
+
 /// A size for people: exact, in the largest unit that keeps it a whole number.
 pub(crate) struct Bytes(pub u64);
 

@@ -85,10 +85,10 @@ pub async fn load_scanner(cache: &Path) -> (Runtime, Plugin) {
         deterministic: false,
     })
     .unwrap();
-    let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.world == "scanner").unwrap();
+    let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.name == "scanner-pii").unwrap();
     let source = PluginSource {
         name: bundled.name,
-        version: bundled.version,
+        version: env!("CARGO_PKG_VERSION"),
         world: World::Scanner,
         component: bundled.component,
         rules: "{}",

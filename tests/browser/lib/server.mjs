@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 
 export const root = new URL('../../..', import.meta.url).pathname;
 const targets = [process.env.FUMEHOOD_BIN, process.env.CARGO_TARGET_DIR && join(process.env.CARGO_TARGET_DIR, 'release/fumehood'), join(root, 'target/release/fumehood')];
-const binary = targets.find((path) => path && existsSync(path));
+export const binary = targets.find((path) => path && existsSync(path));
 
 /** A clean environment: nothing that the tester has set steers the server. */
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FUMEHOOD_')));

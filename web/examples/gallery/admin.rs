@@ -128,9 +128,8 @@ fn grant(may: &str, object: &str, bounds: &str, credential: Option<&str>) -> Gra
 }
 
 fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
-    let plugin = |n: u32, name: &str, world: &str, about: &str, grants| PluginRow {
-        id: id(n),
-        name: name.to_owned(),
+    let plugin = |name: &str, world: &str, about: &str, grants| PluginRow {
+        id: Id::new(name),
         version: "0.1.0".to_owned(),
         world: world.to_owned(),
         description: about.to_owned(),
@@ -140,12 +139,11 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         state: "ready".to_owned(),
         problem: None,
         grants,
-        denied: Vec::new(),
         calls: Count(1_240),
         used: Some(ago(2)),
+        waiting: None,
     };
     let mut confluence = plugin(
-        3,
         "integration-confluence",
         "integration",
         "Publishes documents to Confluence Cloud and Data Center.",
@@ -165,8 +163,8 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             grant("may keep notes of its own", "", "at most 4 MiB in all", None),
         ],
     );
-    confluence.denied = vec![grant("DELETE at", "https://acme.atlassian.net/wiki/api/v2/pages", "", None)];
-    let mut failed = plugin(4, "transport-stdio", "transport", "Speaks MCP with a program on this machine.", vec![]);
+    confluence.waiting = Some("0.2.0".to_owned());
+    let mut failed = plugin("transport-stdio", "transport", "Speaks MCP with a program on this machine.", vec![]);
     failed.state = "failed".to_owned();
     failed.problem =
         Some("It did not compile within 60 s. Servers over stdio cannot be reached; everything else works.".to_owned());
@@ -174,14 +172,12 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         frame: frame("Plugins", Place::Plugins, vec![Crumb::here("Plugins")]),
         plugins: vec![
             plugin(
-                1,
                 "scanner-pii",
                 "scanner",
                 "Finds personal data and secrets in logs, prose and tool results.",
                 vec![],
             ),
             plugin(
-                2,
                 "provider-openai",
                 "provider",
                 "Talks to servers with the chat-completions API.",
@@ -195,6 +191,14 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             confluence,
             failed,
         ],
+        waiting: vec![(Id::new("integration-desk"), "1.0.0".to_owned(), "acme".to_owned())],
+        stops: Vec::new(),
+        refused: vec![("old.wasm".to_owned(), "It is not signed.".to_owned())],
+        policy_problem: None,
+        policy_path: "/var/lib/fumehood/policy.toml".to_owned(),
+        folder: "/var/lib/fumehood/plugins".to_owned(),
+        error: None,
+        rights: fumehood_web::view::plugins::PluginRights { manage: true, grant: true, stop: true, secrets: true },
     };
     gallery.page("plugins", &page)?;
     gallery.page("plugins-empty", &PluginsPage { plugins: Vec::new(), ..page })

@@ -263,6 +263,7 @@ async fn plugin_page(reader: &Reader, name: &str, refused: Option<Refused<'_>>) 
             source: one.version.source.clone(),
             at: when(one.version.installed_us, now),
             description: one.manifest.description.clone(),
+            is_scanner: one.version.world == "scanner",
             new: of(fumehood_triage::plugins::Direction::Widening),
             gone: of(fumehood_triage::plugins::Direction::Narrowing),
             upgrades: one.upgrades,

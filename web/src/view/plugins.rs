@@ -187,6 +187,8 @@ pub struct WaitingRow {
     pub at: When,
     /// What it is for.
     pub description: String,
+    /// Whether it reads raw text.
+    pub is_scanner: bool,
     /// The version that runs until then.
     pub upgrades: Option<String>,
     /// What is new, against that version.

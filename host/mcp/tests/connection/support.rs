@@ -109,7 +109,7 @@ impl Bench {
         let bundled = fumehood_bundle::PLUGINS.iter().find(|plugin| plugin.name == transport).unwrap();
         let source = PluginSource {
             name: bundled.name,
-            version: bundled.version,
+            version: env!("CARGO_PKG_VERSION"),
             world: World::Transport,
             component: bundled.component,
             rules: "",

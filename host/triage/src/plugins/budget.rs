@@ -50,7 +50,7 @@ impl Budgets {
             return decide_budget(plugin, rule, request, u64::MAX, u64::MAX);
         };
         let minutes = used.entry((plugin.to_owned(), rule.target())).or_default();
-        while minutes.front().is_some_and(|first| first.minute <= minute - MINUTES - 1) {
+        while minutes.front().is_some_and(|first| first.minute < minute - MINUTES) {
             minutes.pop_front();
         }
         let sum = |part: fn(&Minute) -> u64| minutes.iter().map(part).fold(0, u64::saturating_add);

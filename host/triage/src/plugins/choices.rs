@@ -197,7 +197,7 @@ mod tests {
             "may GET to https://a.example.com/api (sending up to 1 KiB a request and 2 KiB an hour, receiving up to 16 MiB)"
         );
         assert_eq!(granted_of(&ask, &part).unwrap(), part);
-        assert!(extra(&[ask.clone()], &part).is_empty());
+        assert!(extra(std::slice::from_ref(&ask), &part).is_empty());
         for (wide, said) in [
             (Narrowing { host: "example.org".into(), ..asked.clone() }, "goes further"),
             (Narrowing { methods: "GET, DELETE".into(), ..asked.clone() }, "goes further"),
@@ -210,7 +210,7 @@ mod tests {
         let elsewhere = PluginGrant { http: narrowed(&ask, &narrow).unwrap().http, ..ask.part.clone() };
         let mut elsewhere = elsewhere;
         elsewhere.http[0].host = "other.org".parse().unwrap();
-        assert_eq!(extra(&[ask.clone()], &elsewhere).len(), 1);
+        assert_eq!(extra(std::slice::from_ref(&ask), &elsewhere).len(), 1);
         assert_eq!(granted_of(&ask, &elsewhere), None);
     }
 }

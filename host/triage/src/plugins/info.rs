@@ -89,7 +89,7 @@ pub(super) fn allowed(grant: &PluginGrant, credential: &str) -> Vec<Allowed> {
         all.push(Allowed::words(fumehood_policy::CONFIGURED_PROCESS));
     }
     if grant.kv_bytes > 0 {
-        all.push(Allowed::words(format!("may keep up to {} KiB of its own", grant.kv_bytes.div_ceil(1024))));
+        all.push(Allowed::words(format!("may keep up to {} of its own", fumehood_policy::size_text(grant.kv_bytes))));
     }
     all
 }

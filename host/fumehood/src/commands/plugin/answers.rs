@@ -207,8 +207,7 @@ fn grant_json(detail: &PluginDetail) -> Result<String, TriageError> {
 fn show(detail: &PluginDetail) -> String {
     let mut text = String::new();
     if let Some(info) = &detail.info {
-        let _ =
-            writeln!(text, "{} {} by {}, a {}: {}", info.name, info.version, info.publisher, info.world, info.state);
+        let _ = writeln!(text, "{} {} by {}, {}, {}", info.name, info.version, info.publisher, info.world, info.state);
         let _ = writeln!(text, "{}", info.description);
         let _ = writeln!(text, "sha256:{}, {} bytes", info.digest, info.size);
         if !info.problem.is_empty() {
@@ -264,6 +263,9 @@ fn show(detail: &PluginDetail) -> String {
             if one.changes.is_empty() {
                 text += "  nothing is new, nothing is gone\n";
             }
+        }
+        if one.version.world == "scanner" {
+            text += "As a scanner it reads every text that comes in, as it is, and has no way out.\n";
         }
         text += "It asks for:\n";
         text += &asks(&one.asks);
