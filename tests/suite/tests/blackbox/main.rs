@@ -13,6 +13,7 @@ mod api;
 mod audit;
 mod bad_input;
 mod command_line;
+mod contract;
 mod disk;
 mod intake;
 mod kill;
