@@ -183,6 +183,9 @@ pub enum PluginCommand {
         /// Wait for an approval, whatever it changes
         #[arg(long)]
         wait: bool,
+        /// Who signs in at the registry; the password or token is read from FUMEHOOD_REGISTRY_PASSWORD
+        #[arg(long, value_name = "NAME", default_value = "")]
+        username: String,
     },
     /// Approve a version that waits: it runs from now on, with what is granted here
     Approve {
@@ -283,6 +286,16 @@ pub enum PluginCommand {
         /// The file to make [default: NAME-VERSION.wasm]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Store a component in an OCI registry, with its signature; prints the reference to install it by
+    Push {
+        /// The component
+        file: PathBuf,
+        /// `oci://registry.example/repository:tag`
+        to: String,
+        /// Who signs in at the registry; the password or token is read from FUMEHOOD_REGISTRY_PASSWORD
+        #[arg(long, value_name = "NAME", default_value = "")]
+        username: String,
     },
     /// Make a publisher's key for `sign`
     Key {

@@ -46,6 +46,13 @@ pub enum PluginRequest {
         bytes: usize,
         wait: bool,
     },
+    /// By digest, from a registry.
+    Fetch {
+        reference: String,
+        username: String,
+        password: Option<String>,
+        wait: bool,
+    },
     Approve {
         plugin: String,
         grant: GrantChoice,

@@ -332,7 +332,8 @@ impl HttpRule {
     }
 
     /// The narrowest rule that allows a request, with room for its body.
-    pub(crate) fn for_request(request: &Request) -> Option<Self> {
+    #[must_use]
+    pub fn for_request(request: &Request) -> Option<Self> {
         Some(Self {
             scheme: request.scheme(),
             host: HostPattern::Exact(request.host().clone()),

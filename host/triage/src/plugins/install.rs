@@ -11,6 +11,7 @@ use fumehood_store::Scope;
 use fumehood_store::plugins::{NewVersion, PluginVersion, VersionState};
 use sha2::Digest as _;
 
+use super::oci::{Reference, SignIn, pull};
 use super::registry::{Active, Running};
 use super::shipped::{PUBLISHER, world};
 use super::upgrade::{self, Side};
@@ -69,6 +70,30 @@ impl App {
             self.0.store.event(scope, change.with("reason", error), "refused").await?;
         }
         result.map_err(|(error, _)| error)
+    }
+
+    /// Fetch a plugin from a registry, by its digest, and install it. What is fetched is on record before it is.
+    ///
+    /// # Errors
+    /// As [`App::install_plugin`]; `Invalid` where the registry does not give it.
+    pub async fn install_from_registry(
+        &self,
+        scope: &Scope,
+        reference: &Reference,
+        sign_in: SignIn,
+        wait: bool,
+    ) -> Result<Installed, TriageError> {
+        self.require(scope, Permission::ManagePlugins)?;
+        let change = || fumehood_store::Change::new("plugin.fetch", format!("registry:{}", reference.name()));
+        let intent = self.0.store.intent(scope, change()).await?;
+        let fetched = pull(&self.0.egress, reference, sign_in).await;
+        let (change, result) = match &fetched {
+            Ok(package) => (change().with("bytes", package.component.len()), "ok"),
+            Err(error) => (change().with("reason", error), "failed"),
+        };
+        self.0.store.outcome(scope, intent, change, result).await?;
+        let package = fetched.map_err(|error| refused(error.to_string()))?;
+        self.install_plugin(scope, package, wait).await
     }
 
     async fn try_install(

@@ -10,6 +10,7 @@ mod choices;
 mod info;
 mod install;
 mod numbers;
+pub mod oci;
 mod policy_file;
 mod reach;
 mod registry;

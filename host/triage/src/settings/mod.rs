@@ -76,7 +76,7 @@ const RESOLVE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The private networks that an address is in at this moment: itself where it is a number, all of this machine's for
 /// `localhost`, and otherwise those that its name leads to. Nothing for one that is public, or leads nowhere yet.
-async fn private_nets(url: &Url) -> Vec<String> {
+pub(crate) async fn private_nets(url: &Url) -> Vec<String> {
     let all = fumehood_policy::private_networks();
     let addresses: Vec<IpAddr> = match url.host() {
         Some(url::Host::Ipv4(address)) => vec![address.into()],

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use fumehood_triage::plugins::{Ask, Digest, Package, PluginDetail, PluginGrant, Waiting, sum};
+use fumehood_triage::plugins::oci::{Reference, SignIn};
+use fumehood_triage::plugins::{Ask, Digest, Installed, Package, PluginDetail, PluginGrant, Waiting, sum};
 use fumehood_triage::settings::Secret;
 use fumehood_triage::{App, Scope, TriageError};
 
@@ -23,19 +24,13 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
         }
         PluginRequest::Install { manifest, signature, source, wait, .. } => {
             let package = Package { component: payload, manifest, signature, source };
-            let done = app.install_plugin(&scope, package, wait).await?;
-            let mut text = format!("{} {} is installed: sha256:{}\n", done.name, done.version, done.digest);
-            text += if done.active {
-                "It asks for nothing more than the version before it, so it runs already.\n"
-            } else {
-                "It waits for an approval, and nothing of it runs until then.\n"
-            };
-            done.changes.iter().for_each(|change| text += &format!("  {change}\n"));
-            if !done.active {
-                text += &format!("See what it asks for: fumehood plugin show {}\n", done.name);
-                text += &format!("Approve it:           fumehood plugin approve {} --all\n", done.name);
-            }
-            Ok(text)
+            Ok(installed(&app.install_plugin(&scope, package, wait).await?))
+        }
+        PluginRequest::Fetch { reference, username, password, wait } => {
+            let reference: Reference =
+                reference.parse().map_err(|message| TriageError::Invalid { field: "plugin", message })?;
+            let sign_in = SignIn { username, password: password.map(secrecy::SecretString::from) };
+            Ok(installed(&app.install_from_registry(&scope, &reference, sign_in, wait).await?))
         }
         PluginRequest::Approve { plugin, grant } => {
             let (detail, at) = waiting(app, &scope, &plugin).await?;
@@ -84,6 +79,22 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
             Ok(format!("The secret `{handle}` of {name} is {}.", if set { "set" } else { "forgotten" }))
         }
     }
+}
+
+/// What became of an installation.
+fn installed(done: &Installed) -> String {
+    let mut text = format!("{} {} is installed: sha256:{}\n", done.name, done.version, done.digest);
+    text += if done.active {
+        "It asks for nothing more than the version before it, so it runs already.\n"
+    } else {
+        "It waits for an approval, and nothing of it runs until then.\n"
+    };
+    done.changes.iter().for_each(|change| text += &format!("  {change}\n"));
+    if !done.active {
+        text += &format!("See what it asks for: fumehood plugin show {}\n", done.name);
+        text += &format!("Approve it:           fumehood plugin approve {} --all\n", done.name);
+    }
+    text
 }
 
 /// The version that NAME or NAME@DIGEST means, by its place among those that wait.

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use fumehood_triage::plugins::oci::{self, Reference, SignIn};
 use fumehood_triage::plugins::{Package, package};
 
 pub use answers::carry_out;
@@ -32,7 +33,13 @@ pub fn run(settings: &Settings, command: PluginCommand) -> anyhow::Result<ExitCo
         PluginCommand::List { .. } if !settings.data.join(crate::data::KEYRING).exists() => shipped(),
         PluginCommand::List { json } => ask(PluginRequest::List { json }),
         PluginCommand::Show { name, grant } => ask(PluginRequest::Show { name, grant }),
-        PluginCommand::Install { from, manifest, signature, wait } => {
+        PluginCommand::Install { from, wait, username, .. } if Reference::is_one(&from) => {
+            // Looked at before the server is asked: a typing error needs no network.
+            from.parse::<Reference>().map_err(|error| anyhow::anyhow!("{error}"))?;
+            ask(PluginRequest::Fetch { reference: from, username, password: registry_password(), wait })
+        }
+        PluginCommand::Push { file, to, username } => push(&file, &to, username),
+        PluginCommand::Install { from, manifest, signature, wait, .. } => {
             install(settings, &from, manifest.as_deref(), signature.as_deref(), wait)
         }
         PluginCommand::Approve { plugin, grant } => ask(PluginRequest::Approve { plugin, grant: choice(grant)? }),
@@ -65,6 +72,24 @@ fn shipped() -> anyhow::Result<ExitCode> {
         text += &format!("{name:<26} {version:<9} {world:<12} {size:>9}  {}\n", manifest.description);
     }
     print(&text)
+}
+
+/// Of whoever signs in at a registry.
+fn registry_password() -> Option<String> {
+    std::env::var("FUMEHOOD_REGISTRY_PASSWORD").ok().filter(|password| !password.is_empty())
+}
+
+/// Store a component in a registry.
+fn push(file: &Path, to: &str, username: String) -> anyhow::Result<ExitCode> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let reference: Reference = to.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let package = package(file).map_err(|error| anyhow::anyhow!("{error}"))?;
+    fumehood_runtime::inspect(&file.display().to_string(), &package.component)?;
+    let egress = fumehood_egress::Egress::new(Default::default())?;
+    let sign_in = SignIn { username, password: registry_password().map(secrecy::SecretString::from) };
+    let executor = tokio::runtime::Runtime::new()?;
+    let stored = executor.block_on(oci::push(&egress, &reference, sign_in, &package))?;
+    print(&stored)
 }
 
 /// A bare name is a plugin's.

@@ -3,6 +3,7 @@
 mod author;
 mod install;
 mod languages;
+mod registry;
 mod stop;
 
 use std::path::PathBuf;
