@@ -2,7 +2,7 @@
 CREATE TABLE plugin_versions (
     tenant_id TEXT NOT NULL, digest TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, publisher TEXT NOT NULL,
     world TEXT NOT NULL, manifest TEXT NOT NULL, signer TEXT NOT NULL, source TEXT NOT NULL, bytes INTEGER NOT NULL,
-    state TEXT NOT NULL, installed_us INTEGER NOT NULL, installed_by TEXT NOT NULL, activated_us INTEGER,
+    kinds TEXT NOT NULL, state TEXT NOT NULL, installed_us INTEGER NOT NULL, installed_by TEXT NOT NULL, activated_us INTEGER,
     component BLOB NOT NULL, PRIMARY KEY (tenant_id, digest)
 ) STRICT;
 CREATE UNIQUE INDEX plugin_versions_active ON plugin_versions (tenant_id, name) WHERE state = 'active';

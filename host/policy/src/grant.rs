@@ -301,6 +301,13 @@ pub fn decide_credential(grant: &PluginGrant, handle: &str, request: &Request) -
     Err(Denial::other(&grant.plugin, attempt, Reason::Credential, needed.to_string()))
 }
 
+/// The refusal of the key-value store to a plugin that was granted no room in it.
+#[must_use]
+pub fn deny_values(plugin: &str) -> Denial {
+    let attempt = "use its key-value store".to_owned();
+    Denial::other(plugin, attempt, Reason::NoRule, "may keep values of its own".to_owned())
+}
+
 /// Whether a program may be started. `digest` is that of the very file that will run.
 pub fn decide_process<'a>(
     grant: &'a PluginGrant,

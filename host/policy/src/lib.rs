@@ -31,7 +31,7 @@ pub use denial::{Denial, Reason};
 pub use diff::{CONFIGURED_PROCESS, Change, Diff, Direction, diff};
 pub use grant::{
     CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_budget,
-    decide_credential, decide_process,
+    decide_credential, decide_process, deny_values,
 };
 pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
 pub use host::{Host, HostPattern};

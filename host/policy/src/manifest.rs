@@ -288,7 +288,16 @@ impl Manifest {
 
 /// A parser's message on one line.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let writes_elsewhere = |c: char| c.is_control() || is_invisible(c);
+    let plain: String =
+        text.chars().map(|c| if writes_elsewhere(c) && !c.is_whitespace() { '\u{fffd}' } else { c }).collect();
+    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_WORDS).collect()
+}
+
+/// Characters that are not seen, or turn the direction of what follows.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Words of a stranger: there, not too long, and on their line.
@@ -300,9 +309,7 @@ fn words(field: String, text: &str) -> Result<String, InvalidManifest> {
     if text.chars().count() > MAX_WORDS {
         return Err(wrong(field, format!("it is longer than {MAX_WORDS} characters")));
     }
-    let elsewhere =
-        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    if text.chars().any(elsewhere) {
+    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
         return Err(wrong(field, "it holds a line break, or a control or direction character"));
     }
     Ok(text.to_owned())
@@ -458,8 +465,10 @@ impl HttpEntry {
 impl SecretEntry {
     fn check(self, at: usize) -> Result<SecretAsk, InvalidManifest> {
         let field = |name: &str| format!("secret[{at}].{name}");
-        if !is_key(&self.handle) {
-            return Err(wrong(field("handle"), "use lower-case letters, digits, hyphens and underscores"));
+        if !is_key(&self.handle) || self.handle.ends_with("credential") {
+            let why = "use lower-case letters, digits, hyphens and underscores; handles that end in `credential` are the \
+                       host's own";
+            return Err(wrong(field("handle"), why));
         }
         let bound_to = self.hosts.iter().map(|host| origin(host)).collect::<Result<BTreeSet<_>, _>>();
         let bound_to = bound_to.map_err(|why| wrong(field("hosts"), why))?;
@@ -515,7 +524,8 @@ impl ProcessEntry {
         let rule = match (self.setting, self.path) {
             (Some(_), None) if self.sha256.is_none() && self.arguments.is_none() => None,
             (None, Some(path)) => {
-                let plain = path.starts_with('/') && !path.contains('\0') && !path.split('/').any(|part| part == "..");
+                let visible = !path.chars().any(|c| c.is_control() || is_invisible(c));
+                let plain = visible && path.starts_with('/') && !path.split('/').any(|part| part == "..");
                 if !plain || path.len() > 4096 {
                     return Err(wrong(field("path"), "write an absolute path without `..`"));
                 }

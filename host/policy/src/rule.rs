@@ -172,6 +172,20 @@ impl ConfiguredRule {
                 && within(other.max_response_bytes_per_hour, self.max_response_bytes_per_hour))
     }
 
+    /// What both rules allow; nothing where they are about different settings.
+    #[must_use]
+    pub fn shared(&self, other: &Self) -> Option<Self> {
+        let methods: BTreeSet<Method> = self.methods.intersection(&other.methods).cloned().collect();
+        (self.setting == other.setting && !methods.is_empty()).then(|| Self {
+            setting: self.setting.clone(),
+            methods,
+            max_request_bytes: self.max_request_bytes.min(other.max_request_bytes),
+            max_response_bytes: self.max_response_bytes.min(other.max_response_bytes),
+            max_request_bytes_per_hour: narrower(self.max_request_bytes_per_hour, other.max_request_bytes_per_hour),
+            max_response_bytes_per_hour: narrower(self.max_response_bytes_per_hour, other.max_response_bytes_per_hour),
+        })
+    }
+
     /// The rule for the server that was named. `allow_private` are the addresses that it may have and that are not
     /// public.
     ///

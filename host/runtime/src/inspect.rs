@@ -23,6 +23,9 @@ pub const CONTRACT: [(&str, [u64; 3]); 9] = [
     ("transport", [0, 1, 0]),
 ];
 
+/// Imports that are looked at, and exports. A world has some thirty.
+const NAMES: usize = 512;
+
 /// A component, as its bytes show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -87,11 +90,17 @@ fn read(name: &str, component: &[u8], world: World) -> Result<Inspection, LoadEr
             Payload::End(_) => depth -= 1,
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
+                    if imports.len() >= NAMES {
+                        return Err(broken(format!("it imports more than {NAMES} names")));
+                    }
                     imports.push(import.map_err(|error| broken(error.to_string()))?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
+                    if exports.len() >= NAMES {
+                        return Err(broken(format!("it exports more than {NAMES} names")));
+                    }
                     exports.push(export.map_err(|error| broken(error.to_string()))?.name.name.to_owned());
                 }
             }

@@ -121,7 +121,7 @@ impl Store {
             .with("plugin", &new.plugin)
             .with("digest", &new.digest)
             .with("generation", new.generation)
-            .with("grant", &new.grant)
+            .with("grant", fumehood_audit::clip(&new.grant, 2048))
             .with("decision", "granted")
             .with("method", &new.method)
             .with("host", host_of(&new.url))

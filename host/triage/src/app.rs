@@ -195,6 +195,8 @@ impl App {
         let app = self.clone();
         tokio::spawn(async move { app.watch_plugins().await });
         let app = self.clone();
+        tokio::spawn(async move { app.watch_policy().await });
+        let app = self.clone();
         tokio::spawn(async move {
             loop {
                 if let Err(error) = app.tidy().await {

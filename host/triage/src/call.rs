@@ -133,7 +133,7 @@ impl Call {
     async fn keep_value(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), KvError> {
         let grant = CallHost::grant(self);
         if grant.kv_bytes == 0 {
-            return Err(no_kv(&grant));
+            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), None).await);
         }
         let change = Change::new("effect.kv", format!("plugin:{}", self.reach.plugin));
         let change = self
@@ -150,17 +150,6 @@ impl Call {
             store.set_plugin_value(&self.scope, &self.purpose.instance, key, value, grant.kv_bytes, change).await;
         kept.map_err(store_failure)
     }
-}
-
-fn no_kv(grant: &PluginGrant) -> Failure {
-    Failure::new(
-        "denied",
-        format!(
-            "Plugin `{}` tried to use its key-value store and has no grant for it; it would need the grant: may keep values \
-             of its own.",
-            grant.plugin
-        ),
-    )
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -312,7 +301,7 @@ impl CallHost for Call {
                 .marked(Change::new(action, self.purpose.subject.clone()))
                 .with("purpose", self.purpose.kind)
                 .with("generation", request.generation)
-                .with("grant", request.rule)
+                .with("grant", fumehood_audit::clip(request.rule, 2048))
                 .with("decision", "granted");
             if starts_process {
                 let change = change.with("path", request.url);
@@ -393,7 +382,7 @@ impl CallHost for Call {
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         let grant = CallHost::grant(self);
         if grant.kv_bytes == 0 {
-            return Err(no_kv(&grant));
+            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), None).await);
         }
         self.app.0.store.plugin_value(&self.scope, &self.purpose.instance, key).await.map_err(store_failure)
     }

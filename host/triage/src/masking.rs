@@ -50,14 +50,31 @@ pub struct Scanners {
     refusal: Option<String>,
 }
 
+/// Whether a type is one that a scanner may report under its name. Ours are not: a pseudonym is harmless in what leaves.
+pub(crate) fn may_report(kind: &str) -> bool {
+    Kind::is_valid(kind) && Kind::new(kind) != Kind::PSEUDONYM && Kind::new(kind) != Kind::OTHER
+}
+
+/// Of two groups the one whose values are held back more: a structured value is known by itself wherever it stands.
+fn stricter(one: Group, other: Group) -> Group {
+    let rank = |group: Group| match group {
+        Group::Structured => 0,
+        Group::Contextual => 1,
+        Group::Secret => 2,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
 impl Scanners {
     /// Scanners with what they said they can report.
     pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo]) -> Self {
-        let groups = kinds
-            .iter()
-            .filter(|kind| Kind::is_valid(&kind.name))
-            .map(|kind| (kind.name.clone(), Group::from_code(&kind.group)))
-            .collect();
+        let mut groups: HashMap<String, Group> = HashMap::new();
+        for kind in kinds.iter().filter(|kind| may_report(&kind.name)) {
+            // What everybody knows is not a plugin's to change; of what several announce the strictest group holds.
+            let group = Kind::new(&kind.name).known_group().unwrap_or_else(|| Group::from_code(&kind.group));
+            let entry = groups.entry(kind.name.clone()).or_insert(group);
+            *entry = stricter(*entry, group);
+        }
         let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
         Self { runtime, plugins, groups: Arc::new(groups), refusal: None }
     }
@@ -180,6 +197,13 @@ impl Book {
             // A scanner may take `password=[PASSWORD-1]` for a password; what is ours is no value.
             if !value.is_empty() && !pseudonyms.reads_as_pseudonym(value) {
                 let _ = pseudonyms.label_for(&span.kind, value);
+            }
+        }
+        // What one scanner found within what another one marked is a value of its own: no finding can swallow another's.
+        for one in findings.iter().filter(|one| !matches!(one.group, Group::Structured)) {
+            let value = text.get(one.start..one.end).unwrap_or_default();
+            if !value.is_empty() && !pseudonyms.reads_as_pseudonym(value) {
+                let _ = pseudonyms.label_for(&one.kind, value);
             }
         }
     }

@@ -268,7 +268,7 @@ async fn plugin_page(reader: &Reader, name: &str, refused: Option<Refused<'_>>) 
             gone: of(fumehood_triage::plugins::Direction::Narrowing),
             upgrades: one.upgrades,
             version: one.version.version,
-            asks: ask_rows(one.asks, None, wrong.map(|wrong| wrong.form)),
+            asks: ask_rows(one.asks, one.carried.as_ref(), wrong.map(|wrong| wrong.form)),
             error: wrong.map(|wrong| wrong.message.clone()),
         }
     });

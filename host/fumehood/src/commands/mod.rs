@@ -14,7 +14,7 @@ use fumehood_store::VerifyReport;
 use fumehood_triage::{App, AppConfig};
 
 use crate::cli::{AuditCommand, Cli, Command, PeopleCommand, ServeArgs, TokenCommand};
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 use crate::{control, data};
 
 /// Run what was typed.
@@ -131,6 +131,10 @@ fn change(settings: &Settings, request: control::Request, payload: Vec<u8>) -> a
 
 /// How the application is set up, by the settings.
 fn app_config(settings: &Settings, progress: Arc<fumehood_triage::StartProgress>) -> anyhow::Result<AppConfig> {
+    let named = settings.shown.iter().any(|(name, _, source)| *name == "policy-file" && *source != Source::Default);
+    if named && !settings.policy_file.exists() {
+        bail!("the policy {} is not there; without it nothing would be capped", settings.policy_file.display());
+    }
     let program = std::env::current_exe().context("this program's own path is not known")?;
     Ok(AppConfig {
         data: settings.data.clone(),

@@ -37,7 +37,7 @@ pub struct ScanOutput {
 }
 
 /// A type that a scanner says it can report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KindInfo {
     pub name: String,
     pub group: String,

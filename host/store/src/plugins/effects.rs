@@ -1,6 +1,6 @@
 //! What plugins tried and were refused, and the bytes that a replay of what they did needs.
 
-use fumehood_audit::Phase;
+use fumehood_audit::{Phase, clip};
 use fumehood_policy::{Digest, HttpRule};
 use sha2::Digest as _;
 
@@ -63,8 +63,11 @@ impl Store {
         let change = Change::new("effect.denied", format!("plugin:{}", new.plugin))
             .with("digest", new.digest)
             .with("generation", new.generation)
-            .with("attempt", &new.attempt)
-            .with("needs", if new.remedy.is_empty() { "(no grant can allow it)" } else { &new.remedy });
+            .with("attempt", clip(&new.attempt, 2048))
+            .with(
+                "needs",
+                if new.remedy.is_empty() { "(no grant can allow it)".into() } else { clip(&new.remedy, 2048) },
+            );
         let change = new.call.iter().fold(change, |change, call| change.with("call", call.0));
         self.write(move |tx| {
             let rule = new.rule.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();

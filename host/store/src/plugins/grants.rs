@@ -1,5 +1,6 @@
 //! What was granted, by digest; and the secrets that plugins name.
 
+use fumehood_audit::clip;
 use fumehood_policy::{Digest, PluginGrant};
 use rusqlite::OptionalExtension as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -53,8 +54,16 @@ pub(super) fn described(change: Change, grant: &PluginGrant) -> Change {
     if all.is_empty() {
         return change.with("grants", "nothing");
     }
-    all.into_iter().fold(change, |change, one| change.with("grants", one.what))
+    // Each under a name of its own, for readers that keep one value of a name; the hash is of all of it.
+    let body = serde_json::to_vec(grant).unwrap_or_default();
+    let hash = Digest::new(<sha2::Sha256 as sha2::Digest>::digest(&body).into());
+    let change = change.with("grants", all.len()).with("grants_sha256", hash);
+    let shown = all.into_iter().take(SHOWN).enumerate();
+    shown.fold(change, |change, (at, one)| change.with(&format!("grant.{}", at + 1), clip(&one.what, 1024)))
 }
+
+/// Sentences of a grant that an entry of the record holds.
+const SHOWN: usize = 40;
 
 impl Store {
     /// Every grant that is stored.

@@ -51,6 +51,8 @@ pub struct PluginVersion {
     /// Where it came from, for people.
     pub source: String,
     pub bytes: u64,
+    /// Of a scanner, the types that it said at its installation it reports, as JSON.
+    pub kinds: String,
     pub state: VersionState,
     pub installed_us: i64,
     pub installed_by: String,
@@ -68,11 +70,13 @@ pub struct NewVersion {
     pub manifest: String,
     pub signer: String,
     pub source: String,
+    /// As in [`PluginVersion`].
+    pub kinds: String,
     pub component: Vec<u8>,
 }
 
 const COLUMNS: &str = "digest, name, version, publisher, world, manifest, signer, source, bytes, state, installed_us, \
-                       installed_by, activated_us";
+                       installed_by, activated_us, kinds";
 
 /// Versions of one name that are kept after they ran.
 const FORMER: i64 = 2;
@@ -98,6 +102,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<PluginVersion> {
         installed_us: row.get(10)?,
         installed_by: row.get(11)?,
         activated_us: row.get(12)?,
+        kinds: row.get(13)?,
     })
 }
 
@@ -153,8 +158,9 @@ impl Store {
             .with("digest", new.digest)
             .with("publisher", &new.publisher)
             .with("signer", if new.signer.is_empty() { "(unsigned)" } else { &new.signer })
-            .with("source", &new.source)
+            .with("source", fumehood_audit::clip(&new.source, 1024))
             .with("state", state.as_str());
+        let change = grant.as_ref().map_or(change.clone(), |grant| grants::described(change, grant));
         self.change(scope, change, move |tx| {
             let known: Option<String> = tx
                 .connection
@@ -172,8 +178,8 @@ impl Store {
             }
             tx.connection.execute(
                 "INSERT INTO plugin_versions (tenant_id, digest, name, version, publisher, world, manifest, signer,
-                 source, bytes, state, installed_us, installed_by, component)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,'waiting',?11,?12,?13)",
+                 source, bytes, state, installed_us, installed_by, component, kinds)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,'waiting',?11,?12,?13,?14)",
                 rusqlite::params![
                     owner.tenant,
                     new.digest.to_string(),
@@ -188,6 +194,7 @@ impl Store {
                     tx.now_us,
                     owner.actor.to_string(),
                     new.component,
+                    new.kinds,
                 ],
             )?;
             grant.as_ref().map_or(Ok(()), |grant| activate(tx, &owner, new.digest, grant))

@@ -41,7 +41,13 @@ impl Arrivals {
         let Ok(seen) = self.0.lock() else { return Vec::new() };
         let mut problems: Vec<(String, String)> = seen
             .iter()
-            .filter_map(|(path, one)| Some((path.file_name()?.to_string_lossy().into_owned(), one.problem.clone()?)))
+            .filter_map(|(path, one)| {
+                // A name in the folder is anybody's words.
+                let name = path.file_name()?.to_string_lossy();
+                let name =
+                    name.chars().map(|c| if c.is_ascii_graphic() || c.is_alphanumeric() { c } else { '\u{fffd}' });
+                Some((name.take(100).collect(), one.problem.clone()?))
+            })
             .collect();
         problems.sort();
         problems
@@ -111,12 +117,19 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 }
 
 impl App {
-    /// Watch the drop-in folder and the policy file, and write what was counted, until the server ends.
+    /// Watch the policy file until the server ends.
+    pub(crate) async fn watch_policy(&self) {
+        loop {
+            self.look_at_policy().await;
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+        }
+    }
+
+    /// Watch the drop-in folder, and write what was counted, until the server ends.
     pub(crate) async fn watch_plugins(&self) {
         let folder = self.0.store.folder().join(FOLDER);
         let mut looks = 0_u64;
         loop {
-            self.look_at_policy().await;
             self.look_at_folder(&folder).await;
             looks += 1;
             if looks.is_multiple_of(NUMBERS_EVERY)

@@ -27,7 +27,8 @@ impl Narrowing {
     /// The fields of a part of a grant, as they would be written.
     #[must_use]
     pub fn of(part: &PluginGrant) -> Self {
-        let kib = |bytes: u64| bytes.div_ceil(1024).to_string();
+        // Down: what is written back must not be more than what stood there.
+        let kib = |bytes: u64| (bytes / 1024).to_string();
         let hour = |bytes: Option<u64>| bytes.map(kib).unwrap_or_default();
         let names = |methods: &BTreeSet<Method>| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let bounds = rule_bounds(part);
@@ -59,6 +60,8 @@ pub fn narrowed(ask: &Ask, fields: &Narrowing) -> Result<PluginGrant, TriageErro
     let mut narrow = part.clone();
     let kib = |text: &str, what: &str, asked: u64| match text.trim() {
         "" => Ok(asked),
+        // Left as it was shown: exactly what was asked for, which may be no whole number of KiB.
+        text if text == (asked / 1024).to_string() => Ok(asked),
         text => text
             .parse::<u64>()
             .map(|kib| kib.saturating_mul(1024))
@@ -66,7 +69,7 @@ pub fn narrowed(ask: &Ask, fields: &Narrowing) -> Result<PluginGrant, TriageErro
     };
     let hour = |text: &str, what: &str| match text.trim() {
         "" => Ok(None),
-        text => kib(text, what, 0).map(Some),
+        text => kib(text, what, u64::MAX).map(Some),
     };
     let methods = || {
         let names = fields.methods.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty());

@@ -73,7 +73,8 @@ pub(super) fn allowed(grant: &PluginGrant, credential: &str) -> Vec<Allowed> {
     };
     let mut all: Vec<Allowed> = Vec::new();
     for rule in &grant.http {
-        let with = grant.credentials.iter().find(|one| goes_along(rule, one)).map(named);
+        let with: Vec<String> = grant.credentials.iter().filter(|one| goes_along(rule, one)).map(named).collect();
+        let with = (!with.is_empty()).then(|| with.join(" and "));
         all.push(Allowed::of(rule.sentence(), with));
     }
     for one in grant.credentials.iter().filter(|one| !grant.http.iter().any(|rule| goes_along(rule, one))) {
@@ -143,8 +144,10 @@ pub struct Waiting {
     /// Against the version that runs: what is new and what is gone.
     pub changes: Vec<fumehood_policy::Change>,
     pub asks: Vec<Ask>,
-    /// Whether a version of this plugin runs.
+    /// The version of this plugin that runs.
     pub upgrades: Option<String>,
+    /// What of that version's grant this one would have; nothing where none runs.
+    pub carried: Option<PluginGrant>,
     pub manifest: Manifest,
 }
 
@@ -353,12 +356,14 @@ impl App {
             let manifest =
                 Manifest::parse(&version.manifest).map_err(|error| TriageError::Internal(error.to_string()))?;
             let component = self.0.store.plugin_component(scope, version.digest).await?;
-            let granted = active.map(|active| now.grant(active.digest, name));
-            let granted = granted.unwrap_or_else(|| PluginGrant::nothing(name, version.digest, 0));
+            let carried = active
+                .map(|active| super::upgrade::carried(&now.grant(active.digest, name), &manifest, version.digest));
+            let granted = carried.clone().unwrap_or_else(|| PluginGrant::nothing(name, version.digest, 0));
             waiting.push(Waiting {
                 changes: changes_of(&now, version, &component).unwrap_or_default(),
                 asks: asks(&now, &manifest, version.digest, &granted),
                 upgrades: active.map(|active| active.manifest.version.clone()),
+                carried,
                 version: version.clone(),
                 manifest,
             });

@@ -67,7 +67,8 @@ impl App {
         if let Err((error, digest)) = &result {
             // Who tried to bring in what was refused is worth knowing.
             let change = fumehood_store::Change::new("plugin.install", format!("component:{digest}"));
-            self.0.store.event(scope, change.with("reason", error), "refused").await?;
+            let reason = fumehood_audit::clip(&error.to_string(), 1024);
+            self.0.store.event(scope, change.with("reason", reason), "refused").await?;
         }
         result.map_err(|(error, _)| error)
     }
@@ -105,7 +106,10 @@ impl App {
         let digest = Digest::new(sha2::Sha256::digest(&package.component).into());
         let failed = |error: TriageError| (error, digest);
         let checked = self.check(&package, digest).map_err(failed)?;
+        // Compiling takes its time, and holds nobody up: what was true before is looked at again afterwards.
+        let active = Active::load(&self.0.runtime, checked.manifest.clone(), digest, &package.component, None).await;
         let _changing = self.0.plugins.changing.lock().await;
+        let checked = self.check(&package, digest).map_err(failed)?;
         let known = self.0.store.plugin_versions(scope).await.map_err(|error| failed(error.into()))?;
         if let Some(known) = known.iter().find(|known| known.digest == digest) {
             let state = known.state.as_str();
@@ -114,14 +118,15 @@ impl App {
                 known.name, known.version
             ))));
         }
-        let active = Active::load(&self.0.runtime, checked.manifest.clone(), digest, &package.component).await;
         if let Err(error) = &active.plugin {
             return Err(failed(refused(error.clone())));
         }
         let now = self.0.plugins.now();
         let old = now.plugins.get(&checked.manifest.name);
-        let new_side = Side { manifest: &checked.manifest, inspection: &checked.inspection };
+        let new_side = Side { manifest: &checked.manifest, inspection: &checked.inspection, kinds: active.reported() };
         let changes = changes_from(old, &new_side);
+        // Who made an unsigned component is its own word alone: it always waits.
+        let wait = wait || checked.signer.is_empty();
         let grant = old
             .filter(|old| !wait && old.plugin.is_ok() && !upgrade::widens(&changes))
             .map(|old| carried(&now.grant(old.digest, &old.manifest.name), &checked.manifest, digest));
@@ -134,11 +139,13 @@ impl App {
             manifest: checked.manifest_text,
             signer: checked.signer,
             source: package.source,
+            kinds: serde_json::to_string(&active.kinds).unwrap_or_default(),
             component: package.component,
         };
         self.0.store.install_plugin(scope, new, grant.clone()).await.map_err(|error| failed(error.into()))?;
-        if let Some(grant) = &grant {
-            self.run_version(active, grant.clone());
+        if let Some(grant) = grant.clone() {
+            let grant = self.stored_grant(scope, grant).await.map_err(failed)?;
+            self.run_version(active, grant);
         }
         Ok(Installed {
             name: checked.manifest.name,
@@ -185,6 +192,13 @@ impl App {
             Some(text) => {
                 let key = signature::verify(&now.policy, &manifest.publisher, &package.component, beside, text);
                 key.map_err(|error| refused(format!("{} is not taken: {error}.", manifest.name)))?
+            }
+            None if now.policy.allow_unsigned.contains(&digest) && beside.is_some() => {
+                return Err(refused(format!(
+                    "{} is unsigned, and its digest in policy.toml does not cover a manifest that lies beside the \
+                     component. Put it in with `fumehood plugin pack`, and allow the digest of that.",
+                    manifest.name
+                )));
             }
             None if now.policy.allow_unsigned.contains(&digest) => String::new(),
             None => {
@@ -247,7 +261,13 @@ impl App {
         let before = former
             .max_by_key(|one| one.activated_us)
             .ok_or_else(|| TriageError::Conflict(format!("There is no version of {name} that ran before this one.")))?;
-        let grant = self.0.plugins.now().grant(before.digest, name);
+        let now = self.0.plugins.now();
+        let grant = now.grant(before.digest, name);
+        // What security took away meanwhile does not come back by the way.
+        let current = now.plugins.get(name).map(|active| now.grant(active.digest, name));
+        if current.is_some_and(|current| fumehood_policy::diff(&current, &grant).widens()) {
+            self.require(scope, Permission::ManageGrants)?;
+        }
         self.activate(scope, "plugin.rollback", &before, grant).await?;
         Ok(before)
     }
@@ -351,9 +371,22 @@ impl App {
     ) -> Result<(), TriageError> {
         let manifest = Manifest::parse(&version.manifest).map_err(|error| TriageError::Internal(error.to_string()))?;
         let grant = PluginGrant { plugin: version.name.clone(), digest: version.digest, ..grant };
+        let policy = &self.0.plugins.now().policy;
+        let trusted = if version.signer.is_empty() {
+            policy.allow_unsigned.contains(&version.digest)
+        } else {
+            policy.publishers.get(&version.publisher).is_some_and(|publisher| publisher.keys.contains(&version.signer))
+        };
+        if !trusted {
+            return Err(TriageError::Conflict(format!(
+                "{} {} is not trusted any more: what it was signed with, or its digest, is gone from policy.toml.",
+                version.name, version.version
+            )));
+        }
+        let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
         // The digest is checked again as it is read: a component that was changed in the store is not run.
         let component = self.0.store.plugin_component(scope, version.digest).await?;
-        let active = Active::load(&self.0.runtime, manifest, version.digest, &component).await;
+        let active = Active::load(&self.0.runtime, manifest, version.digest, &component, Some(kinds)).await;
         if let Err(error) = &active.plugin {
             return Err(TriageError::Conflict(format!("{} cannot run: {error}", version.name)));
         }
@@ -369,7 +402,8 @@ pub(super) fn changes_from(old: Option<&Active>, new: &Side<'_>) -> Vec<Change> 
     if let Some(old) = old
         && let Ok(plugin) = &old.plugin
     {
-        return upgrade::changes(&Side { manifest: &old.manifest, inspection: plugin.inspection() }, new);
+        let kinds = old.reported();
+        return upgrade::changes(&Side { manifest: &old.manifest, inspection: plugin.inspection(), kinds }, new);
     }
     let digest = Digest::new([0; 32]);
     fumehood_policy::diff(&PluginGrant::nothing("", digest, 0), &new.manifest.asks(digest)).changes
@@ -379,7 +413,16 @@ pub(super) fn changes_from(old: Option<&Active>, new: &Side<'_>) -> Vec<Change> 
 pub(super) fn changes_of(now: &Running, version: &PluginVersion, component: &[u8]) -> Option<Vec<Change>> {
     let manifest = Manifest::parse(&version.manifest).ok()?;
     let inspection = inspect(&version.name, component).ok()?;
-    Some(changes_from(now.plugins.get(&version.name), &Side { manifest: &manifest, inspection: &inspection }))
+    let kinds: Vec<fumehood_runtime::KindInfo> = serde_json::from_str(&version.kinds).unwrap_or_default();
+    let mut kinds: Vec<_> = kinds.into_iter().map(|kind| (kind.name, kind.group)).collect();
+    kinds.sort();
+    let mut changes =
+        changes_from(now.plugins.get(&version.name), &Side { manifest: &manifest, inspection: &inspection, kinds });
+    if version.signer.is_empty() {
+        let what = "is not signed: who made it is its own word alone".to_owned();
+        changes.insert(0, Change { direction: fumehood_policy::Direction::Widening, what });
+    }
+    Some(changes)
 }
 
 /// A message as a sentence.

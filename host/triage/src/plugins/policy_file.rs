@@ -21,7 +21,17 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 /// The file, as it was last read.
 pub(crate) struct PolicyFile {
     path: PathBuf,
-    last: Mutex<(Stamp, Option<String>)>,
+    last: Mutex<Last>,
+}
+
+struct Last {
+    /// Of what was read.
+    read: Stamp,
+    /// Of the look before: a file is read when it has stopped changing.
+    seen: Stamp,
+    /// Whether what is in force came from a file that said something.
+    said: bool,
+    problem: Option<String>,
 }
 
 /// What a look at the file found.
@@ -41,8 +51,9 @@ impl PolicyFile {
     /// `CannotOpen`, for the operator.
     pub(crate) fn open(path: PathBuf) -> Result<(Self, Arc<Policy>), TriageError> {
         let stamp = stamp(&path);
-        let (policy, _) = read(&path).map_err(TriageError::CannotOpen)?;
-        Ok((Self { path, last: Mutex::new((stamp, None)) }, policy))
+        let (policy, _, said) = read(&path).map_err(TriageError::CannotOpen)?;
+        let last = Last { read: stamp, seen: stamp, said, problem: None };
+        Ok((Self { path, last: Mutex::new(last) }, policy))
     }
 
     /// Where it is.
@@ -52,24 +63,34 @@ impl PolicyFile {
 
     /// Why it is not in force as it stands, where that is so.
     pub(super) fn problem(&self) -> Option<String> {
-        self.last.lock().ok()?.1.clone()
+        self.last.lock().ok()?.problem.clone()
     }
 
     /// Whether the file is another by now.
     pub(super) fn look(&self) -> Look {
         let now = stamp(&self.path);
         let Ok(mut last) = self.last.lock() else { return Look::Same };
-        if last.0 == now {
+        let settled = last.seen == now;
+        last.seen = now;
+        if last.read == now || !settled {
             return Look::Same;
         }
-        last.0 = now;
-        match read(&self.path) {
+        last.read = now;
+        let read = read(&self.path).and_then(|(policy, digest, says)| {
+            if last.said && !says {
+                // A file that was moved away or emptied lifts no ceiling: that takes a start.
+                return Err(format!("the policy {} is gone or empty", self.path.display()));
+            }
+            last.said |= says;
+            Ok((policy, digest))
+        });
+        match read {
             Ok((policy, digest)) => {
-                last.1 = None;
+                last.problem = None;
                 Look::New(policy, digest)
             }
             Err(error) => {
-                last.1 = Some(error.clone());
+                last.problem = Some(error.clone());
                 Look::Bad(error)
             }
         }
@@ -82,7 +103,8 @@ fn stamp(path: &Path) -> Stamp {
     Some((file.modified().ok()?, file.len(), file.ino()))
 }
 
-fn read(path: &Path) -> Result<(Arc<Policy>, Digest), String> {
+/// The policy, the hash of its text, and whether the text says anything.
+fn read(path: &Path) -> Result<(Arc<Policy>, Digest, bool), String> {
     let text = match path.metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Ok(file) if file.len() > MAX_BYTES => {
@@ -93,7 +115,8 @@ fn read(path: &Path) -> Result<(Arc<Policy>, Digest), String> {
     };
     let policy =
         Policy::parse(&text).map_err(|error| format!("the policy {} is not valid: {error}", path.display()))?;
-    Ok((Arc::new(policy), Digest::new(sha2::Sha256::digest(text.as_bytes()).into())))
+    let says = policy != Policy::default();
+    Ok((Arc::new(policy), Digest::new(sha2::Sha256::digest(text.as_bytes()).into()), says))
 }
 
 #[cfg(test)]
@@ -108,14 +131,20 @@ mod tests {
         assert_eq!(*policy, Policy::default());
         assert!(matches!(file.look(), Look::Same));
         std::fs::write(&path, "[all]\nkv-bytes = 5").unwrap();
+        assert!(matches!(file.look(), Look::Same), "it may still be written");
         assert!(matches!(file.look(), Look::New(policy, _) if policy.all.kv_bytes == Some(5)));
         std::fs::write(&path, "[all]\nkv-byte = 77").unwrap();
+        file.look();
         assert!(matches!(file.look(), Look::Bad(_)));
         assert!(file.problem().unwrap().contains("is not valid"));
         assert!(matches!(file.look(), Look::Same));
         assert!(PolicyFile::open(path.clone()).is_err(), "a start is refused");
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(file.look(), Look::New(policy, _) if *policy == Policy::default()));
+        file.look();
+        assert!(matches!(file.look(), Look::Bad(problem) if problem.contains("is gone or empty")));
+        std::fs::write(&path, "[all]\nkv-bytes = 6").unwrap();
+        file.look();
+        assert!(matches!(file.look(), Look::New(policy, _) if policy.all.kv_bytes == Some(6)));
         assert_eq!(file.problem(), None);
     }
 }

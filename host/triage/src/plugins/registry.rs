@@ -25,6 +25,8 @@ pub struct Plugins {
     state: RwLock<Arc<Running>>,
     /// Held while something is changed.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// Held while a kill switch is written down.
+    pub(super) switching: tokio::sync::Mutex<()>,
     /// What cancels the calls of a plugin, by its name.
     tokens: Mutex<HashMap<String, CancellationToken>>,
     pub(super) policy_file: PolicyFile,
@@ -57,10 +59,29 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// Load a version, and ask a scanner what it can report.
-    pub(super) async fn load(runtime: &Runtime, manifest: Manifest, digest: Digest, component: &[u8]) -> Self {
+    /// Load a version. A scanner is asked once what it can report, at its installation; later that holds.
+    pub(super) async fn load(
+        runtime: &Runtime,
+        manifest: Manifest,
+        digest: Digest,
+        component: &[u8],
+        kinds: Option<Vec<KindInfo>>,
+    ) -> Self {
         let plugin = load_component(runtime, &manifest, component).await;
-        Self::with(runtime, manifest, digest, component.len(), plugin, false).await
+        match kinds {
+            Some(kinds) => {
+                let bytes = component.len() as u64;
+                Self { manifest: Arc::new(manifest), digest, ships: false, bytes, plugin, kinds }
+            }
+            None => Self::with(runtime, manifest, digest, component.len(), plugin, false).await,
+        }
+    }
+
+    /// The types that it reports, with their groups, for comparing.
+    pub(super) fn reported(&self) -> Vec<(String, String)> {
+        let mut kinds: Vec<_> = self.kinds.iter().map(|kind| (kind.name.clone(), kind.group.clone())).collect();
+        kinds.sort();
+        kinds
     }
 
     async fn with(
@@ -76,7 +97,13 @@ impl Active {
             && scanner.world() == World::Scanner
         {
             match runtime.detects(scanner, None).await {
-                Ok(found) => kinds = found,
+                Ok(found) => match found.iter().find(|kind| !ships && !crate::masking::may_report(&kind.name)) {
+                    Some(kind) => {
+                        let name: String = kind.name.chars().filter(|c| !c.is_control()).take(40).collect();
+                        plugin = Err(format!("it reports the type `{name}`, which no plugin may report"));
+                    }
+                    None => kinds = found,
+                },
                 Err(error) => plugin = Err(error.to_string()),
             }
         }
@@ -139,7 +166,8 @@ impl Plugins {
                 let manifest = Manifest::parse(&version.manifest);
                 let manifest = manifest.map_err(|error| TriageError::Internal(error.to_string()))?;
                 // Read here, so that no more than one large component is in memory beside those being loaded.
-                installed.push((manifest, version.digest));
+                let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
+                installed.push((manifest, version.digest, kinds));
             }
         }
         let total = shipped().len() + installed.len();
@@ -148,11 +176,11 @@ impl Plugins {
             let runtime = runtime.clone();
             tasks.spawn(async move { load_shipped(&runtime, one).await });
         }
-        for (manifest, digest) in installed {
+        for (manifest, digest, kinds) in installed {
             let (runtime, store, scope) = (runtime.clone(), store.clone(), scope.clone());
             tasks.spawn(async move {
                 match store.plugin_component(&scope, digest).await {
-                    Ok(component) => Ok(Active::load(&runtime, manifest, digest, &component).await),
+                    Ok(component) => Ok(Active::load(&runtime, manifest, digest, &component, Some(kinds)).await),
                     // One that cannot be read back stops itself, not the server.
                     Err(error) => Ok(Active::with(&runtime, manifest, digest, 0, Err(error.to_string()), false).await),
                 }
@@ -173,6 +201,7 @@ impl Plugins {
         let plugins = Self {
             state: RwLock::new(Arc::new(running)),
             changing: tokio::sync::Mutex::default(),
+            switching: tokio::sync::Mutex::default(),
             tokens: Mutex::default(),
             policy_file: policy.0,
             budgets: Budgets::default(),
@@ -271,6 +300,8 @@ impl Plugins {
 
     /// What cancels the calls of a plugin: cancelled already where it is stopped.
     pub(crate) fn token(&self, name: &str) -> CancellationToken {
+        // The state is read under the lock: a stop in between would leave a token that nobody cancels.
+        let tokens = self.tokens.lock();
         let now = self.now();
         let stopped = now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some());
         let cancelled = || {
@@ -278,7 +309,7 @@ impl Plugins {
             token.cancel();
             token
         };
-        match self.tokens.lock() {
+        match tokens {
             Ok(mut tokens) if !stopped => {
                 let token = tokens.entry(name.to_owned()).or_default();
                 if token.is_cancelled() {
@@ -292,8 +323,8 @@ impl Plugins {
 
     /// End the calls of every plugin that is stopped by now, or gone.
     pub(super) fn cancel_stopped(&self) {
-        let now = self.now();
         let Ok(tokens) = self.tokens.lock() else { return };
+        let now = self.now();
         for (name, token) in tokens.iter() {
             if now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some()) {
                 token.cancel();

@@ -41,6 +41,8 @@ impl App {
             now.stops.push(stop);
         });
         self.0.plugins.cancel_stopped();
+        // It holds already; only the order of what is written down is at stake.
+        let _switching = self.0.plugins.switching.lock().await;
         self.0.store.stop_plugins(scope, target, reason).await.map_err(|error| {
             TriageError::Conflict(format!(
                 "Stopped, and it could not be written down ({error}): it holds until the server is started again."
@@ -58,8 +60,12 @@ impl App {
             return Err(TriageError::Forbidden(Permission::StopPlugins));
         }
         check_target(target)?;
+        let _switching = self.0.plugins.switching.lock().await;
+        // One that is thrown from here on stays thrown.
+        let put_back: Vec<Stop> =
+            self.0.plugins.now().stops.iter().filter(|stop| stop.target == target).cloned().collect();
         self.0.store.resume_plugins(scope, target).await?;
-        self.0.plugins.change(|now| now.stops.retain(|stop| stop.target != target));
+        self.0.plugins.change(|now| now.stops.retain(|stop| !put_back.contains(stop)));
         Ok(())
     }
 

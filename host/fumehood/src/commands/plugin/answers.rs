@@ -38,8 +38,12 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
             let Some(grant) = granted(&detail.name, waiting.version.digest, &waiting.asks, grant)? else {
                 return Ok(asks(&waiting.asks));
             };
+            let before = detail.grant.clone().unwrap_or_else(|| PluginGrant::nothing("", grant.digest, 0));
+            let changes = fumehood_policy::diff(&before, &grant).changes;
             app.approve_plugin(&scope, grant).await?;
-            Ok(format!("{} {} runs from now on.", detail.name, waiting.version.version))
+            let mut text = format!("{} {} runs from now on.\n", detail.name, waiting.version.version);
+            changes.iter().for_each(|change| text += &format!("  {change}\n"));
+            Ok(text)
         }
         PluginRequest::Refuse { plugin } => {
             let (detail, at) = waiting(app, &scope, &plugin).await?;
