@@ -55,6 +55,18 @@ pub(crate) fn may_report(kind: &str) -> bool {
     Kind::is_valid(kind) && Kind::new(kind) != Kind::PSEUDONYM && Kind::new(kind) != Kind::OTHER
 }
 
+/// The group of each type that scanners have announced.
+fn groups_of(kinds: &[KindInfo]) -> HashMap<String, Group> {
+    let mut groups: HashMap<String, Group> = HashMap::new();
+    for kind in kinds.iter().filter(|kind| may_report(&kind.name)) {
+        // What everybody knows is not a plugin's to change; of what several announce the strictest group holds.
+        let group = Kind::new(&kind.name).known_group().unwrap_or_else(|| Group::from_code(&kind.group));
+        let entry = groups.entry(kind.name.clone()).or_insert(group);
+        *entry = stricter(*entry, group);
+    }
+    groups
+}
+
 /// Of two groups the one whose values are held back more: a structured value is known by itself wherever it stands.
 fn stricter(one: Group, other: Group) -> Group {
     let rank = |group: Group| match group {
@@ -68,13 +80,7 @@ fn stricter(one: Group, other: Group) -> Group {
 impl Scanners {
     /// Scanners with what they said they can report.
     pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo]) -> Self {
-        let mut groups: HashMap<String, Group> = HashMap::new();
-        for kind in kinds.iter().filter(|kind| may_report(&kind.name)) {
-            // What everybody knows is not a plugin's to change; of what several announce the strictest group holds.
-            let group = Kind::new(&kind.name).known_group().unwrap_or_else(|| Group::from_code(&kind.group));
-            let entry = groups.entry(kind.name.clone()).or_insert(group);
-            *entry = stricter(*entry, group);
-        }
+        let groups = groups_of(kinds);
         let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
         Self { runtime, plugins, groups: Arc::new(groups), refusal: None }
     }
@@ -456,5 +462,48 @@ impl App {
         let mut book = self.book(scope, incident).await?;
         let original = book.pseudonyms().original_of(label).map(str::to_owned);
         original.ok_or(TriageError::NotFound { what: "pseudonym in this incident" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(name: &str, group: &str) -> KindInfo {
+        KindInfo { name: name.into(), group: group.into(), description: String::new() }
+    }
+
+    #[test]
+    fn no_scanner_loosens_what_another_one_reports() {
+        let ours = [kind("PASSWORD", "secret"), kind("CODENAME", "contextual")];
+        let theirs = [kind("PASSWORD", "structured"), kind("CODENAME", "structured"), kind("PSEUDONYM", "structured")];
+        for order in [[&ours[..], &theirs[..]].concat(), [&theirs[..], &ours[..]].concat()] {
+            let groups = groups_of(&order);
+            assert_eq!(groups.get("PASSWORD"), Some(&Group::Secret));
+            assert_eq!(groups.get("CODENAME"), Some(&Group::Contextual));
+            assert_eq!(groups.get("PSEUDONYM"), None, "it is ours");
+        }
+        for name in ["PSEUDONYM", "OTHER", "lower", ""] {
+            assert!(!may_report(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_finding_does_not_swallow_the_value_within_it() {
+        let text = "password: Xk29fooBarBaz77";
+        let finding = |kind: &str, start: usize, validated: bool| Finding {
+            kind: Kind::new(kind),
+            group: Group::Secret,
+            start,
+            end: text.len(),
+            confidence: 1.0,
+            validated,
+            detector: String::new(),
+            scanner: String::new(),
+        };
+        let mut book = Book { pseudonyms: Some(Pseudonyms::new()), released: None };
+        book.learn(text, &[finding("PASSWORD", 10, false), finding("LINE", 0, true)]);
+        let found = book.known_in("the box said Xk29fooBarBaz77 today");
+        assert!(found.iter().any(|one| (one.start, one.end) == (13, 28)), "{found:?}");
     }
 }

@@ -150,6 +150,8 @@ pub async fn said(room: &Room, case: &Case<'_>, text: &str) -> (String, Option<S
 #[derive(Default)]
 pub struct Host {
     log: Mutex<(Vec<LogLine>, u64)>,
+    /// What stops its calls.
+    pub stop: CancellationToken,
 }
 
 impl Host {
@@ -165,7 +167,7 @@ impl CallHost for Host {
         Arc::new(PluginGrant::nothing("hostile", Digest::new([0; 32]), 0))
     }
     fn cancellation(&self) -> CancellationToken {
-        CancellationToken::new()
+        self.stop.clone()
     }
     async fn credential(&self, _: &str) -> Result<SecretString, Failure> {
         Err(Failure::new("denied", "no credential"))

@@ -34,6 +34,35 @@ fn callers_queue_where_there_is_no_room() {
 }
 
 #[test]
+fn a_call_in_flight_stops_within_a_second_of_its_kill_switch() {
+    block_on(async {
+        let room = Room::with(2, CompiledCache::none());
+        let honest = room.honest().await;
+        for code in [
+            include_str!("attacks/loop_in_scan.wat"),
+            include_str!("attacks/sleep_in_scan.wat"),
+            include_str!("attacks/loop_at_start.wat"),
+        ] {
+            let plugin = room.scanner(code).await;
+            let host = Arc::new(Host::default());
+            let stop = host.stop.clone();
+            let kill = async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                stop.cancel();
+                Instant::now()
+            };
+            let (result, killed) = tokio::join!(scan(&room, &plugin, Some(host.clone())), kill);
+            assert!(matches!(result, Err(CallError::Cancelled { .. })), "{result:?}");
+            assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
+            // Nothing of it begins once the switch is thrown.
+            let again = scan(&room, &plugin, Some(host)).await;
+            assert!(matches!(again, Err(CallError::Cancelled { .. })), "{again:?}");
+            honest.answers(&room).await;
+        }
+    });
+}
+
+#[test]
 fn a_computing_plugin_does_not_hold_up_the_others() {
     block_on(async {
         // One thread for both: only interruption lets the honest one have it.

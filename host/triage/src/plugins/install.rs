@@ -90,7 +90,7 @@ impl App {
         let fetched = pull(&self.0.egress, reference, sign_in).await;
         let (change, result) = match &fetched {
             Ok(package) => (change().with("bytes", package.component.len()), "ok"),
-            Err(error) => (change().with("reason", error), "failed"),
+            Err(error) => (change().with("reason", fumehood_audit::clip(&error.to_string(), 1024)), "failed"),
         };
         self.0.store.outcome(scope, intent, change, result).await?;
         let package = fetched.map_err(|error| refused(error.to_string()))?;

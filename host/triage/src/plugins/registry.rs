@@ -165,7 +165,6 @@ impl Plugins {
             if version.state == VersionState::Active {
                 let manifest = Manifest::parse(&version.manifest);
                 let manifest = manifest.map_err(|error| TriageError::Internal(error.to_string()))?;
-                // Read here, so that no more than one large component is in memory beside those being loaded.
                 let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
                 installed.push((manifest, version.digest, kinds));
             }

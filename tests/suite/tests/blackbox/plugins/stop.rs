@@ -1,8 +1,10 @@
 //! The kill switch, and who may do what.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fumehood_tests::Person;
+use fumehood_tests::server::text;
 
 use super::{House, example, scanner_manifest};
 
@@ -37,6 +39,27 @@ fn a_stopped_scanner_lets_nothing_in_and_stays_stopped_over_a_start() {
     let answer = client.upload(&incident, "a.log", b"x\n");
     assert_eq!(answer.status, 409, "{}", answer.text());
     assert!(answer.text().contains("kill switch `all`"), "{}", answer.text());
+}
+
+#[test]
+fn a_stop_that_meets_a_resume_is_either_thrown_or_not() {
+    let House { data, mut server, .. } = House::new();
+    let thrown = || text(&data.run(&["plugin", "list"]).stdout).contains("kill switch thrown: plugin:scanner-pii");
+    for _ in 0..8 {
+        assert!(data.run(&["plugin", "stop", "scanner-pii"]).status.success());
+        let both = ["resume", "stop"].map(|what| {
+            let mut command = data.command(&["plugin", what, "scanner-pii"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        });
+        for mut child in both {
+            child.wait().unwrap();
+        }
+        // What holds is what is written down: after a start it is the same.
+        let before = thrown();
+        assert!(server.stop().success());
+        server = data.start();
+        assert_eq!(thrown(), before);
+    }
 }
 
 #[test]
