@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use error::EgressError;
-pub use process::{Output, Process, ProcessError, ProcessSpec};
+pub use process::{Output, Pinned, Process, ProcessError, ProcessSpec};
 pub use request::{HttpRequest, Vet};
 pub use resolve::{Resolve, SystemResolver};
 pub use response::HttpResponse;

@@ -347,32 +347,45 @@ impl Running {
     }
 
     async fn spawn(&mut self) {
-        let Some(spec) = self.driver.process.take() else {
+        let Some(mut spec) = self.driver.process.take() else {
             return self.misbehaved("asked for a process that is not registered, or a second time");
         };
         // As it stands now: it may have been withdrawn since the connection was asked for.
         let grant = self.driver.host.grant();
-        let rule = match grant::process(&grant, &spec).await {
-            Ok(rule) => rule.to_string(),
-            Err(grant::Refused::Denied(denial)) => {
-                let failure = self.driver.host.denied(*denial, None).await;
+        let path = spec.command.to_string_lossy().into_owned();
+        let grant::Allowed { rule, program } = match grant::process(&grant, &spec).await {
+            Ok(allowed) => allowed,
+            Err(grant::Refused::Denied(denial, digest)) => {
+                let attempt = effects::Attempt::Process(&path, digest, &spec.arguments);
+                let failure = self.driver.host.denied(*denial, attempt).await;
                 return self.end(McpError::Unreachable(bounded(&failure.message)));
             }
             Err(grant::Refused::Unreadable(reason)) => return self.end(McpError::Unreachable(bounded(&reason))),
         };
-        let path = spec.command.to_string_lossy().into_owned();
+        spec.pinned = program;
+        let arguments: Vec<u8> = spec
+            .arguments
+            .iter()
+            .flat_map(|one| (one.len() as u64).to_le_bytes().into_iter().chain(one.bytes()))
+            .collect();
         let effect = EffectRequest {
             method: effects::SPAWN,
             rule: &rule,
             generation: grant.generation,
             url: &path,
             headers: &[],
-            body: &[],
+            body: &arguments,
         };
         let token = match self.driver.host.before(effect).await {
             Ok(token) => token,
             Err(failure) => return self.end(McpError::Unreachable(bounded(&failure.message))),
         };
+        if self.driver.host.grant() != grant || self.driver.host.cancellation().is_cancelled() {
+            let result = "denied".into();
+            self.driver.host.after(token, EffectOutcome { result, ..EffectOutcome::default() });
+            let reason = "the plugin's grant was changed while the program was about to start; it was not started";
+            return self.end(McpError::Unreachable(reason.into()));
+        }
         let started = self.driver.egress.spawn(spec);
         let result = if started.is_ok() { "ok" } else { "unavailable" };
         self.driver.host.after(token, EffectOutcome { result: result.into(), ..EffectOutcome::default() });

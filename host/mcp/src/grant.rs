@@ -1,58 +1,57 @@
 //! Whether a process may start, by the grant as it stands at that moment.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
-
-use fumehood_egress::ProcessSpec;
-use fumehood_policy::{Denial, Digest, PluginGrant, ProcessRule, decide_process};
-use sha2::{Digest as _, Sha256};
+use fumehood_egress::{Pinned, ProcessSpec};
+use fumehood_policy::{Denial, Digest, PluginGrant, decide_process};
 
 /// Why a process may not start.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// It is not granted.
-    Denied(Box<Denial>),
+    /// It is not granted; with the digest of what lies there, where that was asked for.
+    Denied(Box<Denial>, Digest),
     /// The program cannot be looked at.
     Unreadable(String),
 }
 
-/// Ask the grant. The program is read only where the grant pins what it holds: some have 100 MB and more.
+/// A program that may start.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    /// The rule, in words.
+    pub rule: String,
+    /// The very file that was looked at, where the rule pins what it holds.
+    pub program: Option<Pinned>,
+}
+
+/// Ask the grant. The program is read only where the grant pins what it holds: some have 100 MB and more. What was read
+/// is what has to run: see [`Pinned`].
 ///
 /// # Errors
 /// The denial, or why the program cannot be looked at.
-pub(crate) async fn process<'a>(grant: &'a PluginGrant, spec: &ProcessSpec) -> Result<&'a ProcessRule, Refused> {
+pub(crate) async fn process(grant: &PluginGrant, spec: &ProcessSpec) -> Result<Allowed, Refused> {
     let Some(path) = spec.command.to_str() else {
         return Err(Refused::Unreadable("the path of the command is not UTF-8".into()));
     };
     let pinned = grant.processes.iter().any(|rule| rule.path == path && rule.digest.is_some());
-    let digest = if pinned {
+    let (digest, program) = if pinned {
         let command = spec.command.clone();
-        let read = tokio::task::spawn_blocking(move || sha256(&command)).await;
+        let read = tokio::task::spawn_blocking(move || Pinned::open(&command)).await;
         let read = read.map_err(|error| Refused::Unreadable(error.to_string()))?;
-        read.map_err(|error| Refused::Unreadable(format!("the command `{path}` cannot be read: {error}")))?
+        let (digest, program) =
+            read.map_err(|error| Refused::Unreadable(format!("the command `{path}` cannot be read: {error}")))?;
+        (digest, Some(program))
     } else {
-        [0; 32]
+        ([0; 32], None)
     };
-    let decided = decide_process(grant, path, Digest::new(digest), &spec.arguments);
-    decided.map_err(|denial| Refused::Denied(Box::new(denial)))
-}
-
-fn sha256(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let count = file.read(&mut buffer)?;
-        match buffer.get(..count) {
-            Some(bytes) if count > 0 => hash.update(bytes),
-            _ => return Ok(hash.finalize().into()),
-        }
+    let digest = Digest::new(digest);
+    match decide_process(grant, path, digest, &spec.arguments) {
+        Ok(rule) => Ok(Allowed { rule: rule.to_string(), program: program.filter(|_| rule.digest.is_some()) }),
+        Err(denial) => Err(Refused::Denied(Box::new(denial), digest)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use fumehood_policy::{ProcessArguments, ProcessRule};
 
@@ -62,6 +61,7 @@ mod tests {
             arguments: vec![argument.to_owned()],
             environment: Vec::new(),
             folder: "/".into(),
+            pinned: None,
         }
     }
 
@@ -80,8 +80,8 @@ mod tests {
         grant.processes = vec![rule(None)];
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
         let refused = process(&grant, &spec(&program, "b")).await.unwrap_err();
-        assert!(matches!(refused, Refused::Denied(denial) if denial.to_string().contains("transport-stdio")));
-        grant.processes = vec![rule(Some(Digest::new(sha256(&program).unwrap())))];
+        assert!(matches!(refused, Refused::Denied(denial, _) if denial.to_string().contains("transport-stdio")));
+        grant.processes = vec![rule(Some(Digest::new(Pinned::open(&program).unwrap().0)))];
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
         std::fs::write(&program, "two").unwrap();
         assert!(process(&grant, &spec(&program, "a")).await.is_err(), "another program");

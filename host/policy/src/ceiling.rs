@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::names_metadata;
 use crate::rule::narrower;
-use crate::{HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Scheme};
+use crate::rule::{also_at, bounds, may};
+use crate::{HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArguments, ProcessRule, Request, Scheme};
 
 /// What grants may hold at most. Each part that is missing has no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +82,75 @@ impl Ceiling {
     }
 }
 
+/// What one rule of a ceiling has for an hour, for all that a plugin sends under it, by whichever rule of its grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CeilingHour {
+    /// What tells it from others: the rule in words.
+    pub key: String,
+    /// Bytes of requests.
+    pub sent: Option<u64>,
+    /// Bytes of answers.
+    pub received: Option<u64>,
+}
+
+impl Ceiling {
+    /// The hours that a request may count against, one of which has to have room for it; none where nothing is counted.
+    pub(crate) fn hours(&self, request: &Request) -> Vec<CeilingHour> {
+        let matching = || self.http.iter().flatten().filter(|rule| rule.matches(request));
+        let hours: Vec<CeilingHour> = matching().filter_map(CeilingRule::hour).collect();
+        if hours.len() < matching().count() { Vec::new() } else { hours }
+    }
+}
+
 impl CeilingRule {
+    fn matches(&self, request: &Request) -> bool {
+        fn fits<T>(limit: Option<&T>, fits: impl Fn(&T) -> bool) -> bool {
+            limit.is_none_or(fits)
+        }
+        fits(self.schemes.as_ref(), |schemes| schemes.contains(&request.scheme()))
+            && fits(self.host.as_ref(), |host| host.matches(request.host()))
+            && fits(self.ports.as_ref(), |ports| ports.contains(&request.port()))
+            && fits(self.methods.as_ref(), |methods| methods.contains(request.method()))
+            && fits(self.path_prefix.as_ref(), |prefix| prefix.matches(request.path()))
+            && fits(self.max_request_bytes.as_ref(), |most| request.body_bytes() <= *most)
+    }
+
+    fn hour(&self) -> Option<CeilingHour> {
+        let (sent, received) = (self.max_request_bytes_per_hour, self.max_response_bytes_per_hour);
+        let counts = sent.is_some() || received.is_some();
+        // Without its sizes: a limit that is raised goes on from what was counted.
+        counts.then(|| CeilingHour { key: self.about(), sent, received })
+    }
+
+    /// What it is about, in words: `may GET to https://*.example.com:443/api`.
+    fn about(&self) -> String {
+        let any = |parts: Vec<String>, all: &str| if parts.is_empty() { all.to_owned() } else { parts.join("|") };
+        let schemes = self.schemes.as_ref().map(|all| any(all.iter().map(Scheme::to_string).collect(), "(no scheme)"));
+        let ports = self.ports.as_ref().map(|all| any(all.iter().map(u16::to_string).collect(), "(no port)"));
+        let host = self.host.as_ref().map_or_else(|| "any host".to_owned(), HostPattern::to_string);
+        let scheme = schemes.map_or(String::new(), |schemes| format!("{schemes}://"));
+        let port = ports.map_or(String::new(), |ports| format!(":{ports}"));
+        let path = self.path_prefix.as_ref().map_or(String::new(), PathPrefix::to_string);
+        let verb = self.methods.as_ref().map_or_else(|| "may send anything to".to_owned(), may);
+        format!("{verb} {scheme}{host}{port}{path}")
+    }
+
+    /// The rule in words, for people who are asked to grant something under it.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let also = also_at(&self.allow_private);
+        let also = if also.is_empty() { also } else { format!(", {also}") };
+        let (hour_out, hour_in) = (self.max_request_bytes_per_hour, self.max_response_bytes_per_hour);
+        let sized = self.max_request_bytes.is_some() || self.max_response_bytes.is_some();
+        let sizes = if sized || hour_out.is_some() || hour_in.is_some() {
+            let most = |bytes: Option<u64>| bytes.unwrap_or(HttpRule::DEFAULT_MAX_BYTES);
+            format!(" ({})", bounds(most(self.max_request_bytes), most(self.max_response_bytes), hour_out, hour_in))
+        } else {
+            String::new()
+        };
+        format!("{}{also}{sizes}", self.about())
+    }
+
     /// What a rule shares with this one; nothing where they have nothing in common.
     fn narrow(&self, rule: &HttpRule) -> Option<HttpRule> {
         let allowed = |missing: bool| missing.then_some(());

@@ -51,6 +51,11 @@ pub enum Reason {
     },
     /// It is granted, and the organisation's ceiling does not leave it.
     Ceiling,
+    /// The bytes that the organisation's ceiling has for an hour are used up.
+    CeilingHourSpent {
+        /// What an hour has, in bytes.
+        limit: u64,
+    },
     /// The credential is not granted, or not bound to this target.
     Credential,
     /// The process is not granted, or not with these arguments.
@@ -71,7 +76,11 @@ impl Denial {
     /// The same refusal of what is granted, and not under the organisation's ceiling.
     #[must_use]
     pub fn by_ceiling(self) -> Self {
-        Self { reason: Reason::Ceiling, needed: None, remedy: None, ..self }
+        let reason = match self.reason {
+            Reason::HourSpent { limit } | Reason::CeilingHourSpent { limit } => Reason::CeilingHourSpent { limit },
+            _ => Reason::Ceiling,
+        };
+        Self { reason, needed: None, remedy: None, ..self }
     }
 
     /// The grant that would allow it, as a sentence without its subject; nothing where no grant can.
@@ -122,6 +131,14 @@ impl fmt::Display for Denial {
                     "and this is granted, but the organisation's ceiling does not allow it; policy.toml would have to.",
                 );
             }
+            Reason::CeilingHourSpent { limit } => {
+                return write!(
+                    formatter,
+                    "and has used up the {} that the organisation's ceiling has for an hour; policy.toml would have to \
+                     allow more.",
+                    Bytes(*limit)
+                );
+            }
             Reason::Credential => formatter.write_str("and this is not granted")?,
             Reason::Process => formatter.write_str("and this is not granted")?,
         }
@@ -135,10 +152,18 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// Printable text of bounded length.
-pub(crate) fn shown(text: &str, len: usize) -> String {
+/// Whether a character is not seen, or turns the direction of what follows.
+pub(crate) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A stranger's words for a sentence: only what can be seen, on one line, of bounded length.
+#[must_use]
+pub fn shown(text: &str, len: usize) -> String {
     let printable = |c: char| {
-        if c.is_control() || c == '`' { '\u{FFFD}' } else { c }
+        if is_invisible(c) || c == '`' { '\u{FFFD}' } else { c }
     };
     let cut: String = text.get(..text.floor_char_boundary(len)).unwrap_or_default().chars().map(printable).collect();
     if text.len() > len { cut + "…" } else { cut }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::denial::{Reason, shown};
 use crate::rule::Target;
-use crate::{ConfiguredRule, Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme, Sentence};
+use crate::{CeilingHour, ConfiguredRule, Denial, HostPattern, HttpRule, InvalidRule, Request, Scheme, Sentence};
 
 /// The SHA-256 of a component or a program. Written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,13 +209,26 @@ impl ProcessRule {
     }
 }
 
+/// A path as long as the system takes it: a sentence that is approved leaves nothing of it out.
+const PATH_BYTES: usize = 4096;
+
+/// Arguments as a shell would want them, all of them, so that what is one argument reads as one.
+fn quoted(arguments: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let one = |argument: &String| {
+        let text = shown(argument, usize::MAX);
+        if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    };
+    arguments.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
 impl fmt::Display for ProcessRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "may start `{}`", shown(&self.path, 200))?;
+        write!(formatter, "may start `{}`", shown(&self.path, PATH_BYTES))?;
         match &self.arguments {
             ProcessArguments::Free => formatter.write_str(" with any arguments"),
             ProcessArguments::Fixed(none) if none.is_empty() => formatter.write_str(" without arguments"),
-            ProcessArguments::Fixed(list) => write!(formatter, " with `{}`", shown(&list.join(" "), 200)),
+            ProcessArguments::Fixed(list) => write!(formatter, " with {}", quoted(list)),
         }?;
         write!(formatter, " ({})", self.version())
     }
@@ -225,11 +238,11 @@ impl ProcessRule {
     /// The rule in words, the command line as its object.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
-        let path = shown(&self.path, 200);
+        let path = shown(&self.path, PATH_BYTES);
         let (object, also) = match &self.arguments {
             ProcessArguments::Free => (path, "with any arguments"),
             ProcessArguments::Fixed(none) if none.is_empty() => (path, "without arguments"),
-            ProcessArguments::Fixed(list) => (format!("{path} {}", shown(&list.join(" "), 200)), ""),
+            ProcessArguments::Fixed(list) => (format!("{path} {}", quoted(list)), ""),
         };
         Sentence { may: "may start".into(), object, also: also.into(), bounds: self.version() }
     }
@@ -262,30 +275,53 @@ pub fn decide<'a>(grant: &'a PluginGrant, request: &Request) -> Result<&'a HttpR
     Err(Denial::request(&grant.plugin, request, reason, needed))
 }
 
-/// Whether a request stays within the bytes that its rule has for an hour, of which `sent` and `received` were used.
-/// Gives the most that its answer may have, in bytes.
-pub fn decide_budget(
-    plugin: &str,
-    rule: &HttpRule,
-    request: &Request,
-    sent: u64,
-    received: u64,
-) -> Result<u64, Denial> {
-    let size = request.body_bytes();
-    let left = |limit: Option<u64>, used: u64| limit.map_or(u64::MAX, |limit| limit.saturating_sub(used));
+/// Bytes that were used within an hour, and those that a request adds to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HourUse {
+    /// Sent before.
+    pub sent: u64,
+    /// Received before.
+    pub received: u64,
+    /// What the request has, all of it: URL, headers and body.
+    pub size: u64,
+}
+
+/// Whether a request stays within the bytes that its rule has for an hour. Gives the most that its answer may have, in
+/// bytes, if nothing else is received meanwhile.
+pub fn decide_budget(plugin: &str, rule: &HttpRule, request: &Request, used: HourUse) -> Result<u64, Denial> {
     let over =
         |limit: u64, needed: HttpRule| Err(Denial::request(plugin, request, Reason::HourSpent { limit }, Some(needed)));
     if let Some(limit) = rule.max_request_bytes_per_hour
-        && size > left(Some(limit), sent)
+        && used.size > limit.saturating_sub(used.sent)
     {
-        return over(limit, HttpRule { max_request_bytes_per_hour: Some(sent.saturating_add(size)), ..rule.clone() });
+        let more = Some(used.sent.saturating_add(used.size));
+        return over(limit, HttpRule { max_request_bytes_per_hour: more, ..rule.clone() });
     }
-    let left = left(rule.max_response_bytes_per_hour, received);
-    if let (0, Some(limit)) = (left, rule.max_response_bytes_per_hour) {
+    let Some(limit) = rule.max_response_bytes_per_hour else { return Ok(rule.max_response_bytes) };
+    let left = limit.saturating_sub(used.received);
+    if left == 0 {
         let more = Some(limit.saturating_add(rule.max_response_bytes));
         return over(limit, HttpRule { max_response_bytes_per_hour: more, ..rule.clone() });
     }
     Ok(rule.max_response_bytes.min(left))
+}
+
+/// Whether a request stays within one of the hours of a ceiling; which one, where it does.
+pub fn decide_ceiling_hour<'a>(
+    plugin: &str,
+    request: &Request,
+    alternatives: impl IntoIterator<Item = (&'a CeilingHour, HourUse)>,
+) -> Result<&'a CeilingHour, Denial> {
+    let mut most = 0;
+    for (hour, used) in alternatives {
+        let sent = hour.sent.is_some_and(|limit| used.size > limit.saturating_sub(used.sent));
+        let received = hour.received.is_some_and(|limit| used.received >= limit);
+        if !sent && !received {
+            return Ok(hour);
+        }
+        most = most.max(if sent { hour.sent } else { hour.received }.unwrap_or_default());
+    }
+    Err(Denial::request(plugin, request, Reason::CeilingHourSpent { limit: most }, None))
 }
 
 /// Whether a credential may be sent with a request. Asked for every hop: a redirect to another origin gets none.
@@ -413,18 +449,19 @@ mod tests {
     fn an_hour_has_so_many_bytes() {
         let mut rule = rule("POST https://a.example.com/ #100/100");
         let asked = request("POST", "https://a.example.com/x", 60);
-        assert_eq!(decide_budget("jira", &rule, &asked, u64::MAX, u64::MAX), Ok(100));
+        let used = |sent, received| HourUse { sent, received, size: asked.body_bytes() };
+        assert_eq!(decide_budget("jira", &rule, &asked, used(u64::MAX, u64::MAX)), Ok(100));
         rule.max_request_bytes_per_hour = Some(100);
         rule.max_response_bytes_per_hour = Some(150);
-        assert_eq!(decide_budget("jira", &rule, &asked, 40, 0), Ok(100));
-        assert_eq!(decide_budget("jira", &rule, &asked, 40, 149), Ok(1));
+        assert_eq!(decide_budget("jira", &rule, &asked, used(40, 0)), Ok(100));
+        assert_eq!(decide_budget("jira", &rule, &asked, used(40, 149)), Ok(1));
         assert_eq!(
-            decide_budget("jira", &rule, &asked, 41, 0).unwrap_err().to_string(),
+            decide_budget("jira", &rule, &asked, used(41, 0)).unwrap_err().to_string(),
             "Plugin `jira` tried to POST https://a.example.com/x and has used up its 100 bytes of this hour; it would \
              need the grant: may POST to https://a.example.com/ (sending up to 100 bytes a request and 101 bytes an \
              hour, receiving up to 100 bytes and 150 bytes an hour)."
         );
-        assert!(decide_budget("jira", &rule, &asked, 0, 150).is_err());
+        assert!(decide_budget("jira", &rule, &asked, used(0, 150)).is_err());
     }
 
     #[test]
@@ -443,8 +480,12 @@ mod tests {
         assert!(decide_process(&grant, "/usr/bin/../bin/server", one, &stdio).is_err());
         let denial = decide_process(&grant, "server", one, &stdio).unwrap_err();
         assert!(denial.to_string().starts_with(
-            "Plugin `jira` tried to start `server` and this is not granted; it would need the grant: may start `server` with `--stdio`"
+            "Plugin `jira` tried to start `server` and this is not granted; it would need the grant: may start `server` with --stdio"
         ));
+        let odd = ["a b".to_owned(), String::new(), "it's".to_owned(), "x".repeat(1000)];
+        let odd = ProcessRule { arguments: ProcessArguments::Fixed(odd.to_vec()), ..grant.processes[0].clone() };
+        let all = format!(" 'a b' '' 'it'\\''s' {} ", "x".repeat(1000));
+        assert!(odd.to_string().contains(&all), "every argument, one by one, whole: {odd}");
         let free =
             ProcessRule { digest: None, arguments: ProcessArguments::Fixed(vec![]), ..grant.processes[0].clone() };
         assert_eq!(free.to_string(), "may start `/usr/bin/server` without arguments (whatever version is there)");

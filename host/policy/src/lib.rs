@@ -26,12 +26,12 @@ mod role;
 mod rule;
 
 pub use address::{AddressClass, classify, private_networks, vet};
-pub use ceiling::{Ceiling, CeilingRule, effective};
-pub use denial::{Denial, Reason};
+pub use ceiling::{Ceiling, CeilingHour, CeilingRule, effective};
+pub use denial::{Denial, Reason, shown};
 pub use diff::{CONFIGURED_PROCESS, Change, Diff, Direction, diff};
 pub use grant::{
-    CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_budget,
-    decide_credential, decide_process, deny_values,
+    CredentialRule, Digest, HourUse, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_budget,
+    decide_ceiling_hour, decide_credential, decide_process, deny_values,
 };
 pub use header::{HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, check_header, check_headers};
 pub use host::{Host, HostPattern};

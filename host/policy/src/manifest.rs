@@ -184,6 +184,15 @@ pub struct Setting {
 }
 
 impl Manifest {
+    /// The setting that names its server; nothing where it asks for fixed ones alone.
+    #[must_use]
+    pub fn server_setting(&self) -> Option<&str> {
+        self.http.iter().find_map(|ask| match &ask.target {
+            HttpTarget::Configured(rule) => Some(rule.setting.as_str()),
+            HttpTarget::Fixed(_) => None,
+        })
+    }
+
     /// What it asks for, in the form of a grant to `digest`.
     #[must_use]
     pub fn asks(&self, digest: Digest) -> PluginGrant {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::manifest::is_plugin_name;
-use crate::{Ceiling, Digest, PluginWorld};
+use crate::{Ceiling, CeilingHour, Digest, PluginWorld, Request};
 
 /// The organisation's policy. Without a file nothing is capped, and no publisher is trusted but our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -62,6 +62,19 @@ impl Policy {
     /// The ceilings over a plugin's grant, all of which hold.
     pub fn ceilings(&self, publisher: &str, world: PluginWorld) -> impl Iterator<Item = &Ceiling> {
         [Some(&self.all), self.by_publisher.get(publisher), self.by_world.get(&world)].into_iter().flatten()
+    }
+
+    /// The hours that a request counts against: of each element one alternative, which has to have room for it.
+    #[must_use]
+    pub fn hours(&self, publisher: &str, world: PluginWorld, request: &Request) -> Vec<Vec<CeilingHour>> {
+        let by_publisher = self.by_publisher.get(publisher);
+        let places = [("all", Some(&self.all)), ("publisher", by_publisher), ("world", self.by_world.get(&world))];
+        let hours = places.into_iter().map(|(place, ceiling)| {
+            let hours = ceiling.map(|ceiling| ceiling.hours(request)).unwrap_or_default();
+            let placed = |hour: CeilingHour| CeilingHour { key: format!("ceiling {place}: {}", hour.key), ..hour };
+            hours.into_iter().map(placed).collect::<Vec<_>>()
+        });
+        hours.filter(|alternatives| !alternatives.is_empty()).collect()
     }
 }
 

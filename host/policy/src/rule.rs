@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::denial::shown;
 use crate::{HostPattern, PathPrefix, Request};
 
 /// A rule that cannot be understood. Each holds the text at fault.
@@ -62,8 +63,31 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// A request method in upper case, `GET`, `PROPFIND`, … never `CONNECT` or `TRACE`, which open tunnels or echo
-/// credentials.
+/// Methods that can be granted: those of HTTP and of WebDAV. Never `CONNECT` or `TRACE`, which open tunnels or echo
+/// credentials; and no invented one, whose name would stand in a sentence that a person approves.
+const METHODS: [&str; 19] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "QUERY",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "LINK",
+    "UNLINK",
+];
+
+/// A request method in upper case: `GET`, `PROPFIND`, ….
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Method(String);
@@ -80,12 +104,7 @@ impl FromStr for Method {
     type Err = InvalidRule;
 
     fn from_str(text: &str) -> Result<Self, InvalidRule> {
-        let token = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-        if token && !matches!(text, "CONNECT" | "TRACE" | "TRACK") {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidRule::Method(text.to_owned()))
-        }
+        if METHODS.contains(&text) { Ok(Self(text.to_owned())) } else { Err(InvalidRule::Method(shown(text, 40))) }
     }
 }
 
@@ -130,7 +149,7 @@ pub struct HttpRule {
     pub max_request_bytes: u64,
     /// The largest answer body, in bytes.
     pub max_response_bytes: u64,
-    /// Bytes of request bodies within any hour; no limit where it is missing.
+    /// Bytes of requests (URL, headers and body) within any hour; no limit where it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_request_bytes_per_hour: Option<u64>,
     /// Bytes of answer bodies within any hour; no limit where it is missing.
@@ -256,7 +275,7 @@ pub(crate) fn narrower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     }
 }
 
-fn may(methods: &BTreeSet<Method>) -> String {
+pub(crate) fn may(methods: &BTreeSet<Method>) -> String {
     let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
     match methods.split_last() {
         None => "may send nothing to".to_owned(),
@@ -265,7 +284,7 @@ fn may(methods: &BTreeSet<Method>) -> String {
     }
 }
 
-fn bounds(request: u64, response: u64, request_hour: Option<u64>, response_hour: Option<u64>) -> String {
+pub(crate) fn bounds(request: u64, response: u64, request_hour: Option<u64>, response_hour: Option<u64>) -> String {
     let hour = |bytes: Option<u64>| bytes.map_or(String::new(), |bytes| format!(" and {} an hour", Bytes(bytes)));
     format!(
         "sending up to {} a request{}, receiving up to {}{}",
@@ -339,6 +358,12 @@ impl HttpRule {
         }
     }
 
+    /// Whether bytes are counted by the hour.
+    #[must_use]
+    pub const fn has_hours(&self) -> bool {
+        self.max_request_bytes_per_hour.is_some() || self.max_response_bytes_per_hour.is_some()
+    }
+
     /// What it is about, without methods and sizes: `https://*.example.com/api`.
     #[must_use]
     pub fn target(&self) -> String {
@@ -395,7 +420,7 @@ impl fmt::Display for Sentence {
 }
 
 /// The addresses that are not public, in words; the private networks together, others one by one.
-fn also_at(nets: &BTreeSet<IpNet>) -> String {
+pub(crate) fn also_at(nets: &BTreeSet<IpNet>) -> String {
     let private = crate::private_networks();
     let whole = nets.is_superset(&private);
     let single: Vec<String> = nets.iter().filter(|net| !(whole && private.contains(*net))).map(net_text).collect();

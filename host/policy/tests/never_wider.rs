@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fumehood_policy::{
-    Ceiling, CeilingRule, ConfiguredRule, CredentialRule, Digest, HttpRule, Manifest, PluginGrant, PluginWorld, Policy,
-    ProcessArguments, ProcessRule, Request, decide, decide_budget, decide_credential, decide_process, effective, vet,
+    Ceiling, CeilingRule, ConfiguredRule, CredentialRule, Digest, HourUse, HttpRule, Manifest, PluginGrant,
+    PluginWorld, Policy, ProcessArguments, ProcessRule, Request, decide, decide_budget, decide_credential,
+    decide_process, effective, vet,
 };
 use proptest::prelude::*;
 
@@ -203,7 +204,7 @@ proptest! {
                 let granted = grant.http.iter().filter(|own| own.matches(&asked));
                 prop_assert!(granted.clone().any(|own| vet("p", &asked, own, &[address]).is_ok()), "granted at {address}");
             }
-            if let Ok(answer) = decide_budget("p", rule, &asked, used, used) {
+            if let Ok(answer) = decide_budget("p", rule, &asked, HourUse { sent: used, received: used, size: asked.body_bytes() }) {
                 for ceiling in &ceilings {
                     let private = (reached && !public).then_some(address);
                     prop_assert!(leaves(ceiling, &asked, answer.min(1 << 40), private), "{ceiling:?} leaves {rule}");

@@ -53,6 +53,9 @@ impl CompiledCache {
             return None;
         }
         bytes.drain(..32);
+        // For `prune`: what is used stays.
+        let touched = std::fs::File::options().append(true).open(folder.join(key.name()));
+        drop(touched.and_then(|file| file.set_modified(std::time::SystemTime::now())));
         Some(bytes)
     }
 
@@ -62,6 +65,29 @@ impl CompiledCache {
         let Some((folder, authenticate)) = self.place.as_ref() else { return };
         if let Err(error) = write(folder, &key.name(), &authenticate(&key.0, artefact), artefact) {
             tracing::warn!(%error, "the compiled plugin could not be cached; the next start compiles it again");
+        }
+        prune(folder, CACHE_BYTES);
+    }
+}
+
+/// The most that is kept, bytes: some forty components of 50 MB each.
+const CACHE_BYTES: u64 = 2 << 30;
+
+/// Remove what was used the longest ago, as far as all of it is more than `most` bytes.
+fn prune(folder: &std::path::Path, most: u64) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| {
+            let about = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((about.modified().ok()?, about.len(), entry.path()))
+        })
+        .collect();
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    let mut total = 0_u64;
+    for (_, size, path) in files {
+        total = total.saturating_add(size);
+        if total > most {
+            drop(std::fs::remove_file(path));
         }
     }
 }
@@ -115,5 +141,22 @@ mod tests {
         }
         std::fs::write(&path, &good[..20]).unwrap();
         assert!(ours.get(&key).is_none(), "cut short");
+    }
+
+    #[test]
+    fn what_was_used_the_longest_ago_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = cache(folder.path(), 1);
+        let hour = std::time::Duration::from_secs(3600);
+        for at in 0..4_u8 {
+            let key = CacheKey([at; 32]);
+            ours.put(&key, &[0; 68]);
+            let file = std::fs::File::options().append(true).open(folder.path().join(key.name())).unwrap();
+            file.set_modified(std::time::SystemTime::now() - hour * (9 - u32::from(at))).unwrap();
+        }
+        assert!(ours.get(&CacheKey([0; 32])).is_some(), "used just now");
+        prune(folder.path(), 200);
+        let kept: Vec<bool> = (0..4).map(|at| ours.get(&CacheKey([at; 32])).is_some()).collect();
+        assert_eq!(kept, [true, false, false, true]);
     }
 }

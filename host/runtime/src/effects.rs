@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fumehood_egress::{Egress, EgressError, HttpRequest, HttpResponse};
-use fumehood_policy::{Denial, HttpRule, PluginGrant, check_headers, decide, decide_credential, vet};
+use fumehood_policy::{
+    CeilingHour, Denial, Digest, HttpRule, PluginGrant, check_headers, decide, decide_credential, vet,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +90,32 @@ pub enum HeaderValue {
     Credential(String),
 }
 
+/// What was refused, for a host that wants to know what was in the way.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt<'a> {
+    /// A request.
+    Request(&'a fumehood_policy::Request),
+    /// A credential, by its handle, that was to go along.
+    Credential(&'a str, &'a fumehood_policy::Request),
+    /// The addresses that the request's host has.
+    Addresses(&'a [IpAddr], &'a fumehood_policy::Request),
+    /// A program: path, digest, arguments.
+    Process(&'a str, Digest, &'a [String]),
+    /// The key-value store.
+    Values,
+    /// More bytes than there are left.
+    Bytes,
+}
+
+/// What a request was counted against.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The most that the answer may have, bytes.
+    pub most: u64,
+    /// The hours of ceilings, whose answers count too.
+    pub ceilings: Vec<CeilingHour>,
+}
+
 /// A request that is about to leave, for the record.
 #[derive(Debug)]
 pub struct EffectRequest<'a> {
@@ -97,10 +125,11 @@ pub struct EffectRequest<'a> {
     pub rule: &'a str,
     /// The grant's generation.
     pub generation: u64,
-    /// A process: its path.
+    /// As it is sent. A process: its path.
     pub url: &'a str,
     /// Credentials as `(credential)`.
     pub headers: &'a [(String, String)],
+    /// A process: its arguments, each with its length before it.
     pub body: &'a [u8],
 }
 
@@ -165,15 +194,34 @@ pub trait CallHost: Send + Sync {
     /// Take note of what the call took; must not block. Comes once for each `begin` that went well.
     fn ended(&self, _usage: CallUsage) {}
     /// Take note of a refusal, and say it to the plugin.
-    async fn denied(&self, denial: Denial, _request: Option<&fumehood_policy::Request>) -> Failure {
+    async fn denied(&self, denial: Denial, _attempt: Attempt<'_>) -> Failure {
         denial.into()
     }
-    /// Count the bytes of a request against its rule's hour; gives the most that the answer may have.
-    fn reserve(&self, rule: &HttpRule, _request: &fumehood_policy::Request) -> Result<u64, Denial> {
-        Ok(rule.max_response_bytes)
+    /// Count a request of `size` bytes (URL, headers and body) against its hours.
+    ///
+    /// # Errors
+    /// The refusal, as the plugin is told.
+    async fn reserve(
+        &self,
+        rule: &HttpRule,
+        _request: &fumehood_policy::Request,
+        _size: u64,
+    ) -> Result<Counted, Failure> {
+        Ok(Counted { most: rule.max_response_bytes, ceilings: Vec::new() })
     }
-    /// Count bytes of an answer against its rule's hour; must not block.
-    fn received(&self, _rule: &HttpRule, _host: &str, _bytes: u64) {}
+    /// Count bytes of an answer that arrived; must not block.
+    ///
+    /// # Errors
+    /// Where an hour is used up by them: the plugin does not get them.
+    fn received(
+        &self,
+        _rule: &HttpRule,
+        _counted: &Counted,
+        _request: &fumehood_policy::Request,
+        _bytes: u64,
+    ) -> Result<(), Denial> {
+        Ok(())
+    }
     /// What is answered instead of sending anything. Only a plugin's own tests answer; nothing is sent then.
     fn scripted(&self, _request: &HttpRequest) -> Option<Result<ScriptedAnswer, Failure>> {
         None
@@ -210,19 +258,19 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
         .map_err(|error| Failure::new("invalid", error.to_string()))?;
     let rule = match decide(&grant, &asked) {
         Ok(rule) => rule.clone(),
-        Err(denial) => return Err(host.denied(denial, Some(&asked)).await),
+        Err(denial) => return Err(host.denied(denial, Attempt::Request(&asked)).await),
     };
     let (headers, shown) = headers(host, &grant, &asked, &request.headers).await?;
-    let max_response_bytes = match host.reserve(&rule, &asked) {
-        Ok(most) => most,
-        Err(denial) => return Err(host.denied(denial, None).await),
-    };
+    let written = shown.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let size = request.method.len() + asked.url().as_str().len() + written + request.body.len();
+    let counted = host.reserve(&rule, &asked, size as u64).await?;
+    let max_response_bytes = counted.most;
 
     let effect = EffectRequest {
         method: &request.method,
         rule: &rule.to_string(),
         generation: grant.generation,
-        url: &request.url,
+        url: asked.url().as_str(),
         headers: &shown,
         body: &request.body,
     };
@@ -233,7 +281,8 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
         host: Arc::clone(host),
         token,
         rule,
-        to: asked.host().to_string(),
+        counted,
+        asked: asked.clone(),
         outcome: EffectOutcome::default(),
         done: false,
     };
@@ -283,7 +332,7 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
             record.outcome.result.clone_from(&failure.code);
             let denial = refused.lock().ok().and_then(|mut denial| denial.take());
             Err(match denial {
-                Some(denial) => host.denied(denial, None).await,
+                Some((denial, addresses)) => host.denied(denial, Attempt::Addresses(&addresses, &asked)).await,
                 None => failure,
             })
         }
@@ -299,14 +348,14 @@ fn vetting(
     grant: &PluginGrant,
     asked: fumehood_policy::Request,
     rule: &HttpRule,
-    refused: &Arc<Mutex<Option<Denial>>>,
+    refused: &Arc<Mutex<Option<(Denial, Vec<IpAddr>)>>>,
 ) -> fumehood_egress::Vet {
     let (plugin, rule, refused) = (grant.plugin.clone(), rule.clone(), Arc::clone(refused));
     Arc::new(move |addresses: &[IpAddr]| {
         vet(&plugin, &asked, &rule, addresses).map(drop).map_err(|denial| {
             let sentence = denial.to_string();
             if let Ok(mut refused) = refused.lock() {
-                *refused = Some(denial);
+                *refused = Some((denial, addresses.to_vec()));
             }
             sentence
         })
@@ -335,7 +384,7 @@ async fn headers(
             HeaderValue::Text(_) => (http::HeaderValue::from_str(text), (*text).to_owned()),
             HeaderValue::Credential(handle) => {
                 if let Err(denial) = decide_credential(grant, handle, asked) {
-                    return Err(host.denied(denial, None).await);
+                    return Err(host.denied(denial, Attempt::Credential(handle, asked)).await);
                 }
                 let secret = host.credential(handle).await?;
                 let mut value = http::HeaderValue::from_str(secret.expose_secret());
@@ -414,7 +463,11 @@ impl Response {
         self.record.outcome.received_bytes = self.answer.received();
         match chunk {
             Ok(Some(bytes)) => {
-                self.record.host.received(&self.record.rule, &self.record.to, bytes.len() as u64);
+                let Record { host, rule, counted, asked, .. } = &self.record;
+                if let Err(denial) = host.received(rule, counted, asked, bytes.len() as u64) {
+                    self.record.outcome.result = "denied".into();
+                    return Err(self.record.host.denied(denial, Attempt::Bytes).await);
+                }
                 let kept = &mut self.record.outcome.body;
                 let room = limits::KEPT_BODY_BYTES.saturating_sub(kept.len());
                 kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
@@ -437,8 +490,8 @@ struct Record {
     host: Arc<dyn CallHost>,
     token: EffectToken,
     rule: HttpRule,
-    /// The host that it went to.
-    to: String,
+    counted: Counted,
+    asked: fumehood_policy::Request,
     outcome: EffectOutcome,
     done: bool,
 }

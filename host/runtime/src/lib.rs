@@ -24,7 +24,8 @@ mod worlds;
 pub use cache::{CacheKey, CompiledCache};
 pub use compile::child as compile_child;
 pub use effects::{
-    CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine, ScriptedAnswer,
+    Attempt, CallHost, CallUsage, Counted, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine,
+    ScriptedAnswer,
 };
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CallError, LoadError};

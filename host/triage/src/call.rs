@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use fumehood_policy::{Denial, Digest, HttpRule, PluginGrant, Request};
 use fumehood_redact::{Segment, restore};
 use fumehood_runtime::effects::SPAWN;
-use fumehood_runtime::{CallHost, CallUsage, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine};
+use fumehood_runtime::{
+    Attempt, CallHost, CallUsage, Counted, EffectOutcome, EffectRequest, EffectToken, Failure, KvError, LogLine,
+};
 use fumehood_store::departures::NewDeparture;
 use fumehood_store::plugins::NewDenial;
 use fumehood_store::{Change, DepartureId, IncidentId, IntentId, Scope, StoreError, clock};
@@ -78,7 +80,8 @@ impl App {
         cancel: Option<CancellationToken>,
     ) -> Arc<Call> {
         let sash = purpose.incident.map(|incident| self.sash(incident));
-        let cancel = cancelled_by(self.0.plugins.token(&reach.plugin), sash.into_iter().chain(cancel).collect());
+        let cancel =
+            cancelled_by(self.0.plugins.token(&reach.plugin, reach.digest), sash.into_iter().chain(cancel).collect());
         let _ended = cancel.clone().drop_guard();
         Arc::new(Call {
             app: self.clone(),
@@ -133,7 +136,7 @@ impl Call {
     async fn keep_value(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), KvError> {
         let grant = CallHost::grant(self);
         if grant.kv_bytes == 0 {
-            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), None).await);
+            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), Attempt::Values).await);
         }
         let change = Change::new("effect.kv", format!("plugin:{}", self.reach.plugin));
         let change = self
@@ -256,13 +259,10 @@ impl CallHost for Call {
         end_call(&self.app, &self.scope, intent, change, &usage.code);
     }
 
-    async fn denied(&self, denial: Denial, request: Option<&Request>) -> Failure {
+    async fn denied(&self, denial: Denial, attempt: Attempt<'_>) -> Failure {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let plugins = &self.app.0.plugins;
-        let denial = match request {
-            Some(request) if plugins.granted_but_capped(&self.reach, request) => denial.by_ceiling(),
-            _ => denial,
-        };
+        let denial = if plugins.granted_but_capped(&self.reach, attempt) { denial.by_ceiling() } else { denial };
         let sentence = denial.to_string();
         let is_new = self.denials.lock().is_ok_and(|mut seen| seen.len() < DENIALS && seen.insert(sentence.clone()));
         if is_new {
@@ -283,12 +283,20 @@ impl CallHost for Call {
         denial.into()
     }
 
-    fn reserve(&self, rule: &HttpRule, request: &Request) -> Result<u64, Denial> {
-        self.app.0.plugins.reserve(&self.reach.plugin, rule, request)
+    async fn reserve(&self, rule: &HttpRule, request: &Request, size: u64) -> Result<Counted, Failure> {
+        let counted = match self.app.0.plugins.reserve(&self.reach, rule, request, size) {
+            Ok(counted) => counted,
+            Err(denial) => return Err(self.denied(denial, Attempt::Bytes).await),
+        };
+        if rule.has_hours() || !counted.ceilings.is_empty() {
+            // On disk before it leaves: a kill must not give the hour back.
+            self.app.write_plugin_numbers().await.map_err(failure)?;
+        }
+        Ok(counted)
     }
 
-    fn received(&self, rule: &HttpRule, host: &str, bytes: u64) {
-        self.app.0.plugins.received(&self.reach.plugin, rule, host, bytes);
+    fn received(&self, rule: &HttpRule, counted: &Counted, request: &Request, bytes: u64) -> Result<(), Denial> {
+        self.app.0.plugins.received(&self.reach, rule, counted, request, bytes)
     }
 
     async fn before(&self, request: EffectRequest<'_>) -> Result<EffectToken, Failure> {
@@ -304,7 +312,7 @@ impl CallHost for Call {
                 .with("grant", fumehood_audit::clip(request.rule, 2048))
                 .with("decision", "granted");
             if starts_process {
-                let change = change.with("path", request.url);
+                let change = change.with("path", request.url).with("sha256", arguments_hash(&request));
                 let intent = store.intent(&self.scope, change).await.map_err(store_failure)?;
                 return Ok(EffectToken(STARTED, intent.0));
             }
@@ -382,7 +390,7 @@ impl CallHost for Call {
     async fn kv_get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         let grant = CallHost::grant(self);
         if grant.kv_bytes == 0 {
-            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), None).await);
+            return Err(self.denied(fumehood_policy::deny_values(&grant.plugin), Attempt::Values).await);
         }
         self.app.0.store.plugin_value(&self.scope, &self.purpose.instance, key).await.map_err(store_failure)
     }

@@ -8,10 +8,11 @@ use fumehood_redact::Origin;
 use fumehood_runtime::CallError;
 use fumehood_runtime::integration::{Document, Remote};
 use fumehood_store::documents::Publication;
-use fumehood_store::{IncidentId, Scope};
+use fumehood_store::outside::IntegrationInstance;
+use fumehood_store::{IncidentId, IntegrationId, Scope};
 
 use crate::call::Purpose;
-use crate::settings::no_confluence;
+use crate::settings::{destination, no_confluence, publishes};
 use crate::{App, TriageError};
 
 /// Tries of one publication where the service asks to wait or cannot be reached.
@@ -29,7 +30,18 @@ impl App {
         Ok(self.0.store.publications(scope, incident).await?)
     }
 
-    /// Publish the saved document to Confluence, or bring the page there up to date.
+    /// Integrations that are set up and can be published to, Confluence first.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn publishers(&self, scope: &Scope) -> Result<Vec<IntegrationInstance>, TriageError> {
+        let mut all = self.integrations(scope).await?;
+        all.retain(publishes);
+        all.sort_by_key(|one| one.plugin != crate::settings::CONFLUENCE);
+        Ok(all)
+    }
+
+    /// Publish the saved document, or bring what was published up to date: `to` an integration, or the first one.
     ///
     /// # Errors
     /// `Forbidden`, `NotSetUp`, `Conflict` (theirs changed; nothing was overwritten), `Plugin`, `WouldLeak`.
@@ -37,6 +49,7 @@ impl App {
         &self,
         scope: &Scope,
         incident: IncidentId,
+        to: Option<IntegrationId>,
         overwrite: bool,
     ) -> Result<Publication, TriageError> {
         self.require(scope, Permission::Publish)?;
@@ -44,8 +57,13 @@ impl App {
             .document(scope, incident)
             .await?
             .ok_or(TriageError::NotFound { what: "document: write or generate it first" })?;
-        let instance = self.confluence(scope).await?.ok_or_else(no_confluence)?;
-        let project = instance.settings.get("space").cloned().unwrap_or_default();
+        let instances = self.publishers(scope).await?;
+        let instance = match to {
+            Some(to) => instances.into_iter().find(|one| one.id == to),
+            None => instances.into_iter().next(),
+        };
+        let instance = instance.ok_or_else(no_confluence)?;
+        let (project, parent) = destination(&instance);
         // A person may have typed anything into the document: it passes the gate like all that leaves.
         let masked = self.mask(scope, incident, Origin::Reply, &[&document.title, &document.markdown]).await?;
         let mut masked = masked.into_iter();
@@ -53,7 +71,6 @@ impl App {
             return Err(TriageError::Internal("masking".into()));
         };
         let mut row = self.0.store.begin_publication(scope, incident, instance.id, project.clone()).await?;
-        let parent = instance.settings.get("parent").filter(|parent| !parent.is_empty()).cloned();
         let known = (!row.remote_id.is_empty()).then(|| Remote {
             id: row.remote_id.clone(),
             version: row.remote_version.clone(),
@@ -95,7 +112,7 @@ impl App {
         &self,
         scope: &Scope,
         incident: IncidentId,
-        instance: &fumehood_store::outside::IntegrationInstance,
+        instance: &IntegrationInstance,
         request: &Document,
     ) -> Result<fumehood_runtime::integration::Published, TriageError> {
         let integration = self.integration(instance)?;

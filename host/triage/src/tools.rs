@@ -222,6 +222,7 @@ impl App {
                 arguments: server.arguments.clone(),
                 environment: Vec::new(),
                 folder: PathBuf::from("/"),
+                pinned: None,
             }),
             _ => Endpoint::Http {
                 url: server.url.clone(),
@@ -252,15 +253,16 @@ impl App {
     }
 
     fn transport(&self, server: &McpServer) -> Result<Plugin, TriageError> {
-        let name = if server.transport == "stdio" { "transport-stdio" } else { "transport-http" };
-        self.0.plugins.get(name)
+        let ships = if server.transport == "stdio" { "transport-stdio" } else { "transport-http" };
+        self.0.plugins.get(if server.plugin.is_empty() { ships } else { &server.plugin })
     }
 
     pub(crate) fn server_reach(&self, server: &McpServer) -> Result<Reach, TriageError> {
         let plugin = self.transport(server)?;
         if server.transport != "stdio" {
             let url = check_url("url", &server.url)?;
-            return Ok(Reach::to_server(&plugin, "url", url, &server.private_nets, server.credential_id));
+            let setting = self.0.plugins.server_setting(plugin.name()).unwrap_or_default();
+            return Ok(Reach::to_server(&plugin, &setting, url, &server.private_nets, server.credential_id));
         }
         Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
     }

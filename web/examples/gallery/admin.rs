@@ -8,7 +8,7 @@ use fumehood_web::view::account::{AcceptPage, SignInPage};
 use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow, Verification, Word};
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
-use fumehood_web::view::integrations::{ConfluenceForm, IntegrationsPage, TestResult};
+use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
 use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
@@ -255,7 +255,7 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     gallery.page("servers", &page)?;
     gallery.page("servers-empty", &ServersPage { servers: Vec::new(), ..page })?;
     let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here("New")];
-    let new = ServerFormPage { frame: frame_of(crumbs), id: None, form: ServerForm::default() };
+    let new = ServerFormPage { frame: frame_of(crumbs), id: None, transports: Vec::new(), form: ServerForm::default() };
     gallery.page("server-new", &new)?;
     let http = ServerForm {
         name: Field::new("prometheus"),
@@ -320,6 +320,11 @@ fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             at: ago(5),
         }),
         spaces: vec![("OPS".to_owned(), "Operations".to_owned())],
+        installed: vec![InstalledRow {
+            plugin: Id::new("acme-desk"),
+            description: "Opens tickets at Desk, exactly once".to_owned(),
+            state: "not set up",
+        }],
     };
     gallery.page("integrations", &page)?;
     let mut bad = page.clone();
@@ -336,6 +341,7 @@ fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         configured: false,
         tested: None,
         spaces: vec![],
+        installed: vec![],
         ..page
     };
     gallery.page("integrations-empty", &empty)
@@ -418,9 +424,10 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut top = frame("Models", Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here("Models")]);
     let models = ModelsPage {
         frame: top.clone(),
-        form: ModelForm::default(),
+        form: ModelForm { has_server: true, ..ModelForm::default() },
         configured: false,
         tested: None,
+        providers: Vec::new(),
         known: Vec::new(),
     };
     gallery.page("models-empty", &models)?;
@@ -430,10 +437,12 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         form: ModelForm {
             base_url: Field::new("https://api.example.com/v1"),
             model: Field::new("gpt-4.1"),
+            has_server: true,
             has_key: true,
             ..ModelForm::default()
         },
         configured: true,
+        providers: vec!["provider-openai".to_owned(), "acme-provider".to_owned()],
         tested: Some(TestResult {
             good: false,
             text: "api.example.com says that the model “gpt-4.1” does not exist (404). It lists gpt-4.1-mini and o4."

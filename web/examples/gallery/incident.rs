@@ -397,21 +397,27 @@ fn document(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         preview: markdown::render(text),
         version: Count(7),
         saved: Some((ago(4), "Ana Kovač".to_owned())),
-        target: Some(Target { service: "Confluence".to_owned(), space: "OPS".to_owned() }),
-        published: None,
+        targets: vec![Target {
+            id: id(7),
+            published: false,
+            conflict: false,
+            service: "Confluence".to_owned(),
+            space: "OPS".to_owned(),
+        }],
+        published: Vec::new(),
         conflict: None,
         busy: None,
         gaps: vec!["one why has no answer".to_owned()],
     };
     gallery.page("document", &page)?;
     let published = DocumentPage {
-        published: Some(Published {
+        published: vec![Published {
             url: "https://acme.atlassian.net/wiki/spaces/OPS/pages/1".to_owned(),
             title: "Post-mortem: EU checkout 502, 4 March 2026".to_owned(),
             at: ago(30),
             by: "Ana Kovač".to_owned(),
             changed_since: true,
-        }),
+        }],
         conflict: Some(Conflict {
             with: "Confluence".to_owned(),
             kind: "remote".to_owned(),
@@ -427,7 +433,7 @@ fn document(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         preview: markdown::render(""),
         version: Count(0),
         saved: None,
-        target: None,
+        targets: Vec::new(),
         gaps: vec!["No root cause is marked.".to_owned(), "No log was added.".to_owned()],
         ..page
     };

@@ -199,5 +199,6 @@ pub async fn publish(
     Path(text): Path<String>,
     Body(publish): Body<PublishIn>,
 ) -> Result<Json<PublicationOut>, Problem> {
-    Ok(Json(shared.app.publish(&scope, id(&text, "incident")?, publish.overwrite).await?.into()))
+    let to = publish.to.as_deref().map(|to| id(to, "integration")).transpose()?;
+    Ok(Json(shared.app.publish(&scope, id(&text, "incident")?, to, publish.overwrite).await?.into()))
 }

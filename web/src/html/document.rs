@@ -5,14 +5,16 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use fumehood_triage::TriageError;
-use fumehood_triage::store::IncidentId;
+use fumehood_triage::settings::StoredFields;
+use fumehood_triage::store::documents::Publication;
+use fumehood_triage::store::{IncidentId, IntegrationId};
 
 use super::bench::number;
 use super::context::{notice, when};
 use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::markdown;
-use crate::units::Count;
+use crate::units::{Count, Id};
 use crate::view::bench::Tab;
 use crate::view::document::{Conflict, DocumentPage, PreviewFragment, Published, Target};
 use crate::view::{Field, Tone};
@@ -27,6 +29,9 @@ pub(crate) struct DocumentInput {
     version: i64,
     #[serde(default)]
     overwrite: String,
+    /// The integration to publish to.
+    #[serde(default)]
+    to: String,
 }
 
 async fn document_view(
@@ -36,7 +41,7 @@ async fn document_view(
 ) -> Result<DocumentPage, TriageError> {
     let bench = reader.workbench(incident, Tab::Document, None).await?;
     let stored = reader.app().document(&reader.scope, incident).await?;
-    let confluence = reader.app().confluence(&reader.scope).await?;
+    let publishers = reader.app().publishers(&reader.scope).await?;
     let publications = reader.app().publications(&reader.scope, incident).await?;
     let version = stored.as_ref().map_or(0, |document| document.version);
     let (title, text) = match (typed, &stored) {
@@ -44,14 +49,19 @@ async fn document_view(
         (None, Some(document)) => (document.title.clone(), document.markdown.clone()),
         (None, None) => (format!("Root-cause analysis: {}", bench.incident.title), String::new()),
     };
+    let name_of = |integration| {
+        let found = publishers.iter().find(|one| one.id == integration);
+        found.map_or_else(|| "an integration that is gone".to_owned(), |one| one.name.clone())
+    };
     let conflict = publications.iter().find(|one| one.state == "conflict").map(|one| Conflict {
-        with: "Confluence".into(),
+        with: name_of(one.integration_id),
         kind: "remote".into(),
         theirs: (!one.theirs.is_empty()).then(|| one.theirs.clone()),
         at: Some(when(one.updated_us, bench.now)),
     });
-    let busy = publications.iter().any(|one| one.state == "publishing").then(|| "Publishing to Confluence".to_owned());
-    let published = publications.iter().find(|one| !one.url.is_empty()).map(|one| Published {
+    let busy = publications.iter().find(|one| one.state == "publishing");
+    let busy = busy.map(|one| format!("Publishing to {}.", name_of(one.integration_id)));
+    let published = publications.iter().filter(|one| !one.url.is_empty()).map(|one| Published {
         url: one.url.clone(),
         title: one.title.clone(),
         at: when(one.updated_us, bench.now),
@@ -61,7 +71,9 @@ async fn document_view(
     let failed = publications.iter().find(|one| matches!(one.state.as_str(), "failed" | "unknown"));
     let mut frame = bench.frame;
     if let Some(one) = failed {
-        frame.notice = notice(Tone::Bad, format!("The last attempt to publish did not end well: {}", one.problem));
+        let name = name_of(one.integration_id);
+        let text = format!("The last attempt to publish to {name} did not end well: {}", one.problem);
+        frame.notice = notice(Tone::Bad, text);
     }
     Ok(DocumentPage {
         frame,
@@ -71,11 +83,20 @@ async fn document_view(
         markdown: Field::new(text),
         version: Count(number(typed.map_or(version, |input| input.version))),
         saved: stored.as_ref().map(|one| (when(one.updated_us, bench.now), bench.names.of(&one.updated_by))),
-        target: confluence.map(|one| Target {
-            service: one.name.clone(),
-            space: one.settings.get("space").cloned().unwrap_or_default(),
-        }),
-        published,
+        published: published.collect(),
+        targets: publishers
+            .iter()
+            .map(|one| {
+                let there = publications.iter().find(|row| row.integration_id == one.id);
+                Target {
+                    id: Id::new(one.id.to_string()),
+                    published: there.is_some_and(|row| !row.url.is_empty()),
+                    conflict: there.is_some_and(|row| row.state == "conflict"),
+                    service: one.name.clone(),
+                    space: StoredFields::of(one).project,
+                }
+            })
+            .collect(),
         conflict,
         busy,
         gaps: reader.app().document_gaps(&reader.scope, incident).await?,
@@ -159,7 +180,13 @@ pub(crate) async fn publish(
     {
         return Ok(refused);
     }
-    let (tone, status, text) = match reader.app().publish(&reader.scope, incident, input.overwrite == "1").await {
+    let to: Option<IntegrationId> =
+        if input.to.is_empty() { None } else { Some(id(&input.to, "integration that can be published to")?) };
+    // Whoever saves over a colleague has not looked at what stands at the service.
+    let publications = reader.app().publications(&reader.scope, incident).await?;
+    let seen = |row: &Publication| row.state == "conflict" && to.is_none_or(|to| to == row.integration_id);
+    let overwrite = input.overwrite == "1" && publications.iter().any(seen);
+    let (tone, status, text) = match reader.app().publish(&reader.scope, incident, to, overwrite).await {
         Ok(_) => return Ok(see(&format!("/incidents/{incident}/document"))),
         Err(error @ TriageError::Forbidden(_)) => return Err(error.into()),
         Err(error) => (Tone::Bad, super::page_status(&error), error.to_string()),

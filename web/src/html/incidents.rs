@@ -237,7 +237,7 @@ async fn steps(
     let talk = app.talk(scope, incident.id).await?;
     let document = app.document(scope, incident.id).await?;
     let published = app.publications(scope, incident.id).await?.into_iter().find(|one| !one.url.is_empty());
-    let confluence = app.confluence(scope).await?;
+    let publishers = app.publishers(scope).await?;
     let logs = bench.evidence.kept();
     let step = |label: &str, detail: String, href: String, done: bool| Step { label: label.into(), detail, href, done };
     let set_up = |what: &str, path: &str, ready: bool| {
@@ -251,7 +251,7 @@ async fn steps(
         Some(_) => (counted(talk.turns.len(), "question asked", "questions asked"), format!("{at}/chat")),
         None => set_up("A model", "/settings/models", false),
     };
-    let (publish_detail, publish_href) = match (&published, &confluence) {
+    let (publish_detail, publish_href) = match (&published, publishers.first()) {
         (Some(one), _) => (format!("Published as “{}”", one.title), format!("{at}/document")),
         (None, Some(_)) => ("Not published yet".into(), format!("{at}/document")),
         (None, None) => set_up("Confluence", "/integrations", false),

@@ -221,7 +221,8 @@ fn duration(us: u64) -> String {
 struct Refused<'a> {
     digest: Digest,
     message: String,
-    form: &'a Typed,
+    /// What was typed; nothing where what is in force by now has to be looked at first.
+    form: Option<&'a Typed>,
 }
 
 async fn plugin_page(reader: &Reader, name: &str, refused: Option<Refused<'_>>) -> Result<PluginPage, PageError> {
@@ -268,7 +269,7 @@ async fn plugin_page(reader: &Reader, name: &str, refused: Option<Refused<'_>>) 
             gone: of(fumehood_triage::plugins::Direction::Narrowing),
             upgrades: one.upgrades,
             version: one.version.version,
-            asks: ask_rows(one.asks, one.carried.as_ref(), wrong.map(|wrong| wrong.form)),
+            asks: ask_rows(one.asks, one.carried.as_ref(), wrong.and_then(|wrong| wrong.form)),
             error: wrong.map(|wrong| wrong.message.clone()),
         }
     });
@@ -280,16 +281,19 @@ async fn plugin_page(reader: &Reader, name: &str, refused: Option<Refused<'_>>) 
         publisher: info.as_ref().map(|info| info.publisher.clone()).unwrap_or_default(),
         plugin: detail.info.map(|info| row(info, now)),
         error: of_running.map(|refused| refused.message.clone()),
+        generation: detail.grant.as_ref().map_or(0, |grant| grant.generation),
         extra: kept
             .iter()
             .enumerate()
             .map(|(at, part)| ExtraRow {
                 at,
                 what: part.http.first().map(ToString::to_string).unwrap_or_default(),
-                ticked: of_running.is_none_or(|refused| refused.form.contains_key(&format!("extra-{at}"))),
+                ticked: of_running
+                    .and_then(|refused| refused.form)
+                    .is_none_or(|form| form.contains_key(&format!("extra-{at}"))),
             })
             .collect(),
-        asks: ask_rows(detail.asks, detail.grant.as_ref(), of_running.map(|refused| refused.form)),
+        asks: ask_rows(detail.asks, detail.grant.as_ref(), of_running.and_then(|refused| refused.form)),
         imports: detail.imports,
         numbers: numbers.unwrap_or_default(),
         traffic: detail
@@ -365,13 +369,28 @@ async fn decide(reader: &Reader, name: &str, form: Typed, approves: bool) -> Res
     };
     let result = match chosen(name, digest, &asks, &kept, &form) {
         Ok(grant) if approves => reader.app().approve_plugin(&reader.scope, grant).await,
-        Ok(grant) => reader.app().grant_plugin(&reader.scope, grant).await,
+        Ok(grant) => {
+            // What was decided on is what stood on the page: where it is another by now, it is shown again.
+            let generation = form.get("generation").and_then(|text| text.parse().ok());
+            let generation = generation.ok_or(TriageError::Invalid {
+                field: "generation",
+                message: "Load the page of the plugin again, and decide there.".into(),
+            });
+            match generation {
+                Ok(seen) => reader.app().grant_plugin(&reader.scope, grant, Some(seen)).await,
+                Err(error) => Err(error),
+            }
+        }
         Err(error) => Err(error),
     };
     match result {
         Ok(()) => Ok(see(&format!("/plugins/{name}"))),
+        Err(TriageError::Conflict(message)) => {
+            let refused = Refused { digest, message, form: None };
+            Ok(page(StatusCode::CONFLICT, &plugin_page(reader, name, Some(refused)).await?))
+        }
         Err(TriageError::Invalid { message, .. }) => {
-            let refused = Refused { digest, message, form: &form };
+            let refused = Refused { digest, message, form: Some(&form) };
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &plugin_page(reader, name, Some(refused)).await?))
         }
         Err(error) => Err(error.into()),

@@ -64,7 +64,9 @@ fn form_page(reader: &Reader, stored: Option<&McpServer>, form: ServerForm) -> S
             reader.frame(&format!("Edit {}", server.name), Place::Servers, crumbs)
         }
     };
-    ServerFormPage { frame, id: stored.map(|server| Id::new(server.id.to_string())), form }
+    let transports = reader.app().installed_transports(&reader.scope).unwrap_or_default();
+    let transports = transports.into_iter().map(|(name, ways)| (name, ways.join(" and "))).collect();
+    ServerFormPage { frame, id: stored.map(|server| Id::new(server.id.to_string())), transports, form }
 }
 
 pub(crate) async fn new_server(reader: Reader) -> Result<Response, PageError> {
@@ -85,6 +87,7 @@ pub(crate) async fn edit_server(reader: Reader, Path(text): Path<String>) -> Res
     let form = ServerForm {
         name: Field::new(&server.name),
         transport: server.transport.clone(),
+        plugin: Field::new(&server.plugin),
         command: Field::new(&server.command),
         arguments: Field::new(server.arguments.join("\n")),
         url: Field::new(&server.url),
@@ -102,6 +105,8 @@ pub(crate) struct ServerInput {
     name: String,
     #[serde(default)]
     transport: String,
+    #[serde(default)]
+    plugin: String,
     #[serde(default)]
     command: String,
     #[serde(default)]
@@ -121,6 +126,7 @@ impl ServerInput {
         ServerFields {
             name: self.name.clone(),
             transport: if self.transport.is_empty() { "stdio".into() } else { self.transport.clone() },
+            plugin: self.plugin.clone(),
             command: self.command.clone(),
             arguments: self.arguments.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect(),
             url: self.url.clone(),
@@ -140,6 +146,7 @@ impl ServerInput {
         let mut form = ServerForm {
             name: Field::new(self.name),
             transport: self.transport,
+            plugin: Field::new(self.plugin),
             command: Field::new(self.command),
             arguments: Field::new(self.arguments),
             url: Field::new(self.url),
@@ -150,6 +157,7 @@ impl ServerInput {
         };
         let wrong = match field {
             "command" => &mut form.command,
+            "plugin" => &mut form.plugin,
             "url" => &mut form.url,
             "header" => &mut form.header,
             "secret" => &mut form.secret,

@@ -1,15 +1,19 @@
 //! Settings: the model, people, API tokens.
 
+use std::collections::BTreeMap;
+
 use axum::Form;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use fumehood_triage::settings::Secret;
+use fumehood_triage::settings::{ModelFields, PluginSettings, Secret};
+use fumehood_triage::store::outside::Model;
 use fumehood_triage::store::people::{ApiToken, SignInLink, User};
 use fumehood_triage::store::{LinkId, TokenId, UserId, clock};
 use fumehood_triage::{Permission, Role, TriageError};
 
 use super::context::{notice, now, tested, when};
+use super::integrations::{setting_fields, typed_settings};
 use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::units::{Id, When};
@@ -21,15 +25,34 @@ fn settings_frame(reader: &Reader, title: &str) -> Frame {
     reader.frame(title, Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here(title)])
 }
 
-async fn models_view(reader: &Reader, typed: Option<ModelForm>) -> Result<ModelsPage, TriageError> {
-    let stored = reader.app().model(&reader.scope).await?;
-    let form = typed.unwrap_or_else(|| ModelForm {
-        base_url: Field::new(stored.as_ref().map(|one| one.base_url.clone()).unwrap_or_default()),
-        model: Field::new(stored.as_ref().map(|one| one.model.clone()).unwrap_or_default()),
+/// The form with what is stored; for another provider, with what can stay.
+fn stored_model(stored: Option<&Model>, about: Option<&PluginSettings>) -> ModelForm {
+    let text = |of: fn(&Model) -> &String| Field::new(stored.map(|one| of(one).clone()).unwrap_or_default());
+    let settings = stored.map(|one| one.settings.clone()).unwrap_or_default();
+    ModelForm {
+        plugin: about.map(|about| about.plugin.clone()).unwrap_or_default(),
+        has_server: about.is_none_or(|about| about.server.is_some()),
+        settings: about.map(|about| setting_fields(&about.settings, &settings)).unwrap_or_default(),
+        settings_error: None,
+        base_url: text(|one| &one.base_url),
+        model: text(|one| &one.model),
         api_key: Field::default(),
-        has_key: stored.as_ref().is_some_and(|one| one.credential_id.is_some()),
-    });
+        has_key: stored.is_some_and(|one| one.credential_id.is_some()),
+    }
+}
+
+async fn models_view(
+    reader: &Reader,
+    chosen: Option<&str>,
+    typed: Option<ModelForm>,
+) -> Result<ModelsPage, TriageError> {
+    let stored = reader.app().model(&reader.scope).await?;
+    let providers = reader.app().providers(&reader.scope)?;
+    let plugin = chosen.filter(|name| !name.is_empty()).or(stored.as_ref().map(|one| one.plugin.as_str()));
+    let about = plugin.and_then(|plugin| providers.iter().find(|one| one.plugin == plugin)).or(providers.first());
+    let form = typed.unwrap_or_else(|| stored_model(stored.as_ref(), about));
     Ok(ModelsPage {
+        providers: providers.iter().map(|one| one.plugin.clone()).collect(),
         frame: settings_frame(reader, "Models"),
         form,
         configured: stored.is_some(),
@@ -38,12 +61,19 @@ async fn models_view(reader: &Reader, typed: Option<ModelForm>) -> Result<Models
     })
 }
 
-pub(crate) async fn models(reader: Reader) -> Result<Response, PageError> {
-    Ok(page(StatusCode::OK, &models_view(&reader, None).await?))
+#[derive(serde::Deserialize)]
+pub(crate) struct ModelQuery {
+    plugin: Option<String>,
+}
+
+pub(crate) async fn models(reader: Reader, Query(query): Query<ModelQuery>) -> Result<Response, PageError> {
+    Ok(page(StatusCode::OK, &models_view(&reader, query.plugin.as_deref(), None).await?))
 }
 
 #[derive(serde::Deserialize)]
 pub(crate) struct ModelInput {
+    #[serde(default)]
+    plugin: String,
     #[serde(default)]
     base_url: String,
     #[serde(default)]
@@ -52,29 +82,40 @@ pub(crate) struct ModelInput {
     api_key: String,
     #[serde(default)]
     forget_key: String,
+    /// `s-` and the key of a setting.
+    #[serde(flatten)]
+    others: BTreeMap<String, String>,
 }
 
 pub(crate) async fn set_model(reader: Reader, Form(input): Form<ModelInput>) -> Result<Response, PageError> {
     let key = Secret::from_form(&input.api_key, input.forget_key == "1");
-    let (field, message) = match reader.app().set_model(&reader.scope, &input.base_url, &input.model, key).await {
+    let settings = typed_settings(&input.others);
+    let fields = ModelFields {
+        plugin: input.plugin.clone(),
+        base_url: input.base_url.clone(),
+        model: input.model.clone(),
+        api_key: key,
+        settings: settings.clone(),
+    };
+    let (field, message) = match reader.app().set_model(&reader.scope, fields).await {
         Ok(()) => return Ok(see("/settings/models")),
         Err(TriageError::Invalid { field, message }) => (field, message),
         Err(error) => return Err(error.into()),
     };
     let stored = reader.app().model(&reader.scope).await?;
-    let mut form = ModelForm {
-        base_url: Field::new(input.base_url),
-        model: Field::new(input.model),
-        api_key: Field::default(),
-        has_key: stored.is_some_and(|one| one.credential_id.is_some()),
-    };
-    let wrong = match field {
-        "model" => &mut form.model,
-        "api_key" => &mut form.api_key,
-        _ => &mut form.base_url,
-    };
-    wrong.error = Some(message);
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &models_view(&reader, Some(form)).await?))
+    let providers = reader.app().providers(&reader.scope)?;
+    let about = providers.iter().find(|one| one.plugin == input.plugin).or(providers.first());
+    let mut form = stored_model(stored.as_ref(), about);
+    form.base_url = Field::new(input.base_url);
+    form.model = Field::new(input.model);
+    form.settings = about.map(|about| setting_fields(&about.settings, &settings)).unwrap_or_default();
+    match field {
+        "model" => form.model.error = Some(message),
+        "api_key" => form.api_key.error = Some(message),
+        "settings" | "plugin" => form.settings_error = Some(message),
+        _ => form.base_url.error = Some(message),
+    }
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &models_view(&reader, Some(&input.plugin), Some(form)).await?))
 }
 
 pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
@@ -82,7 +123,7 @@ pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
     if let Err(error @ TriageError::Forbidden(_)) = result {
         return Err(error.into());
     }
-    let mut view = models_view(&reader, None).await?;
+    let mut view = models_view(&reader, None, None).await?;
     match result {
         // What is wrong with an answer that came was kept with it.
         Ok(known) => view.known = known,

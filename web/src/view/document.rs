@@ -5,11 +5,17 @@ use askama::Template;
 use super::bench::Bench;
 use super::{Field, Frame};
 use crate::markdown::TrustedHtml;
-use crate::units::{Count, When};
+use crate::units::{Count, Id, When};
 
 /// Where the document can be published.
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// The integration.
+    pub id: Id,
+    /// The document was published there.
+    pub published: bool,
+    /// What stands there was changed by somebody else.
+    pub conflict: bool,
     /// `Confluence`.
     pub service: String,
     /// The space or project: `OPS`.
@@ -56,7 +62,7 @@ impl Conflict {
 ///
 /// Posts, each answering 303 to the page or 422 with it: to itself `title`, `markdown`, `version` (409 with
 /// [`Conflict`] where another version was saved; `overwrite=1` saves all the same); `/generate` (no fields);
-/// `/publish` with `title`, `markdown`, `version` (saves first; `overwrite=1` lets ours win). `/preview` with
+/// `/publish` with `title`, `markdown`, `version` and `to`, the target's id (saves first; `overwrite=1` lets ours win). `/preview` with
 /// `markdown` answers 200 with [`PreviewFragment`]. `GET …/document/export` is the Markdown as a file.
 ///
 /// The buttons of the one form choose by `formaction`, so all of them carry `title`, `markdown` and `version`.
@@ -77,10 +83,10 @@ pub struct DocumentPage {
     pub version: Count,
     /// Last saved, and by whom.
     pub saved: Option<(When, String)>,
-    /// Where it can be published; nothing where no integration is set up.
-    pub target: Option<Target>,
-    /// What was published.
-    pub published: Option<Published>,
+    /// Where it can be published; none where no integration is set up.
+    pub targets: Vec<Target>,
+    /// What was published, and where.
+    pub published: Vec<Published>,
     /// A conflict.
     pub conflict: Option<Conflict>,
     /// It is being generated or published: what is going on.

@@ -279,6 +279,8 @@ pub struct PluginPage {
     pub asks: Vec<AskRow>,
     /// What it was granted beside that.
     pub extra: Vec<ExtraRow>,
+    /// Of the grant that is shown: what is saved has to be about it.
+    pub generation: u64,
     /// Why what was chosen cannot be granted.
     pub error: Option<String>,
     /// What its binary imports.

@@ -75,6 +75,8 @@ pub struct ServerForm {
     pub name: Field,
     /// `stdio` or `http`; empty is `stdio`.
     pub transport: String,
+    /// The transport plugin; empty for the one that ships.
+    pub plugin: Field,
     /// An absolute path.
     pub command: Field,
     /// One argument a line.
@@ -92,7 +94,7 @@ pub struct ServerForm {
 }
 
 /// `GET /servers/new`, which posts to `/servers`, and `GET /servers/{id}/edit`, which posts to `/servers/{id}`: `name`,
-/// `transport`, `command`, `arguments`, `url`, `auth`, `header`, `secret`. Success answers 303 to `/servers/{id}`.
+/// `transport`, `plugin`, `command`, `arguments`, `url`, `auth`, `header`, `secret`. Success answers 303 to `/servers/{id}`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/server_form.html")]
 pub struct ServerFormPage {
@@ -100,6 +102,8 @@ pub struct ServerFormPage {
     pub frame: Frame,
     /// The server that is changed; nothing for a new one.
     pub id: Option<Id>,
+    /// Transports that were installed, each with what it speaks: `stdio`, `http`.
+    pub transports: Vec<(String, String)>,
     /// What was typed, or is stored.
     pub form: ServerForm,
 }

@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use error::ProcessError;
-pub use spec::ProcessSpec;
+pub use spec::{Pinned, ProcessSpec};
 
 use crate::limits;
 use stderr::Tail;
@@ -77,6 +77,12 @@ pub(crate) fn spawn(
     let command = spec.command()?;
     let permit = Arc::clone(places).try_acquire_owned().map_err(|_| ProcessError::TooMany { limit })?;
     let supervise::Started { group, exit, stdin, stdout, stderr } = supervise::start(command, permit)?;
+    if let Some(pinned) = &spec.pinned
+        && let Err(error) = pinned.check(&spec.command)
+    {
+        group.signal(Signal::KILL);
+        return Err(ProcessError::Invalid(format!("the command `{}` was stopped: {error}", spec.command.display())));
+    }
     let tail = Tail::default();
     let tail_task = stderr.map(|stderr| AbortOnDropHandle::new(tokio::spawn(tail.clone().fill(stderr))));
     Ok(Process {

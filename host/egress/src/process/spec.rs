@@ -4,13 +4,17 @@
 //! search path and no relative name ever takes part. Nothing of the server's own environment is passed on.
 
 use std::fmt;
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use std::os::unix::process::CommandExt as _;
+use std::sync::Arc;
 
 use rustix::fs::{Access, access};
+use sha2::{Digest as _, Sha256};
 
 use super::ProcessError;
 
@@ -25,6 +29,71 @@ pub struct ProcessSpec {
     pub environment: Vec<(String, String)>,
     /// Absolute path of the folder that it starts in.
     pub folder: PathBuf,
+    /// What `command` has to hold, where that was looked at.
+    pub pinned: Option<Pinned>,
+}
+
+/// A program whose contents were read, kept open: what runs is this file, whatever lies at its path by then.
+///
+/// A script is handed to its interpreter by its path, so for a script it is checked that the path still leads to this
+/// file, unchanged, before the start and after it. Its interpreter and what it loads are not pinned by it.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    file: Arc<File>,
+    stamp: Stamp,
+    is_script: bool,
+}
+
+/// Device, inode, size, time of the last change.
+type Stamp = (u64, u64, u64, i64, i64);
+
+fn stamp(of: &Metadata) -> Stamp {
+    (of.dev(), of.ino(), of.len(), of.ctime(), of.ctime_nsec())
+}
+
+impl PartialEq for Pinned {
+    fn eq(&self, other: &Self) -> bool {
+        self.stamp == other.stamp
+    }
+}
+
+impl Eq for Pinned {}
+
+impl Pinned {
+    /// Read a program: its SHA-256, and a handle of the very file that was read. Blocks.
+    ///
+    /// # Errors
+    /// What the system says, or that it was changed while it was read.
+    pub fn open(path: &Path) -> io::Result<([u8; 32], Self)> {
+        let mut file = File::open(path)?;
+        let before = stamp(&file.metadata()?);
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut is_script = None;
+        loop {
+            let count = file.read(&mut buffer)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            is_script.get_or_insert(bytes.starts_with(b"#!"));
+            hash.update(bytes);
+        }
+        let pinned = Self { stamp: before, is_script: is_script == Some(true), file: Arc::new(file) };
+        pinned.check(path)?;
+        Ok((hash.finalize().into(), pinned))
+    }
+
+    /// Whether the file is still as it was read, and a script still what its path leads to.
+    pub(super) fn check(&self, path: &Path) -> io::Result<()> {
+        let same = stamp(&self.file.metadata()?) == self.stamp;
+        if same && (!self.is_script || stamp(&path.metadata()?) == self.stamp) {
+            return Ok(());
+        }
+        Err(io::Error::other("it was changed after it was looked at"))
+    }
+
+    /// What to execute: for a binary the open file itself.
+    fn program(&self) -> Option<PathBuf> {
+        (!self.is_script).then(|| format!("/proc/self/fd/{}", self.file.as_raw_fd()).into())
+    }
 }
 
 impl fmt::Debug for ProcessSpec {
@@ -55,7 +124,11 @@ impl ProcessSpec {
                 return Err(ProcessError::Invalid(format!("the environment variable `{name}` holds a null character")));
             }
         }
-        let mut command = Command::new(path);
+        if let Some(pinned) = &self.pinned {
+            pinned.check(&path).map_err(|error| refused("command", &self.command, &error))?;
+        }
+        let program = self.pinned.as_ref().and_then(Pinned::program).unwrap_or(path);
+        let mut command = Command::new(program);
         command
             // Programs that go by their own name (Python in a virtual environment, busybox) get the one that was given.
             .arg0(&self.command)
@@ -112,6 +185,7 @@ mod tests {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: PathBuf::from("/"),
+            pinned: None,
         }
     }
 

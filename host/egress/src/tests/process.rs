@@ -13,6 +13,7 @@ fn command(command: &str, arguments: &[&str]) -> ProcessSpec {
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         environment: Vec::new(),
         folder: PathBuf::from("/"),
+        pinned: None,
     }
 }
 

@@ -146,6 +146,7 @@ fn app_config(settings: &Settings, progress: Arc<fumehood_triage::StartProgress>
             arguments: vec!["compile-plugin".into()],
             environment: Vec::new(),
             folder: "/".into(),
+            pinned: None,
         },
         progress,
     })

@@ -24,7 +24,7 @@ pub async fn server(way: &str) -> (Bench, Endpoint) {
 }
 
 pub fn spec(command: PathBuf, arguments: Vec<String>, way: &str) -> ProcessSpec {
-    ProcessSpec { command, arguments, environment: vec![(WAY.into(), way.into())], folder: "/".into() }
+    ProcessSpec { command, arguments, environment: vec![(WAY.into(), way.into())], folder: "/".into(), pinned: None }
 }
 
 /// Not a test: the server itself.

@@ -12,6 +12,7 @@ use super::{
     HttpAsk, HttpTarget, InvalidManifest, KvAsk, MAX_KV_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REQUESTS,
     MAX_WORDS, Manifest, PluginWorld, ProcessAsk, SecretAsk, Setting,
 };
+use crate::denial::is_invisible;
 use crate::rule::InvalidRule;
 use crate::{
     ConfiguredRule, CredentialRule, Digest, HostPattern, HttpRule, Method, Origin, PathPrefix, ProcessArguments,
@@ -102,16 +103,10 @@ impl Manifest {
 
 /// A parser's message on one line.
 fn one_line(text: &str) -> String {
-    let writes_elsewhere = |c: char| c.is_control() || is_invisible(c);
     let plain: String =
-        text.chars().map(|c| if writes_elsewhere(c) && !c.is_whitespace() { '\u{fffd}' } else { c }).collect();
+        text.chars().map(|c| if is_invisible(c) && !c.is_whitespace() { '\u{fffd}' } else { c }).collect();
     let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(MAX_WORDS).collect()
-}
-
-/// Characters that are not seen, or turn the direction of what follows.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Words of a stranger: there, not too long, and on their line.
@@ -123,7 +118,7 @@ fn words(field: String, text: &str) -> Result<String, InvalidManifest> {
     if text.chars().count() > MAX_WORDS {
         return Err(wrong(field, format!("it is longer than {MAX_WORDS} characters")));
     }
-    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if text.chars().any(|c| is_invisible(c)) {
         return Err(wrong(field, "it holds a line break, or a control or direction character"));
     }
     Ok(text.to_owned())
@@ -148,6 +143,12 @@ pub(super) fn is_version(text: &str) -> bool {
     numbers.len() == 3 && numbers.iter().all(number) && more.len() != 1 && more.bytes().all(plain)
 }
 
+/// What a page or a command would take for something else.
+const RESERVED: [&str; 6] = ["all", "install", "new", "publisher", "resume", "stop"];
+
+/// The most of a program's arguments together, bytes: all of it stands in the sentence that is approved.
+const MAX_ARGUMENTS_BYTES: usize = 2048;
+
 fn is_key(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(plain)
@@ -159,6 +160,9 @@ impl File {
             if !is_plugin_name(name) {
                 return Err(wrong(field, "use 1 to 64 lower-case letters, digits and hyphens, no hyphen at the ends"));
             }
+        }
+        if RESERVED.contains(&self.name.as_str()) {
+            return Err(wrong("name", format!("`{}` is a command for plugins; choose another name", self.name)));
         }
         if self.version.len() > MAX_NAME_BYTES || !is_version(&self.version) {
             return Err(wrong("version", "write three numbers with dots, such as 1.0.0"));
@@ -185,6 +189,14 @@ impl File {
         }
         if world != PluginWorld::Transport && !self.process.is_empty() {
             return Err(wrong("process", format!("only a transport can have programs started, and this is a {world}")));
+        }
+        let servers: BTreeSet<&String> = self.http.iter().filter_map(|one| one.setting.as_ref()).collect();
+        if servers.len() > 1 {
+            return Err(wrong("http", "only one setting can name a server; ask for the others by their hosts"));
+        }
+        let keys: BTreeSet<&str> = self.setting.iter().map(|one| one.key.as_str()).collect();
+        if keys.len() < self.setting.len() {
+            return Err(wrong("setting", "two of them have the same key"));
         }
         let settings =
             self.setting.into_iter().enumerate().map(|(at, one)| setting(at, one)).collect::<Result<_, _>>()?;
@@ -253,11 +265,15 @@ impl HttpEntry {
             }
             (None, Some(host)) => {
                 let scheme = self.scheme.unwrap_or(Scheme::Https);
+                let port = self.port.unwrap_or(scheme.default_port());
+                if port == 0 {
+                    return Err(wrong(field("port"), "there is no port 0; leave it out for the scheme's own"));
+                }
                 let path = self.path.as_deref().unwrap_or("/");
                 HttpTarget::Fixed(HttpRule {
                     scheme,
                     host: host.parse::<HostPattern>().map_err(rule_error("host"))?,
-                    port: self.port.filter(|port| *port > 0).unwrap_or(scheme.default_port()),
+                    port,
                     methods,
                     path_prefix: path.parse::<PathPrefix>().map_err(rule_error("path"))?,
                     allow_private: BTreeSet::new(),
@@ -338,13 +354,21 @@ impl ProcessEntry {
         let rule = match (self.setting, self.path) {
             (Some(_), None) if self.sha256.is_none() && self.arguments.is_none() => None,
             (None, Some(path)) => {
-                let visible = !path.chars().any(|c| c.is_control() || is_invisible(c));
+                let visible = !path.chars().any(|c| is_invisible(c));
                 let plain = visible && path.starts_with('/') && !path.split('/').any(|part| part == "..");
                 if !plain || path.len() > 4096 {
                     return Err(wrong(field("path"), "write an absolute path without `..`"));
                 }
                 let digest = self.sha256.map(|text| text.parse::<Digest>()).transpose();
                 let digest = digest.map_err(|error| wrong(field("sha256"), error.to_string()))?;
+                let all = || self.arguments.iter().flatten();
+                if all().any(|one| one.chars().any(is_invisible)) {
+                    return Err(wrong(field("arguments"), "one holds a control or direction character"));
+                }
+                if all().map(String::len).sum::<usize>() > MAX_ARGUMENTS_BYTES {
+                    let why = format!("together they are longer than {MAX_ARGUMENTS_BYTES} bytes");
+                    return Err(wrong(field("arguments"), why));
+                }
                 let arguments = self.arguments.map_or(ProcessArguments::Free, ProcessArguments::Fixed);
                 Some(ProcessRule { path, digest, arguments })
             }

@@ -102,6 +102,22 @@ impl Integration {
         }
     }
 
+    /// The names of the functions that its service supports.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn capabilities(&self, host: Arc<dyn CallHost>) -> Result<Vec<String>, CallError> {
+        let pre = self.pre()?;
+        let config = self.config.clone();
+        let bytes = limits::HOSTCALL_BYTES;
+        let mut live = Live::new(&self.runtime, &self.plugin, "capabilities", config, Some(host), bytes, false).await?;
+        live.run(limits::CPU_PER_CALL, limits::CALL_WALL, |store| async move {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            instance.fumehood_integration_guest().call_capabilities(&mut *store).await
+        })
+        .await
+    }
+
     /// Who the credential belongs to.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ impl Store {
             .await
     }
 
-    /// Keep what a test said.
+    /// Keep what a test said, and what it found out as one of the settings.
     ///
     /// # Errors
     /// Why nothing was written.
@@ -117,19 +117,27 @@ impl Store {
         scope: &Scope,
         id: IntegrationId,
         problem: String,
+        found: Option<(&'static str, &'static str)>,
     ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
             tx.connection.execute(
                 "UPDATE integrations SET checked_us = ?3, problem = ?4 WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, tx.now_us, problem),
+                (&tenant, id, tx.now_us, problem),
             )?;
+            if let Some((key, value)) = found {
+                tx.connection.execute(
+                    "UPDATE integrations SET settings = json_set(settings, '$.\"' || ?3 || '\"', ?4)
+                     WHERE tenant_id = ?1 AND id = ?2",
+                    (&tenant, id, key, value),
+                )?;
+            }
             Ok(())
         })
         .await
     }
 
-    /// Remove an integration that nothing was published with.
+    /// Remove an integration that nothing was published with. What its plugin kept for it goes, too.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` where publications name it.

@@ -79,6 +79,10 @@ impl Store {
                     _ => error.into(),
                 })?;
             let credential = credential.ok_or_else(|| StoreError::not_found(what, &id))?;
+            tx.connection.execute(
+                "DELETE FROM plugin_values WHERE tenant_id = ?1 AND instance = ?2",
+                (&tenant, format!("{what}:{id}")),
+            )?;
             if let Some(credential) = credential {
                 tx.connection
                     .execute("DELETE FROM credentials WHERE tenant_id = ?1 AND id = ?2", (&tenant, credential))?;

@@ -16,6 +16,8 @@ pub struct Model {
     /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
     pub private_nets: Vec<String>,
     pub model: String,
+    /// What the plugin is told beside address and model: its own settings.
+    pub settings: std::collections::BTreeMap<String, String>,
     pub credential_id: Option<CredentialId>,
     pub created_us: i64,
     pub checked_us: Option<i64>,
@@ -35,10 +37,12 @@ fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
         checked_us: row.get(7)?,
         problem: row.get(8)?,
         private_nets: nets(row, 9)?,
+        settings: serde_json::from_str(&row.get::<_, String>(10)?).unwrap_or_default(),
     })
 }
 
-const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets";
+const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets, \
+                     settings";
 
 impl Store {
     /// Set a model up.
@@ -50,7 +54,7 @@ impl Store {
         self.change(scope, Change::new("model.create", format!("model:{}", new.id)), move |tx| {
             tx.connection.execute(
                 "INSERT INTO models (id, tenant_id, name, plugin, base_url, model, credential_id, created_us, problem,
-                 private_nets) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9)",
+                 private_nets, settings) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9,?10)",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -61,6 +65,7 @@ impl Store {
                     new.credential_id,
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
+                    serde_json::to_string(&new.settings)?,
                 ],
             )?;
             Ok(())
@@ -82,7 +87,7 @@ impl Store {
         self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
                 "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = '',
-                 private_nets = ?7 WHERE tenant_id = ?1 AND id = ?2",
+                 private_nets = ?7, plugin = ?8, settings = ?9 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -91,6 +96,8 @@ impl Store {
                     new.model,
                     new.credential_id,
                     serde_json::to_string(&new.private_nets)?,
+                    new.plugin,
+                    serde_json::to_string(&new.settings)?,
                 ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)?;

@@ -15,6 +15,8 @@ pub struct McpServer {
     pub slug: String,
     /// `stdio` or `http`.
     pub transport: String,
+    /// The transport plugin; empty for the one that ships.
+    pub plugin: String,
     pub url: String,
     /// Networks behind the address that are not public, as they were when a person named it: what the plugin may dial.
     pub private_nets: Vec<String>,
@@ -53,16 +55,18 @@ fn server(row: &Row<'_>) -> rusqlite::Result<McpServer> {
         checked_us: row.get(14)?,
         tools: serde_json::from_str(&row.get::<_, String>(15)?).unwrap_or_default(),
         private_nets: nets(row, 16)?,
+        plugin: row.get(17)?,
     })
 }
 
 const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_kind, auth_header, credential_id, enabled, \
-                      created_us, state, reason, checked_us, tools, private_nets";
+                      created_us, state, reason, checked_us, tools, private_nets, plugin";
 
 impl McpServer {
     /// Whether calls go to the same place: the same program with the same arguments, or the same address.
     pub fn is_same_target(&self, other: &Self) -> bool {
         self.transport == other.transport
+            && self.plugin == other.plugin
             && self.url == other.url
             && self.command == other.command
             && self.arguments == other.arguments
@@ -108,8 +112,8 @@ impl Store {
             refuse_taken_slug(tx.connection, &tenant, &new)?;
             tx.connection.execute(
                 "INSERT INTO mcp_servers (id, tenant_id, name, slug, transport, url, command, arguments, auth_kind,
-                 auth_header, credential_id, enabled, created_us, state, reason, tools, private_nets)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','','[]',?14)",
+                 auth_header, credential_id, enabled, created_us, state, reason, tools, private_nets, plugin)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','','[]',?14,?15)",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -125,6 +129,7 @@ impl Store {
                     new.enabled,
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
+                    new.plugin,
                 ],
             )?;
             Ok(())
@@ -180,7 +185,7 @@ impl Store {
             tx.connection.execute(
                 "UPDATE mcp_servers SET name = ?3, slug = ?4, transport = ?5, url = ?6, command = ?7, arguments = ?8,
                  auth_kind = ?9, auth_header = ?10, credential_id = ?11, state = 'pending', reason = '',
-                 checked_us = ?12, tools = '[]', private_nets = ?13 WHERE tenant_id = ?1 AND id = ?2",
+                 checked_us = ?12, tools = '[]', private_nets = ?13, plugin = ?14 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -195,6 +200,7 @@ impl Store {
                     new.credential_id,
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
+                    new.plugin,
                 ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)

@@ -100,8 +100,8 @@ impl Store {
                     .execute((&tenant, &plugin, tx.now_us, level, text))?;
             }
             tx.connection.execute(
-                "DELETE FROM plugin_logs WHERE tenant_id = ?1 AND plugin = ?2 AND id <
-                 (SELECT max(id) FROM plugin_logs) - ?3",
+                "DELETE FROM plugin_logs WHERE tenant_id = ?1 AND plugin = ?2 AND id <=
+                 (SELECT id FROM plugin_logs WHERE tenant_id = ?1 AND plugin = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
                 (&tenant, &plugin, PLUGIN_LOG_LINES),
             )?;
             Ok(())

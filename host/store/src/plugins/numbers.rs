@@ -103,6 +103,15 @@ pub struct Traffic {
     pub received_bytes: u64,
 }
 
+impl Traffic {
+    /// Add another's bytes.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.sent_bytes += other.sent_bytes;
+        self.received_bytes += other.received_bytes;
+    }
+}
+
 impl Store {
     /// Add to the numbers: of each plugin its calls in one hour, and its traffic.
     ///

@@ -197,6 +197,10 @@ impl Store {
                     new.kinds,
                 ],
             )?;
+            tx.connection.execute(
+                "DELETE FROM plugin_turned_down WHERE tenant_id = ?1 AND digest = ?2",
+                (&owner.tenant, new.digest.to_string()),
+            )?;
             grant.as_ref().map_or(Ok(()), |grant| activate(tx, &owner, new.digest, grant))
         })
         .await
@@ -262,7 +266,7 @@ impl Store {
     /// # Errors
     /// `NotFound`, `Conflict` where it does not wait.
     pub async fn refuse_plugin(&self, scope: &Scope, name: &str, digest: Digest) -> Result<(), StoreError> {
-        let tenant = scope.tenant.clone();
+        let (tenant, actor) = (scope.tenant.clone(), scope.actor.to_string());
         let change = Change::new("plugin.refuse", format!("plugin:{name}")).with("digest", digest);
         self.change(scope, change, move |tx| {
             if find(tx, &tenant, digest)?.state != VersionState::Waiting {
@@ -272,7 +276,24 @@ impl Store {
                 "DELETE FROM plugin_versions WHERE tenant_id = ?1 AND digest = ?2",
                 (&tenant, digest.to_string()),
             )?;
+            tx.connection.execute(
+                "INSERT OR REPLACE INTO plugin_turned_down (tenant_id, digest, time_us, actor) VALUES (?1,?2,?3,?4)",
+                (&tenant, digest.to_string(), tx.now_us, actor),
+            )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Whether a person turned this component down, and has not installed it since.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn is_plugin_turned_down(&self, scope: &Scope, digest: Digest) -> Result<bool, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM plugin_turned_down WHERE tenant_id = ?1 AND digest = ?2)";
+            Ok(connection.query_row(sql, (tenant, digest.to_string()), |row| row.get(0))?)
         })
         .await
     }
@@ -286,13 +307,14 @@ impl Store {
         self.change(scope, Change::new("plugin.remove", format!("plugin:{name}")), move |tx| {
             let used: i64 = tx.connection.query_row(
                 "SELECT (SELECT count(*) FROM models WHERE tenant_id = ?1 AND plugin = ?2)
-                      + (SELECT count(*) FROM integrations WHERE tenant_id = ?1 AND plugin = ?2)",
+                      + (SELECT count(*) FROM integrations WHERE tenant_id = ?1 AND plugin = ?2)
+                      + (SELECT count(*) FROM mcp_servers WHERE tenant_id = ?1 AND plugin = ?2)",
                 (&tenant, &name),
                 |row| row.get(0),
             )?;
             if used > 0 {
                 return Err(StoreError::Conflict(format!(
-                    "{name} is in use by a model or an integration; remove that first"
+                    "{name} is in use by a model, an integration or an MCP server; remove that first, or choose another plugin there"
                 )));
             }
             let removed = tx

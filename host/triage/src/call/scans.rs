@@ -38,7 +38,7 @@ impl ScanCall {
             plugin: plugin.name().to_owned(),
             digest: Digest::new(plugin.digest()),
             subject: subject.to_owned(),
-            cancel: app.0.plugins.token(plugin.name()),
+            cancel: app.0.plugins.token(plugin.name(), Digest::new(plugin.digest())),
             intent: OnceCell::new(),
             usage: Mutex::default(),
         })

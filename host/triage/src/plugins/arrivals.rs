@@ -6,10 +6,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use fumehood_policy::{Digest, shown};
 use fumehood_runtime::limits;
 use fumehood_store::Scope;
+use sha2::Digest as _;
 
 use super::install::Package;
 use super::policy_file::Look;
@@ -27,7 +30,11 @@ const FILES: usize = 256;
 
 /// What lies in the folder, as it was last seen.
 #[derive(Default)]
-pub(super) struct Arrivals(Mutex<HashMap<PathBuf, Seen>>);
+pub(super) struct Arrivals {
+    seen: Mutex<HashMap<PathBuf, Seen>>,
+    /// Files beyond those that are looked at.
+    left_out: AtomicUsize,
+}
 
 struct Seen {
     stamp: Vec<Option<(SystemTime, u64)>>,
@@ -38,18 +45,20 @@ struct Seen {
 impl Arrivals {
     /// Files that were not taken, and why.
     pub(super) fn problems(&self) -> Vec<(String, String)> {
-        let Ok(seen) = self.0.lock() else { return Vec::new() };
+        let Ok(seen) = self.seen.lock() else { return Vec::new() };
         let mut problems: Vec<(String, String)> = seen
             .iter()
             .filter_map(|(path, one)| {
                 // A name in the folder is anybody's words.
-                let name = path.file_name()?.to_string_lossy();
-                let name =
-                    name.chars().map(|c| if c.is_ascii_graphic() || c.is_alphanumeric() { c } else { '\u{fffd}' });
-                Some((name.take(100).collect(), one.problem.clone()?))
+                Some((shown(&path.file_name()?.to_string_lossy(), 100), one.problem.clone()?))
             })
             .collect();
         problems.sort();
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            let problem = format!("only the first {FILES} components of the folder are looked at; take some out");
+            problems.push((format!("({left_out} more files)"), problem));
+        }
         problems
     }
 }
@@ -162,12 +171,19 @@ impl App {
         let listed = folder.to_owned();
         let found = tokio::task::spawn_blocking(move || {
             let entries = std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.path());
-            let components = entries.filter(|path| path.extension().is_some_and(|end| end == "wasm")).take(FILES);
-            components.map(|path| (companions(&path).iter().map(|one| stamp(one)).collect(), path)).collect::<Vec<_>>()
+            let mut found: Vec<PathBuf> =
+                entries.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
+            found.sort();
+            let left_out = found.len().saturating_sub(FILES);
+            found.truncate(FILES);
+            let stamped =
+                found.into_iter().map(|path| (companions(&path).iter().map(|one| stamp(one)).collect(), path));
+            (stamped.collect::<Vec<_>>(), left_out)
         });
-        let found: Vec<(Vec<_>, PathBuf)> = found.await.unwrap_or_default();
+        let (found, left_out): (Vec<(Vec<_>, PathBuf)>, usize) = found.await.unwrap_or_default();
+        self.0.plugins.arrivals.left_out.store(left_out, Ordering::Relaxed);
         let settled = {
-            let Ok(mut seen) = self.0.plugins.arrivals.0.lock() else { return };
+            let Ok(mut seen) = self.0.plugins.arrivals.seen.lock() else { return };
             seen.retain(|path, _| found.iter().any(|(_, there)| there == path));
             let mut settled = Vec::new();
             for (stamp, path) in found {
@@ -187,7 +203,7 @@ impl App {
         };
         for path in settled {
             let problem = self.take_in(&path).await;
-            if let Ok(mut seen) = self.0.plugins.arrivals.0.lock()
+            if let Ok(mut seen) = self.0.plugins.arrivals.seen.lock()
                 && let Some(seen) = seen.get_mut(&path)
             {
                 seen.problem = problem;
@@ -203,13 +219,26 @@ impl App {
             Ok(package) => package,
             Err(problem) => return Some(problem),
         };
-        match self.install_plugin(&Scope::system(), package, true).await {
+        let digest = Digest::new(sha2::Sha256::digest(&package.component).into());
+        let (store, scope) = (&self.0.store, Scope::system());
+        match store.plugin_versions(&scope).await {
+            // At every start the folder holds what it held before.
+            Ok(versions) if versions.iter().any(|one| one.digest == digest) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+        match store.is_plugin_turned_down(&scope, digest).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return Some("it was turned down; `fumehood plugin install` brings it back for another look".into());
+            }
+            Err(error) => return Some(error.to_string()),
+        }
+        match self.install_plugin(&scope, package, true).await {
             Ok(installed) => {
                 tracing::info!(plugin = %installed.name, version = %installed.version, "a plugin in the drop-in folder waits for an approval");
                 None
             }
-            // It is installed: at every start the folder holds what it held before.
-            Err(crate::TriageError::Conflict(_)) => None,
             Err(error) => Some(error.to_string()),
         }
     }

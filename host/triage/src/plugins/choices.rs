@@ -156,8 +156,10 @@ impl App {
         let rule = rule.ok_or_else(|| TriageError::Conflict("No rule for requests would allow this.".into()))?;
         let info = detail.info.ok_or(TriageError::NotFound { what: "running plugin" })?;
         let digest: Digest = info.digest;
+        let generation = detail.grant.as_ref().map_or(0, |grant| grant.generation);
         let more = PluginGrant { http: vec![rule], ..PluginGrant::nothing(name, digest, 0) };
-        self.grant_plugin(scope, sum(name, digest, detail.grant.into_iter().chain([more]))).await
+        let sum = sum(name, digest, detail.grant.into_iter().chain([more]));
+        self.grant_plugin(scope, sum, Some(generation)).await
     }
 }
 

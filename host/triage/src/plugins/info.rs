@@ -3,8 +3,8 @@
 use std::fmt;
 
 use fumehood_policy::{
-    ConfiguredRule, CredentialRule, Digest, HttpRule, HttpTarget, Manifest, Origin, Permission, PluginGrant, Sentence,
-    effective,
+    CeilingRule, ConfiguredRule, CredentialRule, Digest, HttpRule, HttpTarget, Manifest, Origin, Permission,
+    PluginGrant, Sentence, effective,
 };
 use fumehood_store::plugins::{CallNumbers, PluginLogLine, PluginVersion, SeenDenial, Stop, Traffic, VersionState};
 use fumehood_store::{Scope, clock};
@@ -211,17 +211,41 @@ fn asks(now: &Running, manifest: &Manifest, digest: Digest, grant: &PluginGrant)
     }
     all.into_iter()
         .filter_map(|(reason, part)| {
-            let left = effective(&part, now.policy.ceilings(&manifest.publisher, manifest.world));
+            let ceilings = || now.policy.ceilings(&manifest.publisher, manifest.world);
+            let left = effective(&part, ceilings());
             let cut = fumehood_policy::diff(&left, &part).widens();
+            let left = || allowed(&left, "").iter().map(ToString::to_string).collect();
+            // Which server or program it will be is not known yet: what the ceilings say of all of them is told.
+            let named_later = if !part.configured.is_empty() {
+                named_later(ceilings().map(|ceiling| {
+                    ceiling.http.as_ref().map(|rules| rules.iter().map(CeilingRule::sentence).collect())
+                }))
+            } else if part.configured_process {
+                named_later(ceilings().map(|ceiling| {
+                    ceiling.processes.as_ref().map(|rules| rules.iter().map(ToString::to_string).collect())
+                }))
+            } else {
+                None
+            };
             Some(Ask {
                 what: allowed(&part, "").into_iter().next()?,
                 reason,
-                ceiling: cut.then(|| allowed(&left, "").iter().map(ToString::to_string).collect()),
+                ceiling: cut.then(left).or(named_later),
                 granted: !fumehood_policy::diff(grant, &part).widens(),
                 part,
             })
         })
         .collect()
+}
+
+/// What ceilings leave of what is named later, in the sentences of each; nothing where none of them says anything.
+fn named_later(ceilings: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
+    let said: Vec<Vec<String>> = ceilings.flatten().collect();
+    if said.iter().any(Vec::is_empty) {
+        return Some(Vec::new());
+    }
+    let one = |rules: Vec<String>| format!("only what it {}", rules.join(", or "));
+    (!said.is_empty()).then(|| said.into_iter().map(one).collect())
 }
 
 impl App {
@@ -370,15 +394,12 @@ impl App {
         }
         let since = hour_of(clock::now_us()) - SHOWN_HOURS;
         let mut traffic: Vec<Traffic> = Vec::new();
-        for (_, one) in
-            self.0.store.plugin_traffic(scope, since).await?.into_iter().filter(|(plugin, _)| plugin == name)
-        {
+        for (plugin, one) in self.0.store.plugin_traffic(scope, since).await?.into_iter() {
+            if plugin != name || one.host == super::registry::CEILING {
+                continue;
+            }
             match traffic.iter_mut().find(|sum| sum.host == one.host) {
-                Some(sum) => {
-                    sum.requests += one.requests;
-                    sum.sent_bytes += one.sent_bytes;
-                    sum.received_bytes += one.received_bytes;
-                }
+                Some(sum) => sum.add(&one),
                 None => traffic.push(one),
             }
         }

@@ -105,9 +105,10 @@ impl App {
     ) -> Result<Installed, (TriageError, Digest)> {
         let digest = Digest::new(sha2::Sha256::digest(&package.component).into());
         let failed = |error: TriageError| (error, digest);
+        let package = Package { source: fumehood_policy::shown(&package.source, 200), ..package };
         let checked = self.check(&package, digest).map_err(failed)?;
         // Compiling takes its time, and holds nobody up: what was true before is looked at again afterwards.
-        let active = Active::load(&self.0.runtime, checked.manifest.clone(), digest, &package.component, None).await;
+        let active = self.try_out(scope, &checked.manifest, digest, &package.component).await.map_err(failed)?;
         let _changing = self.0.plugins.changing.lock().await;
         let checked = self.check(&package, digest).map_err(failed)?;
         let known = self.0.store.plugin_versions(scope).await.map_err(|error| failed(error.into()))?;
@@ -154,6 +155,37 @@ impl App {
             active: grant.is_some(),
             changes: changes.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    /// Compile a component; of a scanner, ask it what it can report. That runs it, so it is on record before.
+    async fn try_out(
+        &self,
+        scope: &Scope,
+        manifest: &Manifest,
+        digest: Digest,
+        component: &[u8],
+    ) -> Result<Active, TriageError> {
+        let load = || Active::load(&self.0.runtime, manifest.clone(), digest, component, None);
+        if manifest.world != fumehood_policy::PluginWorld::Scanner {
+            return Ok(load().await);
+        }
+        if let Some(stop) = self.0.plugins.now().stop_of(manifest) {
+            return Err(TriageError::Conflict(format!(
+                "A scanner is run once as it is installed, to ask it what it can report, and {} is stopped by the kill \
+                 switch `{}`. Put that back first.",
+                manifest.name, stop.target
+            )));
+        }
+        let change = || {
+            fumehood_store::Change::new("plugin.ask", format!("plugin:{}", manifest.name))
+                .with("digest", digest)
+                .with("function", "detects")
+        };
+        let intent = self.0.store.intent(scope, change()).await?;
+        let active = load().await;
+        let result = if active.plugin.is_ok() { "ok" } else { "failed" };
+        self.0.store.outcome(scope, intent, change(), result).await?;
+        Ok(active)
     }
 
     /// Everything that can be said without compiling.
@@ -217,7 +249,7 @@ impl App {
     fn run_version(&self, active: Active, grant: PluginGrant) {
         self.0.plugins.change(|now| {
             now.grants.insert(grant.digest, grant);
-            now.plugins.insert(active.manifest.name.clone(), active);
+            now.run(active);
         });
     }
 
@@ -227,6 +259,9 @@ impl App {
     /// `Forbidden`, `NotFound`, `Conflict` where it does not wait or cannot be loaded.
     pub async fn approve_plugin(&self, scope: &Scope, grant: PluginGrant) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageGrants)?;
+        // Where it is not in the cache it is compiled, which holds nobody up: what was true is looked at again after it.
+        let version = self.version(scope, grant.digest).await?;
+        let active = self.load_version(scope, &version).await?;
         let _changing = self.0.plugins.changing.lock().await;
         let version = self.version(scope, grant.digest).await?;
         if version.state != VersionState::Waiting {
@@ -235,7 +270,7 @@ impl App {
                 version.name, version.version
             )));
         }
-        self.activate(scope, "plugin.approve", &version, grant).await
+        self.activate(scope, "plugin.approve", &version, active?, grant).await
     }
 
     /// Turn a version that waits down.
@@ -255,12 +290,12 @@ impl App {
     /// `Forbidden`, `NotFound`, `Conflict` where there is none.
     pub async fn roll_back_plugin(&self, scope: &Scope, name: &str) -> Result<PluginVersion, TriageError> {
         self.require(scope, Permission::ManagePlugins)?;
+        let before = self.version_before(scope, name).await?;
+        let active = self.load_version(scope, &before).await?;
         let _changing = self.0.plugins.changing.lock().await;
-        let versions = self.0.store.plugin_versions(scope).await?;
-        let former = versions.into_iter().filter(|one| one.name == name && one.state == VersionState::Former);
-        let before = former
-            .max_by_key(|one| one.activated_us)
-            .ok_or_else(|| TriageError::Conflict(format!("There is no version of {name} that ran before this one.")))?;
+        if self.version_before(scope, name).await?.digest != before.digest {
+            return Err(TriageError::Conflict(format!("{name} was changed meanwhile; look at it again.")));
+        }
         let now = self.0.plugins.now();
         let grant = now.grant(before.digest, name);
         // What security took away meanwhile does not come back by the way.
@@ -268,7 +303,7 @@ impl App {
         if current.is_some_and(|current| fumehood_policy::diff(&current, &grant).widens()) {
             self.require(scope, Permission::ManageGrants)?;
         }
-        self.activate(scope, "plugin.rollback", &before, grant).await?;
+        self.activate(scope, "plugin.rollback", &before, active?, grant).await?;
         Ok(before)
     }
 
@@ -294,13 +329,19 @@ impl App {
     /// Change what the version that runs is granted.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound` where this digest does not run.
-    pub async fn grant_plugin(&self, scope: &Scope, grant: PluginGrant) -> Result<(), TriageError> {
+    /// `Forbidden`, `NotFound` where this digest does not run; `Conflict` where the grant that was `seen`, by its
+    /// generation, is not the one in force: somebody else has decided since.
+    pub async fn grant_plugin(&self, scope: &Scope, grant: PluginGrant, seen: Option<u64>) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageGrants)?;
         let _changing = self.0.plugins.changing.lock().await;
         let now = self.0.plugins.now();
         let active = now.plugins.get(&grant.plugin).filter(|active| active.digest == grant.digest);
         active.ok_or(TriageError::NotFound { what: "running plugin of this digest" })?;
+        if seen.is_some_and(|seen| seen != now.grant(grant.digest, &grant.plugin).generation) {
+            return Err(TriageError::Conflict(
+                "The grant was changed meanwhile. Nothing was saved; look at what it is now, and decide again.".into(),
+            ));
+        }
         self.0.store.set_plugin_grant(scope, grant.clone()).await?;
         let grant = self.stored_grant(scope, grant).await?;
         self.0.plugins.change(|now| {
@@ -350,6 +391,32 @@ impl App {
         Ok(self.0.store.set_plugin_secret(scope, name, handle, kind, username.trim().into(), secret).await?)
     }
 
+    /// The version that ran before the one that runs.
+    async fn version_before(&self, scope: &Scope, name: &str) -> Result<PluginVersion, TriageError> {
+        let versions = self.0.store.plugin_versions(scope).await?;
+        let former = versions.into_iter().filter(|one| one.name == name && one.state == VersionState::Former);
+        former
+            .max_by_key(|one| one.activated_us)
+            .ok_or_else(|| TriageError::Conflict(format!("There is no version of {name} that ran before this one.")))
+    }
+
+    /// A stored version, loaded; or, within, why it cannot run.
+    async fn load_version(
+        &self,
+        scope: &Scope,
+        version: &PluginVersion,
+    ) -> Result<Result<Active, TriageError>, TriageError> {
+        let manifest = Manifest::parse(&version.manifest).map_err(|error| TriageError::Internal(error.to_string()))?;
+        let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
+        // The digest is checked again as it is read: a component that was changed in the store is not run.
+        let component = self.0.store.plugin_component(scope, version.digest).await?;
+        let active = Active::load(&self.0.runtime, manifest, version.digest, &component, Some(kinds)).await;
+        Ok(match &active.plugin {
+            Err(error) => Err(TriageError::Conflict(format!("{} cannot run: {error}", version.name))),
+            Ok(_) => Ok(active),
+        })
+    }
+
     async fn version(&self, scope: &Scope, digest: Digest) -> Result<PluginVersion, TriageError> {
         let versions = self.0.store.plugin_versions(scope).await?;
         versions.into_iter().find(|one| one.digest == digest).ok_or(TriageError::NotFound { what: "plugin version" })
@@ -367,9 +434,9 @@ impl App {
         scope: &Scope,
         action: &'static str,
         version: &PluginVersion,
+        active: Active,
         grant: PluginGrant,
     ) -> Result<(), TriageError> {
-        let manifest = Manifest::parse(&version.manifest).map_err(|error| TriageError::Internal(error.to_string()))?;
         let grant = PluginGrant { plugin: version.name.clone(), digest: version.digest, ..grant };
         let policy = &self.0.plugins.now().policy;
         let trusted = if version.signer.is_empty() {
@@ -382,13 +449,6 @@ impl App {
                 "{} {} is not trusted any more: what it was signed with, or its digest, is gone from policy.toml.",
                 version.name, version.version
             )));
-        }
-        let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
-        // The digest is checked again as it is read: a component that was changed in the store is not run.
-        let component = self.0.store.plugin_component(scope, version.digest).await?;
-        let active = Active::load(&self.0.runtime, manifest, version.digest, &component, Some(kinds)).await;
-        if let Err(error) = &active.plugin {
-            return Err(TriageError::Conflict(format!("{} cannot run: {error}", version.name)));
         }
         self.0.store.activate_plugin(scope, action, version.digest, grant.clone()).await?;
         let grant = self.stored_grant(scope, grant).await?;

@@ -21,7 +21,7 @@ mod upgrade;
 
 pub use arrivals::{FOLDER, package};
 pub use choices::{Narrowing, extra, granted_of, narrowed};
-pub use fumehood_policy::{Digest, Direction, Manifest, PluginGrant};
+pub use fumehood_policy::{Digest, Direction, Manifest, PluginGrant, Setting};
 pub use fumehood_runtime::limits::COMPONENT_BYTES;
 pub use info::{Allowed, Ask, PluginDetail, PluginInfo, PluginList, Waiting, rule_bounds, sum};
 pub use install::{Installed, Package};

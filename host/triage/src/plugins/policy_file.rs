@@ -115,6 +115,8 @@ fn read(path: &Path) -> Result<(Arc<Policy>, Digest, bool), String> {
     };
     let policy =
         Policy::parse(&text).map_err(|error| format!("the policy {} is not valid: {error}", path.display()))?;
+    super::signature::check_keys(&policy)
+        .map_err(|error| format!("the policy {} is not valid: {error}", path.display()))?;
     let says = policy != Policy::default();
     Ok((Arc::new(policy), Digest::new(sha2::Sha256::digest(text.as_bytes()).into()), says))
 }

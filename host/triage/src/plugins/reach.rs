@@ -2,9 +2,10 @@
 //! the instance's settings put in, under the organisation's ceiling.
 
 use fumehood_policy::{
-    Ceiling, CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, Request, decide, effective,
+    Ceiling, CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_credential,
+    decide_process, effective, vet,
 };
-use fumehood_runtime::Plugin;
+use fumehood_runtime::{Attempt, Plugin};
 use fumehood_store::CredentialId;
 use url::Url;
 
@@ -17,7 +18,7 @@ pub(crate) struct Reach {
     pub plugin: String,
     pub digest: Digest,
     /// The setting that names a server, and the server.
-    pub server: Option<(&'static str, Url)>,
+    pub server: Option<(String, Url)>,
     /// Networks that are not public, in which that server was when a person named it.
     pub private_nets: Vec<String>,
     pub credential: Option<CredentialId>,
@@ -44,12 +45,17 @@ impl Reach {
     /// public name cannot be turned inwards later. A metadata address is never dialled.
     pub(crate) fn to_server(
         plugin: &Plugin,
-        setting: &'static str,
+        setting: &str,
         url: Url,
         private_nets: &[String],
         credential: Option<CredentialId>,
     ) -> Self {
-        Self { server: Some((setting, url)), private_nets: private_nets.to_vec(), credential, ..Self::of(plugin) }
+        Self {
+            server: Some((setting.to_owned(), url)),
+            private_nets: private_nets.to_vec(),
+            credential,
+            ..Self::of(plugin)
+        }
     }
 
     /// What was granted, with what was set up put in: no rule is left that speaks of settings.
@@ -81,9 +87,19 @@ impl Reach {
         effective(&self.resolve(grant), ceilings)
     }
 
-    /// Whether the grant alone would have allowed a request: then it is the ceiling that was in the way.
-    pub(crate) fn would_allow(&self, grant: &PluginGrant, request: &Request) -> bool {
-        decide(&self.resolve(grant), request).is_ok()
+    /// Whether a grant that was resolved allows what was refused.
+    pub(crate) fn allows(grant: &PluginGrant, attempt: Attempt<'_>) -> bool {
+        match attempt {
+            Attempt::Request(request) => decide(grant, request).is_ok(),
+            Attempt::Credential(handle, request) => decide_credential(grant, handle, request).is_ok(),
+            Attempt::Addresses(addresses, request) => {
+                decide(grant, request).is_ok_and(|rule| vet(&grant.plugin, request, rule, addresses).is_ok())
+            }
+            Attempt::Process(path, digest, arguments) => decide_process(grant, path, digest, arguments).is_ok(),
+            Attempt::Values => grant.kv_bytes > 0,
+            // Ceilings have hours of their own, and say so themselves.
+            Attempt::Bytes => false,
+        }
     }
 }
 
@@ -115,7 +131,7 @@ mod tests {
         Reach {
             plugin: "p".into(),
             digest: Digest::new([1; 32]),
-            server: Some(("base-url", url.parse().unwrap())),
+            server: Some(("base-url".into(), url.parse().unwrap())),
             private_nets: vec!["10.0.0.0/8".into()],
             credential: Some(CredentialId::new()),
             process: Some(("/usr/bin/server".into(), vec!["--stdio".into()])),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 
 use fumehood_policy::{Denial, Digest, HttpRule, Manifest, PluginGrant, Policy, Request, decide};
-use fumehood_runtime::{KindInfo, Plugin, Runtime, World};
+use fumehood_runtime::{Attempt, Counted, KindInfo, Plugin, Runtime, World};
 use fumehood_store::plugins::{Stop, Traffic, VersionState};
 use fumehood_store::{Scope, Store, clock};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,9 @@ use super::reach::Reach;
 use super::shipped::{Shipped, load, load_component, shipped};
 use crate::TriageError;
 
+/// The host, among the numbers, of what counts against a ceiling's hour.
+pub(super) const CEILING: &str = "";
+
 /// The plugins of this server.
 pub struct Plugins {
     state: RwLock<Arc<Running>>,
@@ -27,8 +30,8 @@ pub struct Plugins {
     pub(super) changing: tokio::sync::Mutex<()>,
     /// Held while a kill switch is written down.
     pub(super) switching: tokio::sync::Mutex<()>,
-    /// What cancels the calls of a plugin, by its name.
-    tokens: Mutex<HashMap<String, CancellationToken>>,
+    /// What cancels the calls of a version, by its plugin's name and its digest.
+    tokens: Mutex<HashMap<(String, Digest), CancellationToken>>,
     pub(super) policy_file: PolicyFile,
     pub(super) budgets: Budgets,
     pub(crate) numbers: Numbers,
@@ -41,6 +44,8 @@ pub(crate) struct Running {
     pub(super) plugins: BTreeMap<String, Active>,
     /// Every grant that is known, by digest: a call that began before an upgrade ends under its own.
     pub(super) grants: HashMap<Digest, PluginGrant>,
+    /// Of every version that ran in this process: whose it is decides about ceilings and switches, to its last call.
+    pub(super) manifests: HashMap<Digest, Arc<Manifest>>,
     pub(super) stops: Vec<Stop>,
     pub(super) policy: Arc<Policy>,
 }
@@ -128,6 +133,25 @@ impl Running {
         self.stops.iter().find(|stop| targets.contains(&stop.target))
     }
 
+    /// The manifest of a version that may still have calls; nothing once its plugin was removed.
+    fn manifest(&self, name: &str, digest: Digest) -> Option<&Manifest> {
+        let active = self.plugins.get(name)?;
+        if active.digest == digest { Some(&active.manifest) } else { self.manifests.get(&digest).map(Arc::as_ref) }
+    }
+
+    /// Whether a version is stopped: by what it is, by what its plugin is now, or because it is gone.
+    fn is_stopped(&self, name: &str, digest: Digest) -> bool {
+        let active = self.plugins.get(name).map(|active| active.manifest.as_ref());
+        let both = [active, self.manifest(name, digest)];
+        both.into_iter().any(|manifest| manifest.is_none_or(|manifest| self.stop_of(manifest).is_some()))
+    }
+
+    /// Let a version run from now on.
+    pub(super) fn run(&mut self, active: Active) {
+        self.manifests.insert(active.digest, Arc::clone(&active.manifest));
+        self.plugins.insert(active.manifest.name.clone(), active);
+    }
+
     /// What a digest is granted, before the ceiling.
     pub(super) fn grant(&self, digest: Digest, name: &str) -> PluginGrant {
         let stored = self.grants.get(&digest).cloned();
@@ -162,11 +186,28 @@ impl Plugins {
         let scope = Scope::system();
         let mut installed = Vec::new();
         for version in store.plugin_versions(&scope).await? {
-            if version.state == VersionState::Active {
-                let manifest = Manifest::parse(&version.manifest);
-                let manifest = manifest.map_err(|error| TriageError::Internal(error.to_string()))?;
-                let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
-                installed.push((manifest, version.digest, kinds));
+            if version.state != VersionState::Active {
+                continue;
+            }
+            if shipped().iter().any(|one| one.manifest.name == version.name) {
+                tracing::error!(plugin = %version.name, "a plugin of this name ships with Fumehood now: the installed one does not run");
+                continue;
+            }
+            match Manifest::parse(&version.manifest) {
+                Ok(manifest) => {
+                    let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
+                    installed.push((manifest, version.digest, kinds));
+                }
+                // Whoever depends on it is told by its absence; the others go on. A scanner's absence must not pass.
+                Err(error) if version.world != World::Scanner.name() => {
+                    tracing::error!(plugin = %version.name, "an installed plugin cannot run, its manifest is not valid: {error}");
+                }
+                Err(error) => {
+                    return Err(TriageError::Internal(format!(
+                        "the manifest of the installed scanner {} is not valid: {error}",
+                        version.name
+                    )));
+                }
             }
         }
         let total = shipped().len() + installed.len();
@@ -193,7 +234,7 @@ impl Plugins {
             if let Err(error) = &active.plugin {
                 tracing::error!(plugin = %active.manifest.name, "an installed plugin cannot run: {error}");
             }
-            running.plugins.insert(active.manifest.name.clone(), active);
+            running.run(active);
         }
         running.stops = store.plugin_stops(&scope).await?;
         running.grants = grants(store, &scope, &running).await?;
@@ -254,6 +295,17 @@ impl Plugins {
         scanners.map(|active| now.usable(active)).collect()
     }
 
+    /// The plugins of a world that run, whether or not they are stopped.
+    pub(crate) fn of_world(&self, world: fumehood_policy::PluginWorld) -> Vec<Arc<Manifest>> {
+        let now = self.now();
+        now.plugins.values().map(|active| Arc::clone(&active.manifest)).filter(|one| one.world == world).collect()
+    }
+
+    /// The setting that names a plugin's server; nothing where it has fixed ones.
+    pub(crate) fn server_setting(&self, name: &str) -> Option<String> {
+        self.now().plugins.get(name)?.manifest.server_setting().map(str::to_owned)
+    }
+
     /// What the scanners can report.
     pub(crate) fn kinds(&self) -> Vec<KindInfo> {
         self.now().plugins.values().flat_map(|active| active.kinds.iter().cloned()).collect()
@@ -262,70 +314,103 @@ impl Plugins {
     /// What a call may do at this moment: nothing where the plugin is stopped.
     pub(crate) fn effective(&self, reach: &Reach) -> PluginGrant {
         let now = self.now();
-        let nothing = || PluginGrant::nothing(&reach.plugin, reach.digest, 0);
-        let Some(active) = now.plugins.get(&reach.plugin) else { return nothing() };
-        if now.stop_of(&active.manifest).is_some() {
-            return nothing();
+        match now.manifest(&reach.plugin, reach.digest) {
+            Some(manifest) if !now.is_stopped(&reach.plugin, reach.digest) => {
+                let grant = now.grant(reach.digest, &reach.plugin);
+                reach.effective(&grant, now.policy.ceilings(&manifest.publisher, manifest.world))
+            }
+            _ => PluginGrant::nothing(&reach.plugin, reach.digest, 0),
         }
-        let grant = now.grant(reach.digest, &reach.plugin);
-        reach.effective(&grant, now.policy.ceilings(&active.manifest.publisher, active.manifest.world))
     }
 
-    /// Whether a request that was refused is granted, and only the ceiling was in its way.
-    pub(crate) fn granted_but_capped(&self, reach: &Reach, request: &Request) -> bool {
+    /// Whether what was refused is granted, and only the ceiling was in its way.
+    pub(crate) fn granted_but_capped(&self, reach: &Reach, attempt: Attempt<'_>) -> bool {
         let now = self.now();
-        let Some(active) = now.plugins.get(&reach.plugin) else { return false };
-        now.stop_of(&active.manifest).is_none()
-            && decide(&self.effective(reach), request).is_err()
-            && reach.would_allow(&now.grant(reach.digest, &reach.plugin), request)
+        !now.is_stopped(&reach.plugin, reach.digest)
+            && !Reach::allows(&self.effective(reach), attempt)
+            && Reach::allows(&reach.resolve(&now.grant(reach.digest, &reach.plugin)), attempt)
     }
 
-    /// Count a request against its rule's hour, and among the numbers.
-    pub(crate) fn reserve(&self, plugin: &str, rule: &HttpRule, request: &Request) -> Result<u64, Denial> {
-        let now_us = clock::now_us();
-        let most = self.budgets.reserve(plugin, rule, request, now_us)?;
-        let moved = Traffic { requests: 1, sent_bytes: request.body_bytes(), ..Traffic::default() };
-        self.numbers.moved(plugin, &rule.target(), &request.host().to_string(), &moved, now_us);
-        Ok(most)
+    /// Count a request against its rule's hour and the ceilings', and among the numbers.
+    pub(crate) fn reserve(
+        &self,
+        reach: &Reach,
+        rule: &HttpRule,
+        request: &Request,
+        size: u64,
+    ) -> Result<Counted, Denial> {
+        let (now, now_us) = (self.now(), clock::now_us());
+        let manifest = now.manifest(&reach.plugin, reach.digest);
+        let ceilings = manifest.map(|manifest| now.policy.hours(&manifest.publisher, manifest.world, request));
+        let ceilings = ceilings.unwrap_or_default();
+        let counted = self.budgets.reserve(&reach.plugin, rule, &ceilings, request, size, now_us);
+        let counted = counted.map_err(|denial| self.whose_hour(reach, rule, request, denial))?;
+        let moved = Traffic { sent_bytes: size, ..Traffic::default() };
+        self.moved(&reach.plugin, rule, &counted, request, &Traffic { requests: 1, ..moved }, now_us);
+        Ok(counted)
     }
 
-    /// Count bytes of an answer against its rule's hour, and among the numbers.
-    pub(crate) fn received(&self, plugin: &str, rule: &HttpRule, host: &str, bytes: u64) {
+    /// Count bytes of an answer against its rule's hour and the ceilings', and among the numbers.
+    pub(crate) fn received(
+        &self,
+        reach: &Reach,
+        rule: &HttpRule,
+        counted: &Counted,
+        request: &Request,
+        bytes: u64,
+    ) -> Result<(), Denial> {
         let now_us = clock::now_us();
-        self.budgets.received(plugin, rule, bytes, now_us);
         let moved = Traffic { received_bytes: bytes, ..Traffic::default() };
-        self.numbers.moved(plugin, &rule.target(), host, &moved, now_us);
+        self.moved(&reach.plugin, rule, counted, request, &moved, now_us);
+        let received = self.budgets.received(&reach.plugin, rule, counted, request, bytes, now_us);
+        received.map_err(|denial| self.whose_hour(reach, rule, request, denial))
     }
 
-    /// What cancels the calls of a plugin: cancelled already where it is stopped.
-    pub(crate) fn token(&self, name: &str) -> CancellationToken {
+    /// The refusal, which says so where the hour that is used up is shorter by the ceiling than it was granted.
+    fn whose_hour(&self, reach: &Reach, rule: &HttpRule, request: &Request, denial: Denial) -> Denial {
+        let hours = |rule: &HttpRule| (rule.max_request_bytes_per_hour, rule.max_response_bytes_per_hour);
+        let granted = reach.resolve(&self.now().grant(reach.digest, &reach.plugin));
+        match decide(&granted, request) {
+            Ok(own) if hours(own) != hours(rule) => denial.by_ceiling(),
+            _ => denial,
+        }
+    }
+
+    fn moved(&self, plugin: &str, rule: &HttpRule, counted: &Counted, request: &Request, moved: &Traffic, now_us: i64) {
+        self.numbers.moved(plugin, &rule.target(), &request.host().to_string(), moved, now_us);
+        for hour in &counted.ceilings {
+            // For the next start only: it is not told from what went to the host.
+            self.numbers.moved(plugin, &hour.key, CEILING, moved, now_us);
+        }
+    }
+
+    /// What cancels the calls of a version: cancelled already where it is stopped.
+    pub(crate) fn token(&self, name: &str, digest: Digest) -> CancellationToken {
         // The state is read under the lock: a stop in between would leave a token that nobody cancels.
         let tokens = self.tokens.lock();
-        let now = self.now();
-        let stopped = now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some());
-        let cancelled = || {
-            let token = CancellationToken::new();
-            token.cancel();
-            token
-        };
+        let stopped = self.now().is_stopped(name, digest);
         match tokens {
             Ok(mut tokens) if !stopped => {
-                let token = tokens.entry(name.to_owned()).or_default();
+                let token = tokens.entry((name.to_owned(), digest)).or_default();
                 if token.is_cancelled() {
                     *token = CancellationToken::new();
                 }
                 token.clone()
             }
-            _ => cancelled(),
+            _ => {
+                let token = CancellationToken::new();
+                token.cancel();
+                token
+            }
         }
     }
 
-    /// End the calls of every plugin that is stopped by now, or gone.
+    /// End the calls of every version that is stopped by now, or gone.
     pub(super) fn cancel_stopped(&self) {
         let Ok(tokens) = self.tokens.lock() else { return };
         let now = self.now();
-        for (name, token) in tokens.iter() {
-            if now.plugins.get(name).is_none_or(|active| now.stop_of(&active.manifest).is_some()) {
+        for ((name, digest), token) in tokens.iter() {
+            if now.is_stopped(name, *digest) {
                 token.cancel();
             }
         }

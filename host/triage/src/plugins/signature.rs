@@ -65,6 +65,34 @@ pub fn public_key(key: &VerifyingKey) -> String {
     format!("{KEY}{}", data_encoding::BASE64.encode(key.as_bytes()))
 }
 
+enum Key {
+    Ours(VerifyingKey),
+    Minisign(minisign_verify::PublicKey),
+}
+
+impl Key {
+    fn read(text: &str, publisher: &str) -> Result<Self, SignatureError> {
+        let bad = || SignatureError::BadKey { publisher: publisher.to_owned() };
+        let Some(text) = text.strip_prefix(KEY) else {
+            return minisign_verify::PublicKey::from_base64(text.trim()).map(Self::Minisign).map_err(|_| bad());
+        };
+        let bytes = data_encoding::BASE64.decode(text.trim().as_bytes()).map_err(|_| bad())?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| bad())?;
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| bad())?;
+        // A key of small order would take signatures that nobody made.
+        if key.is_weak() { Err(bad()) } else { Ok(Self::Ours(key)) }
+    }
+}
+
+/// Whether every key of a policy can be read.
+///
+/// # Errors
+/// [`SignatureError::BadKey`].
+pub(super) fn check_keys(policy: &Policy) -> Result<(), SignatureError> {
+    let keys = policy.publishers.iter().flat_map(|(name, publisher)| publisher.keys.iter().map(move |key| (name, key)));
+    keys.into_iter().try_for_each(|(name, key)| Key::read(key, name).map(drop))
+}
+
 /// The trusted key that signed a plugin of this publisher.
 ///
 /// # Errors
@@ -89,17 +117,10 @@ pub(crate) fn verify(
     }
     let message = message(component, manifest_beside);
     for text in &trusted.keys {
-        let bad = || SignatureError::BadKey { publisher: name() };
-        let fits = match text.strip_prefix(KEY) {
-            Some(text) => {
-                let bytes = data_encoding::BASE64.decode(text.trim().as_bytes()).map_err(|_| bad())?;
-                let bytes: [u8; 32] = bytes.try_into().map_err(|_| bad())?;
-                let key = VerifyingKey::from_bytes(&bytes).map_err(|_| bad())?;
-                // Strictly: no key and no signature of small order, which would fit more than one message.
-                ours.is_some_and(|signature| key.verify_strict(message.as_bytes(), &signature).is_ok())
-            }
-            None => {
-                let key = minisign_verify::PublicKey::from_base64(text.trim()).map_err(|_| bad())?;
+        let fits = match Key::read(text, publisher)? {
+            // Strictly: no key and no signature of small order, which would fit more than one message.
+            Key::Ours(key) => ours.is_some_and(|signature| key.verify_strict(message.as_bytes(), &signature).is_ok()),
+            Key::Minisign(key) => {
                 minisign.as_ref().is_some_and(|signature| key.verify(component, signature, false).is_ok())
             }
         };

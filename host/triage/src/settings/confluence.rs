@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use fumehood_policy::Permission;
-use fumehood_runtime::Integration;
 use fumehood_store::outside::IntegrationInstance;
 use fumehood_store::{IntegrationId, Scope};
 use url::Url;
 
 use super::{Secret, check_url, origin, private_nets};
-use crate::call::Purpose;
-use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
 
 /// The plugin that talks to Confluence.
@@ -110,26 +107,6 @@ impl App {
         Ok(self.0.store.remove_integration(scope, instance.id).await?)
     }
 
-    pub(crate) fn integration_reach(&self, instance: &IntegrationInstance) -> Result<Reach, TriageError> {
-        let url = check_url("base_url", &instance.base_url)?;
-        let plugin = self.0.plugins.get(&instance.plugin)?;
-        Ok(Reach::to_server(&plugin, "base-url", url, &instance.private_nets, instance.credential_id))
-    }
-
-    pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {
-        let mut config = BTreeMap::new();
-        config.insert("base-url".into(), instance.base_url.clone());
-        if instance.credential_id.is_some() {
-            config.insert("credential".into(), CREDENTIAL.into());
-        }
-        for (key, name) in [("kind", "flavour"), ("space", "space"), ("parent", "parent")] {
-            if let Some(value) = instance.settings.get(key).filter(|value| !value.is_empty()) {
-                config.insert(name.into(), value.clone());
-            }
-        }
-        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?, config))
-    }
-
     /// Sign in at Confluence and list its spaces. Returns who the credential belongs to, and keys and names.
     ///
     /// # Errors
@@ -137,30 +114,7 @@ impl App {
     pub async fn test_confluence(&self, scope: &Scope) -> Result<(String, Vec<(String, String)>), TriageError> {
         self.require(scope, Permission::ManageIntegrations)?;
         let instance = self.confluence(scope).await?.ok_or_else(no_confluence)?;
-        let purpose = || Purpose {
-            incident: None,
-            kind: "test",
-            destination: instance.name.clone(),
-            subject: format!("integration:{}", instance.id),
-            instance: format!("integration:{}", instance.id),
-        };
-        let integration = self.integration(&instance)?;
-        let test = async {
-            let call = self.call(scope, purpose(), self.integration_reach(&instance)?, None);
-            let account = integration.test_connection(call).await?;
-            let call = self.call(scope, purpose(), self.integration_reach(&instance)?, None);
-            let (spaces, _) = integration.list_projects(None, call).await?;
-            let spaces = spaces.into_iter().map(|space| (space.key, space.name)).collect();
-            Ok::<_, TriageError>((format!("{} at {}", account.name, account.product), spaces))
-        };
-        let result = test.await;
-        let problem = match &result {
-            Ok(_) => String::new(),
-            Err(error) => self.without_credentials(scope, error.to_string()).await,
-        };
-        let result = result.map_err(|_| TriageError::Conflict(problem.clone()));
-        self.0.store.integration_checked(scope, instance.id, problem).await?;
-        result
+        self.test_instance(scope, &instance).await
     }
 }
 

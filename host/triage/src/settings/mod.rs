@@ -1,7 +1,8 @@
-//! What is set up to be reached: the model, MCP servers, Confluence. A secret is written here and never read back.
+//! What is set up to be reached: the model, MCP servers, integrations. A secret is written here and never read back.
 
 mod confluence;
 mod echo;
+mod integrations;
 mod model;
 mod servers;
 
@@ -12,14 +13,19 @@ use fumehood_store::{CredentialId, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-pub use self::confluence::ConfluenceFields;
 pub(crate) use self::confluence::no_confluence;
+pub use self::confluence::{CONFLUENCE, ConfluenceFields};
+pub use self::integrations::{IntegrationFields, PluginSettings, StoredFields};
+pub(crate) use self::integrations::{destination, publishes};
 pub(crate) use self::model::no_model;
+pub use self::model::{ModelFields, PROVIDER};
 pub use self::servers::ServerFields;
 use crate::{App, TriageError};
 
 /// A secret in a form: empty keeps what is stored.
+#[derive(Default)]
 pub enum Secret {
+    #[default]
     Keep,
     Forget,
     Set(SecretString),

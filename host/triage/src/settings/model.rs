@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fumehood_policy::Permission;
+use fumehood_policy::{Permission, PluginWorld};
 use fumehood_redact::Redacted;
 use fumehood_runtime::CallHost;
 use fumehood_runtime::provider::{self, Provider};
@@ -12,7 +12,7 @@ use fumehood_store::outside::Model;
 use fumehood_store::{ModelId, Scope};
 use url::Url;
 
-use super::{Secret, check_url, origin, private_nets};
+use super::{PluginSettings, Secret, check_url, origin, private_nets};
 use crate::call::Purpose;
 use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
@@ -24,6 +24,18 @@ const MODEL_TEST: Duration = Duration::from_secs(60);
 /// Of that word, what is read, bytes.
 const MODEL_TEST_BYTES: usize = 1 << 10;
 
+/// What a person writes about the model.
+#[derive(Default)]
+pub struct ModelFields {
+    /// The provider's plugin; empty for the one that ships.
+    pub plugin: String,
+    pub base_url: String,
+    pub model: String,
+    pub api_key: Secret,
+    /// By the keys of the provider's manifest.
+    pub settings: BTreeMap<String, String>,
+}
+
 impl App {
     /// The model that is used, where one is set up.
     ///
@@ -34,30 +46,58 @@ impl App {
         Ok(self.0.store.models(scope).await?.into_iter().next())
     }
 
+    /// Providers that a model can be reached through, the one that ships first.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn providers(&self, scope: &Scope) -> Result<Vec<PluginSettings>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        let all = self.0.plugins.of_world(PluginWorld::Provider);
+        let mut all: Vec<_> = all.iter().map(|one| PluginSettings::of(one)).collect();
+        all.sort_by_key(|one| one.plugin != PROVIDER);
+        // Ours are fields of the form already.
+        all.iter_mut().filter(|one| one.plugin == PROVIDER).for_each(|one| one.settings.clear());
+        Ok(all)
+    }
+
     /// Set the model up, or change it.
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`.
-    pub async fn set_model(&self, scope: &Scope, base_url: &str, model: &str, key: Secret) -> Result<(), TriageError> {
+    pub async fn set_model(&self, scope: &Scope, fields: ModelFields) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageIntegrations)?;
-        let url = check_url("base_url", base_url)?;
-        let model = model.trim();
+        let plugin = if fields.plugin.is_empty() { PROVIDER } else { fields.plugin.as_str() };
+        let about = self.providers(scope)?.into_iter().find(|one| one.plugin == plugin);
+        let about =
+            about.ok_or_else(|| TriageError::invalid("plugin", format!("There is no provider {plugin} that runs.")))?;
+        let model = fields.model.trim();
         if model.is_empty() || model.len() > 200 || model.chars().any(char::is_control) {
             return Err(TriageError::invalid("model", "Name the model as its server does, for example gpt-4.1."));
         }
+        let settings = about.checked(&fields.settings)?;
         let old = self.0.store.models(scope).await?.into_iter().next();
         let kept = old.as_ref().and_then(|old| old.credential_id);
-        let moved = old
-            .as_ref()
-            .is_some_and(|old| Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url)));
-        let credential = self.credential_for(scope, "api_key", "Model", "bearer", "", &url, key, kept, moved).await?;
+        let (base_url, nets, credential) = if about.server.is_some() {
+            let url = check_url("base_url", &fields.base_url)?;
+            let moved = old.as_ref().is_some_and(|old| {
+                // Another plugin is somebody else to trust with the key, too.
+                old.plugin != plugin || Url::parse(&old.base_url).map(|old| origin(&old)).ok() != Some(origin(&url))
+            });
+            let key = fields.api_key;
+            let credential =
+                self.credential_for(scope, "api_key", "Model", "bearer", "", &url, key, kept, moved).await?;
+            (url.to_string(), private_nets(&url).await, credential)
+        } else {
+            (String::new(), Vec::new(), None)
+        };
         let new = Model {
             id: old.as_ref().map_or_else(ModelId::new, |old| old.id),
             name: model.to_owned(),
-            plugin: PROVIDER.into(),
-            private_nets: private_nets(&url).await,
-            base_url: url.to_string(),
+            plugin: about.plugin,
+            private_nets: nets,
+            base_url,
             model: model.to_owned(),
+            settings,
             credential_id: credential,
             created_us: 0,
             checked_us: None,
@@ -71,15 +111,22 @@ impl App {
     }
 
     pub(crate) fn model_reach(&self, model: &Model) -> Result<Reach, TriageError> {
-        let url = check_url("base_url", &model.base_url)?;
         let plugin = self.0.plugins.get(&model.plugin)?;
-        Ok(Reach::to_server(&plugin, "base-url", url, &model.private_nets, model.credential_id))
+        match self.0.plugins.server_setting(&model.plugin) {
+            Some(setting) => {
+                let url = check_url("base_url", &model.base_url)?;
+                Ok(Reach::to_server(&plugin, &setting, url, &model.private_nets, model.credential_id))
+            }
+            None => Ok(Reach::of(&plugin)),
+        }
     }
 
     /// The provider of a model, with the settings that its plugin is given.
     pub(crate) fn provider(&self, model: &Model) -> Result<Provider, TriageError> {
-        let mut config = BTreeMap::new();
-        config.insert("base-url".into(), model.base_url.clone());
+        let mut config = model.settings.clone();
+        if let Some(setting) = self.0.plugins.server_setting(&model.plugin) {
+            config.insert(setting, model.base_url.clone());
+        }
         config.insert("model".into(), model.model.clone());
         if model.credential_id.is_some() {
             config.insert("credential".into(), CREDENTIAL.into());

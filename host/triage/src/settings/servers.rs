@@ -1,6 +1,6 @@
 //! MCP servers.
 
-use fumehood_policy::Permission;
+use fumehood_policy::{Manifest, Permission, PluginWorld};
 use fumehood_store::outside::McpServer;
 use fumehood_store::{CredentialId, Scope, ServerId};
 use url::Url;
@@ -13,6 +13,8 @@ pub struct ServerFields {
     pub name: String,
     /// `stdio` or `http`.
     pub transport: String,
+    /// The transport plugin; empty for the one that ships.
+    pub plugin: String,
     pub command: String,
     pub arguments: Vec<String>,
     pub url: String,
@@ -21,6 +23,16 @@ pub struct ServerFields {
     pub header: String,
     /// The key or token; `Keep` keeps the stored one where there is one.
     pub secret: Secret,
+}
+
+/// The transports that ship.
+const SHIPPED: [&str; 2] = ["transport-stdio", "transport-http"];
+
+/// How a transport can reach servers, by what it asks for.
+fn ways(manifest: &Manifest) -> Vec<&'static str> {
+    let stdio = (!manifest.processes.is_empty()).then_some("stdio");
+    let http = manifest.server_setting().map(|_| "http");
+    stdio.into_iter().chain(http).collect()
 }
 
 /// Check a program that a person named: an absolute path, and something that can be started there.
@@ -44,6 +56,34 @@ impl App {
     pub async fn servers(&self, scope: &Scope) -> Result<Vec<McpServer>, TriageError> {
         self.require(scope, Permission::ReadIncidents)?;
         Ok(self.0.store.servers(scope).await?)
+    }
+
+    /// Transports that were installed, each with the ways that it asked for: over `stdio`, over `http`.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn installed_transports(&self, scope: &Scope) -> Result<Vec<(String, Vec<&'static str>)>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        let all = self.0.plugins.of_world(PluginWorld::Transport);
+        let installed = all.iter().filter(|manifest| !SHIPPED.contains(&manifest.name.as_str()));
+        Ok(installed.map(|manifest| (manifest.name.clone(), ways(manifest))).collect())
+    }
+
+    /// The transport that was chosen, if it can be reached in this way.
+    fn transport_plugin(&self, way: &str, chosen: &str) -> Result<String, TriageError> {
+        if chosen.is_empty() || SHIPPED.contains(&chosen) {
+            return Ok(String::new());
+        }
+        let all = self.0.plugins.of_world(PluginWorld::Transport);
+        let manifest = all.iter().find(|manifest| manifest.name == chosen);
+        let wrong = |message: String| Err(TriageError::invalid("plugin", message));
+        match manifest.map(|manifest| ways(manifest)) {
+            None => wrong(format!("There is no transport {chosen} that runs.")),
+            Some(ways) if ways.iter().any(|one| *one == way) => Ok(chosen.to_owned()),
+            Some(ways) => {
+                wrong(format!("{chosen} asks for {} only; choose that, or another transport.", ways.join(" and ")))
+            }
+        }
     }
 
     /// Register an MCP server; discovery begins in the background.
@@ -113,6 +153,7 @@ impl App {
             name,
             slug,
             transport: new.transport.clone(),
+            plugin: self.transport_plugin(&new.transport, &new.plugin)?,
             url: String::new(),
             private_nets: Vec::new(),
             command: String::new(),
@@ -152,8 +193,10 @@ impl App {
                 };
                 server.auth_kind.clone_from(&new.auth);
                 let kept = old.filter(|old| old.auth_kind == new.auth).and_then(|old| old.credential_id);
-                let moved =
-                    old.is_some_and(|old| Url::parse(&old.url).map(|old| origin(&old)).ok() != Some(origin(&url)));
+                let moved = old.is_some_and(|old| {
+                    old.plugin != server.plugin
+                        || Url::parse(&old.url).map(|old| origin(&old)).ok() != Some(origin(&url))
+                });
                 server.credential_id =
                     self.credential_for(scope, "secret", &server.name, kind, "", &url, new.secret, kept, moved).await?;
                 if server.credential_id.is_none() {

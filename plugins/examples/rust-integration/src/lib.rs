@@ -39,7 +39,7 @@ fn escaped(text: &str) -> String {
 
 fn ticket(marker: &str) -> Result<Option<Value>, Failure> {
     let found = ask("GET", &format!("/tickets?marker={}", escaped(marker)), None)?;
-    Ok(found.as_array().and_then(|all| all.first().cloned()))
+    Ok(found.get("tickets").and_then(Value::as_array).and_then(|all| all.first().cloned()))
 }
 
 /// The ticket with this marker, opened if there is none; whether it was opened now.
@@ -89,7 +89,7 @@ impl Guest for Plugin {
             let key = text(queue, "key")?;
             Ok(Project { id: key.clone(), key, name: text(queue, "name")?, url: None })
         };
-        let projects = queues.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(queue);
+        let projects = queues.get("queues").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter().map(queue);
         Ok(PageOfProjects { projects: projects.collect::<Result<_, Failure>>()?, next: None })
     }
 

@@ -201,6 +201,9 @@ pub struct PublishIn {
     /// Overwrite what someone else changed there.
     #[serde(default)]
     pub overwrite: bool,
+    /// The integration's id; the first one that is set up where it is missing.
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 /// What was published.

@@ -54,10 +54,13 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
         PluginRequest::Grant { name, grant } => {
             let detail = app.plugin(&scope, &name).await?;
             let info = detail.info.as_ref().ok_or(TriageError::NotFound { what: "running version of this plugin" })?;
+            let exactly = matches!(grant, GrantChoice::Exactly(_));
             let Some(grant) = granted(&name, info.digest, &detail.asks, grant)? else {
                 return Ok(asks(&detail.asks));
             };
-            app.grant_plugin(&scope, grant).await?;
+            // A grant that was taken from `show --grant` says which one it was made from.
+            let seen = exactly.then_some(grant.generation);
+            app.grant_plugin(&scope, grant, seen).await?;
             Ok(show(&app.plugin(&scope, &name).await?))
         }
         PluginRequest::Rollback { name } => {
@@ -104,6 +107,10 @@ fn installed(done: &Installed) -> String {
 /// The version that NAME or NAME@DIGEST means, by its place among those that wait.
 async fn waiting(app: &App, scope: &Scope, plugin: &str) -> Result<(PluginDetail, usize), TriageError> {
     let (name, digest) = plugin.split_once('@').map_or((plugin, None), |(name, digest)| (name, Some(digest)));
+    if digest.is_some_and(|digest| digest.trim_start_matches("sha256:").len() < 8) {
+        let message = format!("Write at least eight digits of the digest after {name}@.");
+        return Err(TriageError::Invalid { field: "plugin", message });
+    }
     let detail = app.plugin(scope, name).await?;
     let fits = |one: &Waiting| {
         let text = one.version.digest.to_string();

@@ -1,6 +1,7 @@
 //! Plugins that are brought in: installed, approved, granted, upgraded, stopped, as an operator does it.
 
 mod author;
+mod in_use;
 mod install;
 mod languages;
 mod registry;
@@ -20,6 +21,19 @@ fn example(test: &str, name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// The component of a plugin that ships, as the build left it; nothing, and a word why, where that is not here.
+fn built(test: &str, name: &str) -> Option<PathBuf> {
+    let binary = std::env::current_exe().unwrap();
+    let mut folders = binary.ancestors();
+    let found = folders.find_map(|folder| {
+        Some(folder.join(format!("plugins/wasm32-wasip2/guest/{name}.wasm"))).filter(|path| path.exists())
+    });
+    if found.is_none() {
+        machine::skip(test, &format!("the component {name} is not in the target folder"));
+    }
+    found
 }
 
 /// An organisation with a publisher's key, and a running server.
