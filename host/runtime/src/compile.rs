@@ -33,9 +33,12 @@ const MADE: u8 = 0;
 /// First byte of an answer that is a sentence.
 const REFUSED: u8 = 1;
 
-/// How long the compilation of a component may take: what is large may take longer.
-fn time_for(component: &[u8]) -> Duration {
-    limits::COMPILE_BASE + limits::COMPILE_PER_MIB * u32::try_from(component.len() >> 20).unwrap_or(u32::MAX)
+/// How long the compilation of a component may take: what is large may take longer, and a scanner prepares its rules
+/// within it, which has a limit and a sentence of its own.
+fn time_for(world: World, component: &[u8]) -> Duration {
+    let size = limits::COMPILE_PER_MIB * u32::try_from(component.len() >> 20).unwrap_or(u32::MAX);
+    let prepare = if world == World::Scanner { limits::CPU_PREPARE } else { Duration::ZERO };
+    limits::COMPILE_BASE + size + prepare
 }
 
 /// Have `child` compile a component.
@@ -61,7 +64,7 @@ pub(crate) async fn in_child(
     // Few at once, and the clock runs from here on: a start with many plugins must not fail for their number.
     let _turn = COMPILING.acquire().await.map_err(|error| stopped(error.to_string()))?;
     let mut process = egress.spawn(child.clone()).map_err(|error| stopped(error.to_string()))?;
-    let time = time_for(source.component);
+    let time = time_for(source.world, source.component);
     let work = async {
         let written = process.write(&input).await;
         process.close_input();
@@ -123,7 +126,7 @@ pub fn child(mut input: impl Read, mut output: impl Write) -> std::io::Result<()
     if component.len() != order.component_bytes {
         return Err(Error::new(ErrorKind::UnexpectedEof, "the component did not arrive whole"));
     }
-    lower_limits(time_for(&component))?;
+    lower_limits(time_for(order.world, &component))?;
     let made = compile(&order, &component);
     match made {
         Ok(artefact) => {

@@ -14,7 +14,10 @@
 )]
 
 mod call;
+mod host;
+mod http;
 mod log;
+mod many;
 mod measure;
 mod scan;
 mod start;
@@ -45,6 +48,14 @@ struct Arguments {
 enum Part {
     /// A scanner call on a fresh instance against bare wasmtime.
     Call,
+    /// A request that a plugin was granted against the same client called directly.
+    Http,
+    /// From the kill switch to the end of a call.
+    Kill,
+    /// Memory of plugins that nobody calls.
+    Idle,
+    /// 64 plugins from 256 tasks.
+    Many,
     /// Scanning in WebAssembly against the same scanner compiled natively.
     Scan,
     /// Durable audited writes against bare SQLCipher inserts.
@@ -63,6 +74,18 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     if wanted(Part::Call) {
         call::run(&mut report);
+    }
+    if wanted(Part::Http) {
+        http::run(&mut report);
+    }
+    if wanted(Part::Kill) {
+        many::kill(&mut report);
+    }
+    if wanted(Part::Idle) {
+        many::idle(&mut report);
+    }
+    if wanted(Part::Many) {
+        many::many(&mut report);
     }
     if wanted(Part::Scan) {
         scan::run(&mut report, binary.as_deref(), &folder);

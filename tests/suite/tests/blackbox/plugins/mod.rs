@@ -1,6 +1,7 @@
 //! Plugins that are brought in: installed, approved, granted, upgraded, stopped, as an operator does it.
 
 mod author;
+mod hostile;
 mod in_use;
 mod install;
 mod languages;

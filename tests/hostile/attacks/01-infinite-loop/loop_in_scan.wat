@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/loop_in_scan.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/memory_grows_to_4_gib.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/tables_sixty_five.wat

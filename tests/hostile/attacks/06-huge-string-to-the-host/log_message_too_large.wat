@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/log_message_too_large.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/findings_a_million.wat

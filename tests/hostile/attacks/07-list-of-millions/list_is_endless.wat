@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/list_is_endless.wat

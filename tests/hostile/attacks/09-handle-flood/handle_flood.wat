@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/handle_flood.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/kind_is_a_surrogate.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/kind_is_not_utf_8.wat

@@ -1,0 +1,1 @@
+../../../../host/runtime/tests/hostile/attacks/labels_with_markup.wat
