@@ -169,6 +169,13 @@ pub enum PluginCommand {
         #[arg(long)]
         grant: bool,
     },
+    /// Show a plugin's newest calls, or write one as a case for `plugin test`: its requests with what was answered
+    Recording {
+        /// The plugin's name
+        name: String,
+        /// The call, by its number in the record; without it, the newest are listed
+        call: Option<u64>,
+    },
     /// Install a component; a first version, and one that asks for more, waits for an approval
     Install {
         /// A file (`NAME.wasm`), or `oci://registry.example/repository@sha256:…`

@@ -67,6 +67,10 @@ pub enum PluginRequest {
     Rollback {
         name: String,
     },
+    Recording {
+        name: String,
+        call: Option<u64>,
+    },
     Remove {
         name: String,
     },

@@ -144,6 +144,8 @@ pub struct EffectToken(pub u128, pub u64);
 #[derive(Clone, Debug, Default)]
 pub struct EffectOutcome {
     pub status: Option<u16>,
+    /// Of the answer; names in lower case.
+    pub headers: Vec<(String, String)>,
     pub received_bytes: u64,
     /// Of the answer's body, as far as it was read: all of it up to [`limits::KEPT_BODY_BYTES`].
     pub body: Vec<u8>,
@@ -319,12 +321,14 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
     if let Some(scripted) = host.scripted(&outgoing) {
         let answer = scripted.inspect_err(|failure| record.outcome.result.clone_from(&failure.code))?;
         record.outcome.status = Some(answer.status);
+        record.outcome.headers.clone_from(&answer.headers);
         let received = 0;
         return Ok(Response { answer: Answer::Scripted { answer, received, most: max_response_bytes }, record });
     }
     match egress.send(outgoing, cancel).await {
         Ok(answer) => {
             record.outcome.status = Some(answer.status());
+            record.outcome.headers = answer.headers().to_vec();
             Ok(Response { answer: Answer::Live(answer), record })
         }
         Err(error) => {

@@ -82,6 +82,8 @@ pub struct EntrySearch {
     pub outcome: String,
     /// Words in action, target, result and details; case does not matter.
     pub words: String,
+    /// Without the calls of plugins, of which there are many: their effects and refusals stay.
+    pub without_calls: bool,
 }
 
 impl EntrySearch {
@@ -91,7 +93,8 @@ impl EntrySearch {
             Some(beginning) => entry.actor.starts_with(beginning),
             None => self.actor.is_empty() || entry.actor == self.actor,
         };
-        actor && (self.outcome.is_empty() || listed.outcome() == self.outcome) && self.has_words(entry)
+        let left_out = self.without_calls && entry.action == "plugin.call";
+        !left_out && actor && (self.outcome.is_empty() || listed.outcome() == self.outcome) && self.has_words(entry)
     }
 
     fn has_words(&self, entry: &Entry) -> bool {

@@ -176,6 +176,12 @@ fn arguments_hash(request: &EffectRequest<'_>) -> String {
     Digest::new(hash.finalize().into()).to_string()
 }
 
+/// A request or an answer as it is kept for a replay: a first line, headers, an empty line, the body.
+fn message(first: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    [format!("{first}\n{headers}\n").as_bytes(), body].concat()
+}
+
 fn failure(error: TriageError) -> Failure {
     let code = match &error {
         TriageError::WouldLeak { .. } | TriageError::Conflict(_) => "denied",
@@ -321,7 +327,8 @@ impl CallHost for Call {
                 .with("host", host_of(request.url))
                 .with("bytes", request.body.len())
                 .with("sha256", arguments_hash(&request));
-            let kept = store.intent_with_body(&self.scope, change, &self.reach.plugin, request.body.to_vec()).await;
+            let sent = message(&format!("{} {}", request.method, request.url), request.headers, request.body);
+            let kept = store.intent_with_body(&self.scope, change, &self.reach.plugin, sent).await;
             return Ok(EffectToken(0, kept.map_err(store_failure)?.0));
         };
         for bytes in [request.url.as_bytes(), request.body] {
@@ -358,8 +365,10 @@ impl CallHost for Call {
         self.app.0.tasks.spawn(async move {
             let intent = IntentId(token.1);
             let store = &app.0.store;
-            if token.0 != STARTED && outcome.received_bytes > 0 {
-                let kept = store.keep_received(&scope, intent, &plugin, outcome.body, outcome.received_bytes).await;
+            if token.0 != STARTED && outcome.status.is_some() {
+                let status = outcome.status.unwrap_or_default().to_string();
+                let received = message(&status, &outcome.headers, &outcome.body);
+                let kept = store.keep_received(&scope, intent, &plugin, received, outcome.received_bytes).await;
                 if let Err(error) = kept {
                     tracing::error!(%error, "what a plugin received could not be kept for a replay");
                 }

@@ -104,6 +104,41 @@ test('an integration is granted less than it asks for', { skip: missing }, async
   clean();
 });
 
+test('an integration is set up, and its page says what stands in the way', { skip: missing }, async () => {
+  await page.goto('/integrations');
+  assert.deepEqual(await picture(page, '/integrations', 'integrations-installed'), []);
+  await page.goto('/integrations');
+  await page.getByRole('link', { name: 'rust-integration' }).click();
+  await page.getByLabel('Base URL').fill('https://desk.internal.example.org/api');
+  await page.getByLabel('Token').fill('desk-token');
+  await page.getByLabel('Publish to').fill('OPS');
+  await page.getByRole('button', { name: 'Save rust-integration' }).click();
+  await page.getByText('Not tested').waitFor();
+  await page.getByRole('button', { name: 'Test the connection' }).click();
+  await page.getByText('this is granted, but the organisation\'s ceiling does not allow it').waitFor();
+  assert.ok(!(await page.content()).includes('desk-token'));
+  assert.deepEqual(await picture(page, '/integrations/rust-integration', 'integration-installed'), []);
+  await page.goto('/settings/models');
+  assert.equal(await page.getByText('Provider:').count(), 0, 'there is nothing to choose where one ships alone');
+  await page.goto('/integrations/rust-integration');
+  await page.getByText('Remove…').click();
+  await page.getByRole('button', { name: 'Remove what was set up' }).click();
+  await page.getByText('Not set up').waitFor();
+  clean();
+});
+
+test('what a registry does not give is said where it was asked for', { skip: missing }, async () => {
+  await page.goto('/plugins');
+  await page.getByText('Install…').click();
+  await page.getByText('Or from a registry').click();
+  await page.getByLabel('Artefact, by its digest').fill('oci://127.0.0.1:1/acme/desk:latest');
+  await page.getByRole('button', { name: 'Fetch and install it' }).click();
+  await page.getByText(/sha256/).first().waitFor();
+  await page.locator('.error').first().waitFor();
+  assert.equal(await page.getByLabel('Artefact, by its digest').inputValue(), 'oci://127.0.0.1:1/acme/desk:latest');
+  clean();
+});
+
 test('an upgrade that asks for more waits, and can be turned down', { skip: missing }, async () => {
   await install('desk2');
   await page.getByRole('heading', { name: 'Against 1.0.0, which runs until then' }).waitFor();

@@ -169,6 +169,7 @@ fn plugins(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     failed.problem =
         Some("It did not compile within 60 s. Servers over stdio cannot be reached; everything else works.".to_owned());
     let page = PluginsPage {
+        reference: String::new(),
         frame: frame("Plugins", Place::Plugins, vec![Crumb::here("Plugins")]),
         plugins: vec![
             plugin(

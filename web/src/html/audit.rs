@@ -34,6 +34,9 @@ pub(crate) struct AuditQuery {
     outcome: String,
     #[serde(default)]
     incident: String,
+    /// `no` leaves the calls of plugins out.
+    #[serde(default)]
+    calls: String,
     before: Option<u64>,
 }
 
@@ -49,6 +52,7 @@ impl AuditQuery {
             actor: self.actor.clone(),
             outcome: self.outcome.clone(),
             words: self.q.clone(),
+            without_calls: self.calls == "no",
         }
     }
 
@@ -60,6 +64,7 @@ impl AuditQuery {
             ("action", &self.action),
             ("outcome", &self.outcome),
             ("incident", &self.incident),
+            ("calls", &self.calls),
         ];
         let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
         parts.map(|(key, value)| format!("{key}={}&", url_encode(value))).collect()
@@ -121,6 +126,7 @@ pub(crate) async fn audit(reader: Reader, Query(query): Query<AuditQuery>) -> Re
             action: query.action,
             outcome: query.outcome,
             incident: query.incident,
+            without_calls: query.calls == "no",
         },
     };
     Ok(page(StatusCode::OK, &view))

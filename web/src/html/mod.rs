@@ -87,6 +87,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/keyboard", get(palette::keyboard))
         .route("/palette", get(palette::palette))
         .route("/plugins", get(plugins::plugins))
+        .route("/plugins/fetch", post(plugins::fetch))
         .route("/plugins/stop", post(plugins::stop))
         .route("/plugins/resume", post(plugins::resume))
         .route("/plugins/{name}", get(plugins::plugin))

@@ -6,6 +6,7 @@ use axum::Form;
 use axum::extract::{Multipart, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
+use fumehood_triage::plugins::oci::{Reference, SignIn};
 use fumehood_triage::plugins::{
     Allowed, Ask, Digest, Narrowing, Package, PluginDetail, PluginGrant, PluginInfo, PluginList, extra, granted_of,
     narrowed, sum,
@@ -70,6 +71,7 @@ async fn list_page(reader: &Reader, error: Option<String>) -> Result<PluginsPage
     let list: PluginList = reader.app().plugin_list(&reader.scope).await?;
     let frame = reader.frame("Plugins", Place::Plugins, vec![Crumb::here("Plugins")]);
     Ok(PluginsPage {
+        reference: String::new(),
         frame,
         plugins: list.plugins.into_iter().map(|plugin| row(plugin, now)).collect(),
         waiting: list.waiting.into_iter().map(|one| (Id::new(&one.name), one.version, one.publisher)).collect(),
@@ -113,6 +115,35 @@ pub(crate) async fn install(reader: Reader, mut form: Multipart) -> Result<Respo
         Ok(installed) => Ok(see(&format!("/plugins/{}", installed.name))),
         Err(TriageError::Invalid { message, .. } | TriageError::Conflict(message)) => {
             Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &list_page(&reader, Some(message)).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct FetchForm {
+    #[serde(default)]
+    reference: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+}
+
+/// Fetch a component from a registry, by its digest, and take it in.
+pub(crate) async fn fetch(reader: Reader, Form(form): Form<FetchForm>) -> Result<Response, PageError> {
+    reader.needs(Permission::ManagePlugins)?;
+    let sign_in = SignIn::typed(form.username, form.password);
+    let result = match form.reference.trim().parse::<Reference>() {
+        Ok(reference) => reader.app().install_from_registry(&reader.scope, &reference, sign_in, false).await,
+        Err(message) => Err(TriageError::Invalid { field: "plugin", message }),
+    };
+    match result {
+        Ok(installed) => Ok(see(&format!("/plugins/{}", installed.name))),
+        Err(TriageError::Invalid { message, .. } | TriageError::Conflict(message)) => {
+            let mut view = list_page(&reader, Some(message)).await?;
+            view.reference = form.reference;
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &view))
         }
         Err(error) => Err(error.into()),
     }

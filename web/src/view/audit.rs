@@ -103,6 +103,8 @@ pub struct Verification {
 /// What the table is narrowed to: `q`, `actor`, `action`, `outcome`, `incident` in the URL. Empty means all.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
+    /// Without the calls of plugins.
+    pub without_calls: bool,
     /// Words in the details.
     pub q: String,
     /// As the record has it: `user:…`.
@@ -124,6 +126,7 @@ impl AuditFilter {
             && self.action.is_empty()
             && self.outcome.is_empty()
             && self.incident.is_empty())
+            || self.without_calls
     }
 }
 

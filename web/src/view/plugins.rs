@@ -97,6 +97,8 @@ pub struct StopRow {
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/plugins.html")]
 pub struct PluginsPage {
+    /// What was typed as a reference to a registry.
+    pub reference: String,
     /// The frame.
     pub frame: Frame,
     /// By name.

@@ -144,7 +144,7 @@ pub(super) fn is_version(text: &str) -> bool {
 }
 
 /// What a page or a command would take for something else.
-const RESERVED: [&str; 6] = ["all", "install", "new", "publisher", "resume", "stop"];
+const RESERVED: [&str; 7] = ["all", "fetch", "install", "new", "publisher", "resume", "stop"];
 
 /// The most of a program's arguments together, bytes: all of it stands in the sentence that is approved.
 const MAX_ARGUMENTS_BYTES: usize = 2048;

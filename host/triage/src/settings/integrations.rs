@@ -240,12 +240,18 @@ impl App {
     }
 
     pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {
+        let mut config = self.integration_settings(instance);
+        if instance.credential_id.is_some() {
+            config.insert("credential".into(), CREDENTIAL.into());
+        }
+        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?, config))
+    }
+
+    /// What the plugin of an instance is told, but for its credential.
+    pub(crate) fn integration_settings(&self, instance: &IntegrationInstance) -> BTreeMap<String, String> {
         let mut config = BTreeMap::new();
         if let Some(setting) = self.0.plugins.server_setting(&instance.plugin) {
             config.insert(setting, instance.base_url.clone());
-        }
-        if instance.credential_id.is_some() {
-            config.insert("credential".into(), CREDENTIAL.into());
         }
         if instance.plugin == CONFLUENCE {
             for (key, name) in [("kind", "flavour"), ("space", "space"), ("parent", "parent")] {
@@ -257,7 +263,7 @@ impl App {
             let own = instance.settings.iter().filter(|(key, _)| !key.starts_with('.'));
             config.extend(own.map(|(key, value)| (key.clone(), value.clone())));
         }
-        Ok(Integration::new(self.0.runtime.clone(), self.0.plugins.get(&instance.plugin)?, config))
+        config
     }
 
     /// Sign in at an integration's service and list what can be published to. Returns who the credential belongs to, and

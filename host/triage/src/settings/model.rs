@@ -123,15 +123,30 @@ impl App {
 
     /// The provider of a model, with the settings that its plugin is given.
     pub(crate) fn provider(&self, model: &Model) -> Result<Provider, TriageError> {
+        let mut config = self.settings_of(model);
+        if model.credential_id.is_some() {
+            config.insert("credential".into(), CREDENTIAL.into());
+        }
+        Ok(Provider::new(self.0.runtime.clone(), self.0.plugins.get(&model.plugin)?, config))
+    }
+
+    fn settings_of(&self, model: &Model) -> BTreeMap<String, String> {
         let mut config = model.settings.clone();
         if let Some(setting) = self.0.plugins.server_setting(&model.plugin) {
             config.insert(setting, model.base_url.clone());
         }
         config.insert("model".into(), model.model.clone());
-        if model.credential_id.is_some() {
-            config.insert("credential".into(), CREDENTIAL.into());
-        }
-        Ok(Provider::new(self.0.runtime.clone(), self.0.plugins.get(&model.plugin)?, config))
+        config
+    }
+
+    /// What a provider is told, but for its credential; nothing where no model is reached through it.
+    pub(crate) async fn model_settings(
+        &self,
+        scope: &Scope,
+        plugin: &str,
+    ) -> Result<BTreeMap<String, String>, TriageError> {
+        let models = self.0.store.models(scope).await?;
+        Ok(models.iter().find(|one| one.plugin == plugin).map(|one| self.settings_of(one)).unwrap_or_default())
     }
 
     /// Ask the model for one word, and its server what models it has. Returns their names; the result is kept for the

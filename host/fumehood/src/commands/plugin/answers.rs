@@ -7,6 +7,7 @@ use fumehood_triage::plugins::{Ask, Digest, Installed, Package, PluginDetail, Pl
 use fumehood_triage::settings::Secret;
 use fumehood_triage::{App, Scope, TriageError};
 
+use super::recording;
 use crate::control::{GrantChoice, PluginRequest};
 
 /// Carry a request out. `payload` is the component of an installation.
@@ -62,6 +63,12 @@ pub async fn carry_out(app: &App, request: PluginRequest, payload: Vec<u8>) -> R
             let seen = exactly.then_some(grant.generation);
             app.grant_plugin(&scope, grant, seen).await?;
             Ok(show(&app.plugin(&scope, &name).await?))
+        }
+        PluginRequest::Recording { name, call: None } => {
+            Ok(recording::list(&name, &app.plugin_recordings(&scope, &name).await?))
+        }
+        PluginRequest::Recording { name, call: Some(call) } => {
+            recording::case(&name, &app.plugin_recording(&scope, &name, call).await?)
         }
         PluginRequest::Rollback { name } => {
             let version = app.roll_back_plugin(&scope, &name).await?;

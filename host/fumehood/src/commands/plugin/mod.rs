@@ -5,6 +5,7 @@ mod build;
 mod inspect;
 mod new;
 mod pack;
+mod recording;
 mod sign;
 mod test;
 mod tools;
@@ -32,6 +33,7 @@ pub fn run(settings: &Settings, command: PluginCommand) -> anyhow::Result<ExitCo
         // Where there is no data folder yet, a list must not make one.
         PluginCommand::List { .. } if !settings.data.join(crate::data::KEYRING).exists() => shipped(),
         PluginCommand::List { json } => ask(PluginRequest::List { json }),
+        PluginCommand::Recording { name, call } => ask(PluginRequest::Recording { name, call }),
         PluginCommand::Show { name, grant } => ask(PluginRequest::Show { name, grant }),
         PluginCommand::Install { from, wait, username, .. } if Reference::is_one(&from) => {
             // Looked at before the server is asked: a typing error needs no network.

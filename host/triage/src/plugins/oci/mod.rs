@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use fumehood_egress::Egress;
 use fumehood_policy::MAX_MANIFEST_BYTES;
 use fumehood_runtime::limits;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use self::client::Client;
@@ -48,7 +49,15 @@ fn wrong(message: impl Into<String>) -> OciError {
 #[derive(Clone, Debug, Default)]
 pub struct SignIn {
     pub username: String,
-    pub password: Option<secrecy::SecretString>,
+    pub password: Option<SecretString>,
+}
+
+impl SignIn {
+    /// As a person typed it; an empty password is none.
+    #[must_use]
+    pub fn typed(username: String, password: String) -> Self {
+        Self { username, password: Some(password).filter(|text| !text.is_empty()).map(SecretString::from) }
+    }
 }
 
 /// An artefact's manifest, as far as it matters.

@@ -320,3 +320,40 @@ fn a_scanner_is_not_run_at_its_installation_while_all_are_stopped() {
     house.ok(&["install", &packed]);
     assert_eq!(house.audit("plugin.ask").len(), 2, "that it was asked is on record, before and after");
 }
+
+#[test]
+fn what_was_recorded_is_a_case_for_the_authors_tests() {
+    let Some((house, person, _desk, name)) = desk("what_was_recorded", "rust", "") else { return };
+    assert!(person.submit(&format!("/integrations/{name}/test"), &[]).text().contains("Signed in as Ana"));
+    let incident = document(&house, &person);
+    let publish = format!("/api/v1/incidents/{incident}/document/publish");
+    house.client.send("POST", &publish, &json!({ "overwrite": false })).expect(200);
+    // An author's folder, with what was recorded as its only tests.
+    let project = house.data.beside("project");
+    let example = fumehood_tests::machine::root().join(format!("plugins/examples/{name}"));
+    for folder in ["dist", "tests"] {
+        std::fs::create_dir_all(project.join(folder)).unwrap();
+    }
+    for file in ["fumehood.toml".to_owned(), format!("dist/{name}.wasm")] {
+        std::fs::copy(example.join(&file), project.join(&file)).unwrap();
+    }
+    let functions = ["test-connection", "list-projects", "publish-document"];
+    let recorded = wait_for("the calls' ends", std::time::Duration::from_secs(10), || {
+        let listed = house.ok(&["recording", &name]);
+        functions.iter().all(|function| listed.contains(function)).then_some(listed)
+    });
+    for function in functions {
+        let line = recorded.lines().find(|line| line.contains(function)).unwrap();
+        let call = line.split_whitespace().next().unwrap();
+        let case = house.ok(&["recording", &name, call]);
+        assert!(!case.contains("desk-token") && case.contains("(credential)"), "{case}");
+        assert!(!case.contains("ana@ops.example"), "what left was masked: {case}");
+        std::fs::write(project.join(format!("tests/{function}.toml")), case).unwrap();
+    }
+    let project = project.display().to_string();
+    let said = house.ok(&["test", &project]);
+    assert!(said.contains("3 passed, 0 failed"), "{said}");
+    assert_eq!(house.audit("plugin.recording").len(), 3, "that it was read is on record");
+    let unknown = house.refused(&["recording", &name, "999999"]);
+    assert!(unknown.contains("call of this plugin"), "{unknown}");
+}

@@ -196,3 +196,43 @@ fn the_ceiling_holds_whatever_was_granted_and_a_broken_policy_loosens_nothing() 
     let refusal = fumehood_tests::Launch::new(&data.path()).refuse();
     assert!(refusal.contains("policy.toml is not valid") && refusal.contains("htpp"), "{refusal}");
 }
+
+#[test]
+fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
+    let Some(component) = example("a_kill_in_the_middle", "rust-integration") else { return };
+    let mut house = House::new();
+    let manifest = |number: u64| {
+        format!(
+            "name = \"desk\"\nversion = \"1.0.{number}\"\npublisher = \"example\"\nworld = \"integration\"\n\
+             description = \"Desk\"\n[[http]]\nreason = \"Tickets\"\nhost = \"desk.example.com\"\nmethods = [\"GET\"]\n"
+        )
+    };
+    house.ok(&["install", &house.packed(&component, &manifest(0))]);
+    house.ok(&["approve", "desk", "--all"]);
+    let (mut running, mut taken) = (0, 0);
+    // At every point from the first byte to the answer.
+    for number in 1..=fumehood_tests::machine::kills() * 3 {
+        let packed = house.packed(&component, &manifest(number));
+        let install = house.data.command(&["plugin", "install", &packed]).stderr(std::process::Stdio::null()).spawn();
+        std::thread::sleep(std::time::Duration::from_millis(number * 37 % 400));
+        let House { data, server, client, key } = house;
+        server.kill();
+        let said = install.unwrap().wait().unwrap().success();
+        let server = data.start();
+        house = House { client: server.client(&data.token("admin")), data, server, key };
+        drop(client);
+        let shown = house.ok(&["show", "desk"]);
+        let is_new = shown.starts_with(&format!("desk 1.0.{number} by example, integration, ready"));
+        let is_old = shown.starts_with(&format!("desk 1.0.{running} by example, integration, ready"));
+        assert!(is_new || is_old, "round {number}, {running} ran before: {shown}");
+        assert!(is_new || !said, "round {number}: it was said to be installed: {shown}");
+        assert!(shown.contains("  1  granted"), "with its grant: {shown}");
+        assert!(!shown.contains("waits for an approval"), "nothing half is left: {shown}");
+        if is_new {
+            (running, taken) = (number, taken + 1);
+        }
+    }
+    let verified = house.data.run(&["audit", "verify"]);
+    assert!(verified.status.success(), "{}", fumehood_tests::server::text(&verified.stderr));
+    assert!(taken < fumehood_tests::machine::kills() * 3, "some were cut off");
+}

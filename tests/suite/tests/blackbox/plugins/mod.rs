@@ -75,8 +75,9 @@ impl House {
     /// `fumehood plugin …`, which has to go well; what it says.
     fn ok(&self, arguments: &[&str]) -> String {
         let output = self.plugin(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        let (said, wrong) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {wrong}{said}");
+        said
     }
 
     /// `fumehood plugin …`, which has to be refused; why.
