@@ -63,28 +63,51 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// Methods that can be granted: those of HTTP and of WebDAV. Never `CONNECT` or `TRACE`, which open tunnels or echo
-/// credentials; and no invented one, whose name would stand in a sentence that a person approves.
-const METHODS: [&str; 19] = [
+/// Methods that can be granted: those of IANA's registry, and a few that are in wide use. Never `CONNECT` or `TRACE`, which
+/// open tunnels or echo credentials; and no invented one, whose name would stand in a sentence that a person approves.
+const METHODS: [&str; 42] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
     "GET",
     "HEAD",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
+    "LABEL",
+    "LINK",
+    "LIST",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "NOTIFY",
     "OPTIONS",
-    "QUERY",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
     "PROPFIND",
     "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
     "REPORT",
     "SEARCH",
-    "LINK",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNCHECKOUT",
     "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
 ];
 
 /// A request method in upper case: `GET`, `PROPFIND`, ….

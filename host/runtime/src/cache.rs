@@ -54,8 +54,7 @@ impl CompiledCache {
         }
         bytes.drain(..32);
         // For `prune`: what is used stays.
-        let touched = std::fs::File::options().append(true).open(folder.join(key.name()));
-        drop(touched.and_then(|file| file.set_modified(std::time::SystemTime::now())));
+        drop(touch(&folder.join(key.name())));
         Some(bytes)
     }
 
@@ -68,6 +67,14 @@ impl CompiledCache {
         }
         prune(folder, CACHE_BYTES);
     }
+}
+
+/// Let the file system write down that a file was used now.
+fn touch(path: &std::path::Path) -> std::io::Result<()> {
+    use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let file = std::fs::File::options().append(true).open(path)?;
+    Ok(futimens(&file, &Timestamps { last_access: now, last_modification: now })?)
 }
 
 /// The most that is kept, bytes: some forty components of 50 MB each.
@@ -152,7 +159,7 @@ mod tests {
             let key = CacheKey([at; 32]);
             ours.put(&key, &[0; 68]);
             let file = std::fs::File::options().append(true).open(folder.path().join(key.name())).unwrap();
-            file.set_modified(std::time::SystemTime::now() - hour * (9 - u32::from(at))).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + hour * u32::from(at)).unwrap();
         }
         assert!(ours.get(&CacheKey([0; 32])).is_some(), "used just now");
         prune(folder.path(), 200);

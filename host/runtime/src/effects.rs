@@ -347,12 +347,15 @@ fn cancelled() -> Failure {
     Failure::new("cancelled", "stopped before it was sent: the sash was lowered, or the call was cancelled")
 }
 
+/// Why addresses were refused, and which.
+type RefusedAddresses = Option<(Denial, Vec<IpAddr>)>;
+
 /// What decides about the addresses of a name, for `egress`. Why it refused is left in `refused`.
 fn vetting(
     grant: &PluginGrant,
     asked: fumehood_policy::Request,
     rule: &HttpRule,
-    refused: &Arc<Mutex<Option<(Denial, Vec<IpAddr>)>>>,
+    refused: &Arc<Mutex<RefusedAddresses>>,
 ) -> fumehood_egress::Vet {
     let (plugin, rule, refused) = (grant.plugin.clone(), rule.clone(), Arc::clone(refused));
     Arc::new(move |addresses: &[IpAddr]| {

@@ -324,7 +324,7 @@ fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         installed: vec![InstalledRow {
             plugin: Id::new("acme-desk"),
             description: "Opens tickets at Desk, exactly once".to_owned(),
-            state: "not set up",
+            state: "Not set up",
         }],
     };
     gallery.page("integrations", &page)?;

@@ -45,10 +45,10 @@ async fn integrations_view(reader: &Reader, typed: Option<ConfluenceForm>) -> Re
 async fn installed(reader: &Reader) -> Result<Vec<InstalledRow>, TriageError> {
     let set_up = reader.app().integrations(&reader.scope).await?;
     let state = |plugin: &str| match set_up.iter().find(|one| one.plugin == plugin) {
-        None => "not set up",
-        Some(one) if one.checked_us.is_none() => "not tested",
-        Some(one) if one.problem.is_empty() => "works",
-        Some(_) => "does not work",
+        None => "Not set up",
+        Some(one) if one.checked_us.is_none() => "Not tested",
+        Some(one) if one.problem.is_empty() => "Works",
+        Some(_) => "Does not work",
     };
     let all = reader.app().installed_integrations(&reader.scope)?.into_iter();
     let row = |one: PluginSettings| InstalledRow {

@@ -57,7 +57,7 @@ pub struct InstalledRow {
     pub plugin: Id,
     /// The author's words.
     pub description: String,
-    /// `not set up`, `not tested`, `works` or `does not work`.
+    /// `Not set up`, `Not tested`, `Works` or `Does not work`.
     pub state: &'static str,
 }
 

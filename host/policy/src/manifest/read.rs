@@ -118,7 +118,7 @@ fn words(field: String, text: &str) -> Result<String, InvalidManifest> {
     if text.chars().count() > MAX_WORDS {
         return Err(wrong(field, format!("it is longer than {MAX_WORDS} characters")));
     }
-    if text.chars().any(|c| is_invisible(c)) {
+    if text.chars().any(is_invisible) {
         return Err(wrong(field, "it holds a line break, or a control or direction character"));
     }
     Ok(text.to_owned())
@@ -144,7 +144,7 @@ pub(super) fn is_version(text: &str) -> bool {
 }
 
 /// What a page or a command would take for something else.
-const RESERVED: [&str; 7] = ["all", "fetch", "install", "new", "publisher", "resume", "stop"];
+const RESERVED: [&str; 8] = ["all", "confluence", "fetch", "install", "new", "publisher", "resume", "stop"];
 
 /// The most of a program's arguments together, bytes: all of it stands in the sentence that is approved.
 const MAX_ARGUMENTS_BYTES: usize = 2048;
@@ -162,7 +162,10 @@ impl File {
             }
         }
         if RESERVED.contains(&self.name.as_str()) {
-            return Err(wrong("name", format!("`{}` is a command for plugins; choose another name", self.name)));
+            return Err(wrong(
+                "name",
+                format!("`{}` means something else on pages and commands; choose another name", self.name),
+            ));
         }
         if self.version.len() > MAX_NAME_BYTES || !is_version(&self.version) {
             return Err(wrong("version", "write three numbers with dots, such as 1.0.0"));
@@ -354,7 +357,7 @@ impl ProcessEntry {
         let rule = match (self.setting, self.path) {
             (Some(_), None) if self.sha256.is_none() && self.arguments.is_none() => None,
             (None, Some(path)) => {
-                let visible = !path.chars().any(|c| is_invisible(c));
+                let visible = !path.chars().any(is_invisible);
                 let plain = visible && path.starts_with('/') && !path.split('/').any(|part| part == "..");
                 if !plain || path.len() > 4096 {
                     return Err(wrong(field("path"), "write an absolute path without `..`"));

@@ -68,8 +68,11 @@ fn detail<'a>(listed: &'a ListedEntry, name: &str) -> &'a str {
     found.map(|(_, value)| value.as_str()).unwrap_or_default()
 }
 
+/// A first line, headers, a body.
+type Message = (String, Vec<(String, String)>, Vec<u8>);
+
 /// A message as it was kept: its first line, its headers, its body.
-fn parts(message: &[u8]) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+fn parts(message: &[u8]) -> Option<Message> {
     let end = message.windows(2).position(|two| two == b"\n\n")?;
     let head = std::str::from_utf8(message.get(..end)?).ok()?;
     let mut lines = head.lines();

@@ -79,7 +79,7 @@ impl App {
         let wrong = |message: String| Err(TriageError::invalid("plugin", message));
         match manifest.map(|manifest| ways(manifest)) {
             None => wrong(format!("There is no transport {chosen} that runs.")),
-            Some(ways) if ways.iter().any(|one| *one == way) => Ok(chosen.to_owned()),
+            Some(ways) if ways.contains(&way) => Ok(chosen.to_owned()),
             Some(ways) => {
                 wrong(format!("{chosen} asks for {} only; choose that, or another transport.", ways.join(" and ")))
             }

@@ -236,3 +236,32 @@ fn a_kill_in_the_middle_of_an_installation_leaves_the_old_or_the_new() {
     assert!(verified.status.success(), "{}", fumehood_tests::server::text(&verified.stderr));
     assert!(taken < fumehood_tests::machine::kills() * 3, "some were cut off");
 }
+
+#[test]
+fn a_signature_of_minisign_itself_is_taken() {
+    use std::process::Command;
+    let test = "a_signature_of_minisign_itself";
+    let Some(component) = example(test, "rust-scanner") else { return };
+    let house = House::new();
+    let at = |name: &str| house.data.beside(name).display().to_string();
+    let minisign = |arguments: &[&str]| Command::new("minisign").args(arguments).output();
+    let (public, secret, file) = (at("minisign.pub"), at("minisign.key"), at("signed.wasm"));
+    let Ok(made) = minisign(&["-G", "-W", "-p", &public, "-s", &secret]) else {
+        return fumehood_tests::machine::skip(test, "minisign is not here (Debian: apt-get install minisign)");
+    };
+    assert!(made.status.success(), "{made:?}");
+    std::fs::copy(&component, &file).unwrap();
+    let signed = minisign(&["-S", "-s", &secret, "-m", &file, "-x", &format!("{file}.minisig")]).unwrap();
+    assert!(signed.status.success(), "{signed:?}");
+    let key = std::fs::read_to_string(&public).unwrap().lines().nth(1).unwrap().to_owned();
+    house.policy(&format!("[publishers.example]\nkeys = [\"{key}\"]\n"));
+    assert!(house.ok(&["install", &file]).contains("rust-scanner 0.1.0 is installed"));
+    house.ok(&["refuse", "rust-scanner"]);
+    // The same signature beside other bytes.
+    let other = at("other.wasm");
+    let changed = [std::fs::read(&file).unwrap(), vec![0, 2, 1, b'x']].concat();
+    std::fs::write(&other, changed).unwrap();
+    std::fs::copy(format!("{file}.minisig"), format!("{other}.minisig")).unwrap();
+    let error = house.refused(&["install", &other]);
+    assert!(error.contains("none of the keys that are trusted for the publisher `example`"), "{error}");
+}
