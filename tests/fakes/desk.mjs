@@ -10,7 +10,9 @@ export async function start(port = 0) {
   const handle = async ({ request, response, url, body }) => {
     if (request.headers.authorization !== `Bearer ${TOKEN}`) throw new Refusal(401, { message: 'who are you?' });
     const route = `${request.method} ${url.pathname}`;
-    if (route === 'GET /api/me') return json(response, 200, { name: 'Ana' });
+    // Says the credential back and begins a session, as some services do.
+    const session = { 'set-cookie': 'session=session-of-the-service', 'x-echo': TOKEN };
+    if (route === 'GET /api/me') return json(response, 200, { name: 'Ana' }, session);
     if (route === 'GET /api/queues') return json(response, 200, { queues: [{ id: '1', key: 'OPS', name: 'Operations' }] });
     if (route === 'GET /api/tickets') {
       const marker = url.searchParams.get('marker');

@@ -44,7 +44,16 @@ pub(crate) async fn process(grant: &PluginGrant, spec: &ProcessSpec) -> Result<A
     let digest = Digest::new(digest);
     match decide_process(grant, path, digest, &spec.arguments) {
         Ok(rule) => Ok(Allowed { rule: rule.to_string(), program: program.filter(|_| rule.digest.is_some()) }),
-        Err(denial) => Err(Refused::Denied(Box::new(denial), digest)),
+        Err(denial) if pinned => Err(Refused::Denied(Box::new(denial), digest)),
+        // Looked at now, so that the refusal names the grant that would fit.
+        Err(denial) => {
+            let command = spec.command.clone();
+            let read = tokio::task::spawn_blocking(move || Pinned::open(&command)).await;
+            let Ok(Ok((is, _))) = read else { return Err(Refused::Denied(Box::new(denial), digest)) };
+            let is = Digest::new(is);
+            let denial = decide_process(grant, path, is, &spec.arguments).err().unwrap_or(denial);
+            Err(Refused::Denied(Box::new(denial), is))
+        }
     }
 }
 

@@ -95,8 +95,9 @@ pub struct CeilingHour {
 
 impl Ceiling {
     /// The hours that a request may count against, one of which has to have room for it; none where nothing is counted.
-    pub(crate) fn hours(&self, request: &Request) -> Vec<CeilingHour> {
-        let matching = || self.http.iter().flatten().filter(|rule| rule.matches(request));
+    /// `by` is the narrowed rule that allows it: what counts is what leaves all of that rule.
+    pub(crate) fn hours(&self, request: &Request, by: &HttpRule) -> Vec<CeilingHour> {
+        let matching = || self.http.iter().flatten().filter(|rule| rule.matches(request) && rule.leaves_answers(by));
         let hours: Vec<CeilingHour> = matching().filter_map(CeilingRule::hour).collect();
         if hours.len() < matching().count() { Vec::new() } else { hours }
     }
@@ -113,6 +114,13 @@ impl CeilingRule {
             && fits(self.methods.as_ref(), |methods| methods.contains(request.method()))
             && fits(self.path_prefix.as_ref(), |prefix| prefix.matches(request.path()))
             && fits(self.max_request_bytes.as_ref(), |most| request.body_bytes() <= *most)
+    }
+
+    /// Whether the addresses and the answers of a rule are all within this one.
+    fn leaves_answers(&self, rule: &HttpRule) -> bool {
+        let within = |net: &IpNet| self.allow_private.iter().any(|own| own.contains(net));
+        rule.allow_private.iter().all(within)
+            && self.max_response_bytes.is_none_or(|most| rule.max_response_bytes <= most)
     }
 
     fn hour(&self) -> Option<CeilingHour> {

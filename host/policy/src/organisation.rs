@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::manifest::is_plugin_name;
-use crate::{Ceiling, CeilingHour, Digest, PluginWorld, Request};
+use crate::{Ceiling, CeilingHour, Digest, HttpRule, PluginWorld, Request};
 
 /// The organisation's policy. Without a file nothing is capped, and no publisher is trusted but our own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -64,13 +64,20 @@ impl Policy {
         [Some(&self.all), self.by_publisher.get(publisher), self.by_world.get(&world)].into_iter().flatten()
     }
 
-    /// The hours that a request counts against: of each element one alternative, which has to have room for it.
+    /// The hours that a request counts against, which the narrowed rule `by` allows: of each element one alternative,
+    /// which has to have room for it.
     #[must_use]
-    pub fn hours(&self, publisher: &str, world: PluginWorld, request: &Request) -> Vec<Vec<CeilingHour>> {
+    pub fn hours(
+        &self,
+        publisher: &str,
+        world: PluginWorld,
+        request: &Request,
+        by: &HttpRule,
+    ) -> Vec<Vec<CeilingHour>> {
         let by_publisher = self.by_publisher.get(publisher);
         let places = [("all", Some(&self.all)), ("publisher", by_publisher), ("world", self.by_world.get(&world))];
         let hours = places.into_iter().map(|(place, ceiling)| {
-            let hours = ceiling.map(|ceiling| ceiling.hours(request)).unwrap_or_default();
+            let hours = ceiling.map(|ceiling| ceiling.hours(request, by)).unwrap_or_default();
             let placed = |hour: CeilingHour| CeilingHour { key: format!("ceiling {place}: {}", hour.key), ..hour };
             hours.into_iter().map(placed).collect::<Vec<_>>()
         });
@@ -116,6 +123,32 @@ keys = ["ed25519:AAAA"]
         let acme = under("acme", PluginWorld::Provider);
         assert_eq!((acme.http.as_slice(), acme.kv_bytes), (&[rule("POST https://a.example.com/")][..], 1024));
         assert_eq!(effective(&grant, Policy::default().ceilings("acme", PluginWorld::Provider)), grant);
+    }
+
+    #[test]
+    fn an_hour_counts_for_all_that_its_rule_alone_leaves() {
+        let policy = Policy::parse(
+            "[[all.http]]\n\
+             [[all.http]]\nhost = \"git.intern\"\nallow-private = [\"10.0.0.0/8\"]\nmax-request-bytes-per-hour = 100\n\
+             [[by-publisher.acme.http]]\nmax-response-bytes = 1000\n\
+             [[by-publisher.acme.http]]\nmax-response-bytes-per-hour = 500\n",
+        )
+        .unwrap();
+        let request = crate::Request::parse("GET", "https://git.intern/a", 0).unwrap();
+        let keys = |publisher: &str, by: &str| -> Vec<Vec<String>> {
+            let hours = policy.hours(publisher, PluginWorld::Provider, &request, &rule(by));
+            hours.into_iter().map(|one| one.into_iter().map(|hour| hour.key).collect()).collect()
+        };
+        let inward = keys("other", "GET https://git.intern/a 10.0.0.0/8");
+        assert_eq!(
+            inward,
+            [["ceiling all: may send anything to git.intern"]],
+            "the other rule leaves no inward address"
+        );
+        assert!(keys("other", "GET https://git.intern/a").is_empty(), "a rule without an hour leaves all of it");
+        assert!(keys("acme", "GET https://git.intern/a #1000/1000").is_empty());
+        let large = keys("acme", "GET https://git.intern/a #1000/1001");
+        assert_eq!(large, [["ceiling publisher: may send anything to any host"]]);
     }
 
     #[test]

@@ -169,6 +169,11 @@ impl Runtime {
         })))
     }
 
+    /// Whether a component was compiled and prepared before, so that nothing of it runs when it is loaded.
+    pub fn is_prepared(&self, source: &PluginSource<'_>) -> bool {
+        self.0.cache.get(&self.cache_key(source)).is_some()
+    }
+
     /// Machine code from a component, in this process.
     pub(crate) async fn make(&self, source: &PluginSource<'_>) -> Result<Vec<u8>, LoadError> {
         // A panic in what takes foreign bytes apart is a refusal of these bytes, not the end of the host.

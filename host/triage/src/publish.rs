@@ -41,7 +41,7 @@ impl App {
         Ok(all)
     }
 
-    /// Publish the saved document, or bring what was published up to date: `to` an integration, or the first one.
+    /// Publish the saved document, or bring what was published up to date.
     ///
     /// # Errors
     /// `Forbidden`, `NotSetUp`, `Conflict` (theirs changed; nothing was overwritten), `Plugin`, `WouldLeak`.
@@ -57,12 +57,7 @@ impl App {
             .document(scope, incident)
             .await?
             .ok_or(TriageError::NotFound { what: "document: write or generate it first" })?;
-        let instances = self.publishers(scope).await?;
-        let instance = match to {
-            Some(to) => instances.into_iter().find(|one| one.id == to),
-            None => instances.into_iter().next(),
-        };
-        let instance = instance.ok_or_else(no_confluence)?;
+        let instance = self.publisher(scope, incident, to).await?;
         let (project, parent) = destination(&instance);
         // A person may have typed anything into the document: it passes the gate like all that leaves.
         let masked = self.mask(scope, incident, Origin::Reply, &[&document.title, &document.markdown]).await?;
@@ -106,6 +101,32 @@ impl App {
             error.map_or(Ok(row), Err)
         };
         self.0.tasks.spawn(publication).await.map_err(|error| TriageError::Internal(error.to_string()))?
+    }
+
+    /// Where to publish: what was named; otherwise where this incident was published before, or Confluence. Never to
+    /// somewhere that nobody named.
+    async fn publisher(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        to: Option<IntegrationId>,
+    ) -> Result<IntegrationInstance, TriageError> {
+        let all = self.publishers(scope).await?;
+        if let Some(to) = to {
+            let found = all.into_iter().find(|one| one.id == to);
+            return found.ok_or(TriageError::NotFound { what: "integration that can be published to" });
+        }
+        let before = self.0.store.publications(scope, incident).await?;
+        let known = |one: &&IntegrationInstance| before.iter().any(|row| row.integration_id == one.id);
+        let shipped = |one: &&IntegrationInstance| one.plugin == crate::settings::CONFLUENCE;
+        match all.iter().find(known).or_else(|| all.iter().find(shipped)) {
+            Some(found) => Ok(found.clone()),
+            None if all.is_empty() => Err(no_confluence()),
+            None => {
+                let names = all.iter().map(|one| format!("{} ({})", one.name, one.id)).collect::<Vec<_>>().join(", ");
+                Err(TriageError::Conflict(format!("Say where to publish, in `to`: {names}.")))
+            }
+        }
     }
 
     async fn try_publish(

@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::Purpose;
 use crate::plugins::{CREDENTIAL, Reach};
-use crate::settings::check_url;
 use crate::{App, TriageError};
 
 /// Connecting and discovering, together.
@@ -260,9 +259,7 @@ impl App {
     pub(crate) fn server_reach(&self, server: &McpServer) -> Result<Reach, TriageError> {
         let plugin = self.transport(server)?;
         if server.transport != "stdio" {
-            let url = check_url("url", &server.url)?;
-            let setting = self.0.plugins.server_setting(plugin.name()).unwrap_or_default();
-            return Ok(Reach::to_server(&plugin, &setting, url, &server.private_nets, server.credential_id));
+            return self.reach_of(plugin.name(), &server.url, &server.private_nets, server.credential_id);
         }
         Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
     }

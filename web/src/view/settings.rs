@@ -27,6 +27,18 @@ pub struct ModelForm {
     pub has_key: bool,
 }
 
+impl ModelForm {
+    /// What is said beside the address.
+    #[must_use]
+    pub fn about_url(&self) -> &'static str {
+        if self.settings.is_empty() && matches!(self.plugin.as_str(), "" | "provider-openai") {
+            "With the version, as the server documents it. Requests go there and nowhere else."
+        } else {
+            "The server in its settings. What else it was granted stands under Plugins."
+        }
+    }
+}
+
 /// `GET /settings` and `GET /settings/models`, with `?plugin=` the form for that provider. Posts `plugin`, `s-…`, `base_url`, `model`, `api_key`, `forget_key` (`1` removes the
 /// stored key) to `/settings/models`; no field to `/settings/models/test`. Each answers 303 to `/settings/models`.
 #[derive(Clone, Debug, Template)]

@@ -33,7 +33,8 @@ pub struct ProcessSpec {
     pub pinned: Option<Pinned>,
 }
 
-/// A program whose contents were read, kept open: what runs is this file, whatever lies at its path by then.
+/// A program whose contents were read, kept open: what runs is this file, whatever lies at its path by then. Who may write
+/// into the file itself can change it in that moment; the check after the start ends what was changed.
 ///
 /// A script is handed to its interpreter by its path, so for a script it is checked that the path still leads to this
 /// file, unchanged, before the start and after it. Its interpreter and what it loads are not pinned by it.

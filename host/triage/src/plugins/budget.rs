@@ -23,6 +23,11 @@ struct Minute {
 }
 
 impl Budgets {
+    /// What was counted, whoever panicked while it counted: it is never forgotten.
+    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Take up what an earlier process counted in one hour of the clock: as if all of it had come at the hour's end, or
     /// just now.
     pub(super) fn seed(&self, plugin: &str, rule: &str, hour: i64, sent: u64, received: u64, now_us: i64) {
@@ -31,9 +36,7 @@ impl Budgets {
     }
 
     fn add(&self, plugin: &str, rule: &str, minute: i64, sent: u64, received: u64) {
-        if let Ok(mut used) = self.0.lock() {
-            add(&mut used, plugin, rule, minute, sent, received);
-        }
+        add(&mut self.used(), plugin, rule, minute, sent, received);
     }
 
     /// Count a request of `size` bytes against its rule's hour and the ceilings', if all of them have room for it. Of
@@ -49,11 +52,7 @@ impl Budgets {
     ) -> Result<Counted, Denial> {
         let minute = now_us / 60_000_000;
         // One lock for looking and counting: two requests at once must not both fit into what one of them fills.
-        let Ok(mut used) = self.0.lock() else {
-            // A poisoned lock: what was used is not known, so all of it may be.
-            let all = HourUse { sent: u64::MAX, received: u64::MAX, size };
-            return decide_budget(plugin, rule, request, all).map(|most| Counted { most, ceilings: Vec::new() });
-        };
+        let mut used = self.used();
         let mut counted = Counted { most: 0, ceilings: Vec::with_capacity(ceilings.len()) };
         for alternatives in ceilings {
             let with_use =
@@ -81,10 +80,7 @@ impl Budgets {
     ) -> Result<(), Denial> {
         let minute = now_us / 60_000_000;
         let target = rule.target();
-        let Ok(mut used) = self.0.lock() else {
-            return decide_budget(plugin, rule, request, HourUse { received: u64::MAX, ..HourUse::default() })
-                .map(drop);
-        };
+        let mut used = self.used();
         for key in counted.ceilings.iter().map(|hour| &hour.key).chain([&target]) {
             add(&mut used, plugin, key, minute, 0, bytes);
         }

@@ -13,7 +13,7 @@ use sha2::Digest as _;
 
 use super::oci::{Reference, SignIn, pull};
 use super::registry::{Active, Running};
-use super::shipped::{PUBLISHER, world};
+use super::shipped::{PUBLISHER, source, world};
 use super::upgrade::{self, Side};
 use super::{signature, upgrade::carried};
 use crate::settings::Secret;
@@ -42,6 +42,9 @@ pub struct Installed {
     /// What it changes against the version that runs, or asks for where none does.
     pub changes: Vec<String>,
 }
+
+/// How often the kill switch is looked at while a scanner is prepared.
+const LOOK_AT_SWITCH: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A package that passed every check, loaded.
 struct Checked {
@@ -126,8 +129,9 @@ impl App {
         let old = now.plugins.get(&checked.manifest.name);
         let new_side = Side { manifest: &checked.manifest, inspection: &checked.inspection, kinds: active.reported() };
         let changes = changes_from(old, &new_side);
-        // Who made an unsigned component is its own word alone: it always waits.
-        let wait = wait || checked.signer.is_empty();
+        let turned_down = self.0.store.is_plugin_turned_down(scope, digest).await;
+        // Who made an unsigned component is its own word alone: it always waits; so does what somebody turned down.
+        let wait = wait || checked.signer.is_empty() || turned_down.map_err(|error| failed(error.into()))?;
         let grant = old
             .filter(|old| !wait && old.plugin.is_ok() && !upgrade::widens(&changes))
             .map(|old| carried(&now.grant(old.digest, &old.manifest.name), &checked.manifest, digest));
@@ -165,27 +169,61 @@ impl App {
         digest: Digest,
         component: &[u8],
     ) -> Result<Active, TriageError> {
-        let load = || Active::load(&self.0.runtime, manifest.clone(), digest, component, None);
+        let load = Active::load(&self.0.runtime, manifest.clone(), digest, component, None);
+        self.running_it(scope, manifest, digest, "prepare, detects", load).await
+    }
+
+    /// Load a version. Of a scanner that runs its `prepare`, so it is on record before, and ends with its kill switch.
+    async fn running_it(
+        &self,
+        scope: &Scope,
+        manifest: &Manifest,
+        digest: Digest,
+        functions: &str,
+        load: impl Future<Output = Active>,
+    ) -> Result<Active, TriageError> {
         if manifest.world != fumehood_policy::PluginWorld::Scanner {
-            return Ok(load().await);
+            return Ok(load.await);
         }
-        if let Some(stop) = self.0.plugins.now().stop_of(manifest) {
-            return Err(TriageError::Conflict(format!(
-                "A scanner is run once as it is installed, to ask it what it can report, and {} is stopped by the kill \
-                 switch `{}`. Put that back first.",
-                manifest.name, stop.target
-            )));
+        let stopped = || {
+            let now = self.0.plugins.now();
+            now.stop_of(manifest).map(|stop| {
+                TriageError::Conflict(format!(
+                    "A scanner is run once before it is put to use, to prepare it, and {} is stopped by the kill switch \
+                     `{}`. Put that back first.",
+                    manifest.name, stop.target
+                ))
+            })
+        };
+        if let Some(stopped) = stopped() {
+            return Err(stopped);
         }
         let change = || {
             fumehood_store::Change::new("plugin.ask", format!("plugin:{}", manifest.name))
                 .with("digest", digest)
-                .with("function", "detects")
+                .with("functions", functions)
         };
         let intent = self.0.store.intent(scope, change()).await?;
-        let active = load().await;
-        let result = if active.plugin.is_ok() { "ok" } else { "failed" };
+        let until_stopped = async {
+            loop {
+                tokio::time::sleep(LOOK_AT_SWITCH).await;
+                if let Some(stopped) = stopped() {
+                    return stopped;
+                }
+            }
+        };
+        // What is dropped on the way takes its child process with it.
+        let active = tokio::select! {
+            stopped = until_stopped => Err(stopped),
+            active = load => Ok(active),
+        };
+        let result = match &active {
+            Ok(active) if active.plugin.is_ok() => "ok",
+            Ok(_) => "failed",
+            Err(_) => "cancelled",
+        };
         self.0.store.outcome(scope, intent, change(), result).await?;
-        Ok(active)
+        active
     }
 
     /// Everything that can be said without compiling.
@@ -410,7 +448,13 @@ impl App {
         let kinds = serde_json::from_str(&version.kinds).unwrap_or_default();
         // The digest is checked again as it is read: a component that was changed in the store is not run.
         let component = self.0.store.plugin_component(scope, version.digest).await?;
-        let active = Active::load(&self.0.runtime, manifest, version.digest, &component, Some(kinds)).await;
+        let load = Active::load(&self.0.runtime, manifest.clone(), version.digest, &component, Some(kinds));
+        // What is in the cache is not run to be loaded: going back to it is possible while all is stopped.
+        let active = if self.0.runtime.is_prepared(&source(&manifest, &component)) {
+            load.await
+        } else {
+            self.running_it(scope, &manifest, version.digest, "prepare", load).await?
+        };
         Ok(match &active.plugin {
             Err(error) => Err(TriageError::Conflict(format!("{} cannot run: {error}", version.name))),
             Ok(_) => Ok(active),

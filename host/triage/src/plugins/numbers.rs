@@ -78,6 +78,13 @@ impl App {
     /// # Errors
     /// What the database says; nothing is lost then.
     pub(crate) async fn write_plugin_numbers(&self) -> Result<(), TriageError> {
+        // In a task of its own: a call that is dropped while it waits must not take the others' numbers with it.
+        let app = self.clone();
+        let written = self.0.tasks.spawn(async move { app.write_numbers().await }).await;
+        written.map_err(|error| TriageError::Internal(error.to_string()))?
+    }
+
+    async fn write_numbers(&self) -> Result<(), TriageError> {
         let numbers = &self.0.plugins.numbers;
         let _writing = numbers.writing.lock().await;
         let pending = {

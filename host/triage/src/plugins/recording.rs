@@ -15,6 +15,17 @@ const LOOKED_AT: usize = 5_000;
 /// Calls that are listed.
 const LISTED: usize = 50;
 
+/// Headers that sign somebody in, or say how.
+const SIGNS_IN: [&str; 7] = [
+    "authorization",
+    "cookie",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "set-cookie",
+    "www-authenticate",
+    "x-api-key",
+];
+
 /// A call that was recorded.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -155,7 +166,8 @@ impl App {
                 body,
             });
             let result = ended.map(|ended| ended.entry.result.clone()).unwrap_or_default();
-            exchanges.push(Exchange { method, url, headers, body, answer, result });
+            let exchange = Exchange { method, url, headers, body, answer, result };
+            exchanges.push(self.without_secrets(scope, exchange).await);
         }
         let instance = self.0.store.integrations(scope).await?.into_iter().find(|one| one.plugin == plugin);
         let document = match (incident, &instance) {
@@ -174,6 +186,37 @@ impl App {
             document,
             exchanges,
         })
+    }
+
+    /// An exchange without what signs somebody in: headers that do, and every credential that is set up, wherever it
+    /// stands. Some services say it back.
+    async fn without_secrets(&self, scope: &Scope, mut exchange: Exchange) -> Exchange {
+        let sent = exchange.headers.iter_mut();
+        let answered = exchange.answer.iter_mut().flat_map(|answer| answer.headers.iter_mut());
+        for (name, value) in sent.chain(answered) {
+            let is_mark = value == "(credential)";
+            if SIGNS_IN.contains(&name.to_ascii_lowercase().as_str()) && !is_mark {
+                "(left out)".clone_into(value);
+            }
+        }
+        let checked = async |text: &mut String| *text = self.without_credentials(scope, std::mem::take(text)).await;
+        checked(&mut exchange.url).await;
+        for (_, value) in &mut exchange.headers {
+            checked(value).await;
+        }
+        let bodies = [Some(&mut exchange.body), exchange.answer.as_mut().map(|answer| &mut answer.body)];
+        for body in bodies.into_iter().flatten() {
+            if let Ok(mut text) = String::from_utf8(std::mem::take(body)) {
+                checked(&mut text).await;
+                *body = text.into_bytes();
+            } else {
+                *body = b"(no text)".to_vec();
+            }
+        }
+        for (_, value) in exchange.answer.iter_mut().flat_map(|answer| answer.headers.iter_mut()) {
+            checked(value).await;
+        }
+        exchange
     }
 
     /// What was published, as it would leave now.

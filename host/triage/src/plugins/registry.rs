@@ -341,7 +341,7 @@ impl Plugins {
     ) -> Result<Counted, Denial> {
         let (now, now_us) = (self.now(), clock::now_us());
         let manifest = now.manifest(&reach.plugin, reach.digest);
-        let ceilings = manifest.map(|manifest| now.policy.hours(&manifest.publisher, manifest.world, request));
+        let ceilings = manifest.map(|manifest| now.policy.hours(&manifest.publisher, manifest.world, request, rule));
         let ceilings = ceilings.unwrap_or_default();
         let counted = self.budgets.reserve(&reach.plugin, rule, &ceilings, request, size, now_us);
         let counted = counted.map_err(|denial| self.whose_hour(reach, rule, request, denial))?;
@@ -368,10 +368,15 @@ impl Plugins {
 
     /// The refusal, which says so where the hour that is used up is shorter by the ceiling than it was granted.
     fn whose_hour(&self, reach: &Reach, rule: &HttpRule, request: &Request, denial: Denial) -> Denial {
-        let hours = |rule: &HttpRule| (rule.max_request_bytes_per_hour, rule.max_response_bytes_per_hour);
+        let Some(needed) = denial.needed() else { return denial };
+        // The way that is used up is the one in which more is needed.
+        let sent = needed.max_request_bytes_per_hour != rule.max_request_bytes_per_hour;
+        let way = |rule: &HttpRule| {
+            if sent { rule.max_request_bytes_per_hour } else { rule.max_response_bytes_per_hour }
+        };
         let granted = reach.resolve(&self.now().grant(reach.digest, &reach.plugin));
         match decide(&granted, request) {
-            Ok(own) if hours(own) != hours(rule) => denial.by_ceiling(),
+            Ok(own) if way(own) != way(rule) => denial.by_ceiling(),
             _ => denial,
         }
     }

@@ -53,16 +53,15 @@ pub async fn load(runtime: &Runtime, shipped: &Shipped) -> Result<Plugin, Triage
     loaded.map_err(TriageError::Internal)
 }
 
+/// A component under its manifest's name.
+pub(super) fn source<'a>(manifest: &'a Manifest, component: &'a [u8]) -> PluginSource<'a> {
+    let world = world(manifest.world);
+    PluginSource { name: &manifest.name, version: &manifest.version, world, component, rules: "{}" }
+}
+
 /// Load a component under its manifest's name.
 pub(super) async fn load_component(runtime: &Runtime, manifest: &Manifest, component: &[u8]) -> Result<Plugin, String> {
-    let source = PluginSource {
-        name: &manifest.name,
-        version: &manifest.version,
-        world: world(manifest.world),
-        component,
-        rules: "{}",
-    };
-    runtime.load(source).await.map_err(|error| error.to_string())
+    runtime.load(source(manifest, component)).await.map_err(|error| error.to_string())
 }
 
 pub(super) fn world(world: PluginWorld) -> World {

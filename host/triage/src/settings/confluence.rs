@@ -88,13 +88,7 @@ impl App {
             checked_us: None,
             problem: String::new(),
         };
-        match old {
-            Some(_) => {
-                self.0.store.update_integration(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?
-            }
-            None => self.0.store.create_integration(scope, new).await?,
-        }
-        Ok(())
+        self.put_integration(scope, old.as_ref(), new).await
     }
 
     /// Remove Confluence.

@@ -29,7 +29,8 @@ impl App {
         let servers = store.servers(scope).await?.into_iter().filter_map(|one| one.credential_id);
         let integrations = store.integrations(scope).await?.into_iter().filter_map(|one| one.credential_id);
         let mut forms = Vec::new();
-        for id in models.chain(servers).chain(integrations) {
+        let plugins = store.plugin_secrets(scope).await?.into_iter();
+        for id in models.chain(servers).chain(integrations).chain(plugins) {
             let (credential, secret) = store.credential(scope, id).await?;
             forms.extend(forms_of(&credential.username, secret.expose_secret()));
         }

@@ -209,13 +209,19 @@ impl App {
             checked_us: None,
             problem: String::new(),
         };
-        match old {
-            Some(_) => {
-                self.0.store.update_integration(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?
-            }
-            None => self.0.store.create_integration(scope, new).await?,
-        }
-        Ok(())
+        self.put_integration(scope, old.as_ref(), new).await
+    }
+
+    /// Write an integration down, in the place of `old` where there is one; a credential that it no longer uses goes.
+    pub(super) async fn put_integration(
+        &self,
+        scope: &Scope,
+        old: Option<&IntegrationInstance>,
+        new: IntegrationInstance,
+    ) -> Result<(), TriageError> {
+        let Some(old) = old else { return Ok(self.0.store.create_integration(scope, new).await?) };
+        let dropped = old.credential_id.filter(|kept| Some(*kept) != new.credential_id);
+        Ok(self.0.store.update_integration(scope, new, dropped).await?)
     }
 
     /// Remove what was set up for an installed integration.
@@ -229,14 +235,7 @@ impl App {
     }
 
     pub(crate) fn integration_reach(&self, instance: &IntegrationInstance) -> Result<Reach, TriageError> {
-        let plugin = self.0.plugins.get(&instance.plugin)?;
-        match self.0.plugins.server_setting(&instance.plugin) {
-            Some(setting) => {
-                let url = check_url("base_url", &instance.base_url)?;
-                Ok(Reach::to_server(&plugin, &setting, url, &instance.private_nets, instance.credential_id))
-            }
-            None => Ok(Reach::of(&plugin)),
-        }
+        self.reach_of(&instance.plugin, &instance.base_url, &instance.private_nets, instance.credential_id)
     }
 
     pub(crate) fn integration(&self, instance: &IntegrationInstance) -> Result<Integration, TriageError> {

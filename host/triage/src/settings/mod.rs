@@ -20,6 +20,7 @@ pub(crate) use self::integrations::{destination, publishes};
 pub(crate) use self::model::no_model;
 pub use self::model::{ModelFields, PROVIDER};
 pub use self::servers::ServerFields;
+use crate::plugins::Reach;
 use crate::{App, TriageError};
 
 /// A secret in a form: empty keeps what is stored.
@@ -111,6 +112,19 @@ fn origin(url: &Url) -> String {
 }
 
 impl App {
+    /// What an instance of a plugin may reach: the server at `base_url`, where its plugin has one in its settings.
+    pub(crate) fn reach_of(
+        &self,
+        plugin: &str,
+        base_url: &str,
+        private_nets: &[String],
+        credential: Option<CredentialId>,
+    ) -> Result<Reach, TriageError> {
+        let loaded = self.0.plugins.get(plugin)?;
+        let Some(setting) = self.0.plugins.server_setting(plugin) else { return Ok(Reach::of(&loaded)) };
+        Ok(Reach::to_server(&loaded, &setting, check_url("base_url", base_url)?, private_nets, credential))
+    }
+
     /// The credential that goes with a form: a new one, the stored one, or none.
     #[expect(clippy::too_many_arguments, reason = "one place for the rule that a secret is bound to its origin")]
     async fn credential_for(

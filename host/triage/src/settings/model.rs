@@ -111,14 +111,7 @@ impl App {
     }
 
     pub(crate) fn model_reach(&self, model: &Model) -> Result<Reach, TriageError> {
-        let plugin = self.0.plugins.get(&model.plugin)?;
-        match self.0.plugins.server_setting(&model.plugin) {
-            Some(setting) => {
-                let url = check_url("base_url", &model.base_url)?;
-                Ok(Reach::to_server(&plugin, &setting, url, &model.private_nets, model.credential_id))
-            }
-            None => Ok(Reach::of(&plugin)),
-        }
+        self.reach_of(&model.plugin, &model.base_url, &model.private_nets, model.credential_id)
     }
 
     /// The provider of a model, with the settings that its plugin is given.

@@ -201,7 +201,7 @@ pub struct PublishIn {
     /// Overwrite what someone else changed there.
     #[serde(default)]
     pub overwrite: bool,
-    /// The integration's id; the first one that is set up where it is missing.
+    /// The integration's id. Where it is missing: the one that the incident was published with before, or Confluence.
     #[serde(default)]
     pub to: Option<String>,
 }

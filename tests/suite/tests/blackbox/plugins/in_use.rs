@@ -41,17 +41,23 @@ fn document(house: &House, person: &Person) -> String {
     incident
 }
 
+/// The integration that the page of the document offers.
+fn target(person: &Person, incident: &str) -> String {
+    let page = person.get(&format!("/incidents/{incident}/document")).expect(200).text();
+    page.split("name=\"to\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
 fn publishes(language: &str) {
     let Some((house, person, desk, name)) = desk(&format!("publishes_with_{language}"), language, "") else { return };
     let tested = person.submit(&format!("/integrations/{name}/test"), &[]).text();
     assert!(tested.contains("Signed in as Ana at Desk.") && tested.contains("Operations"), "{tested}");
     let incident = document(&house, &person);
-    for _ in 0..2 {
-        let published = house.client.send(
-            "POST",
-            &format!("/api/v1/incidents/{incident}/document/publish"),
-            &json!({ "overwrite": false }),
-        );
+    let path = format!("/api/v1/incidents/{incident}/document/publish");
+    // Nobody said where to: nowhere that was not named.
+    let unnamed = house.client.send("POST", &path, &json!({})).expect(409);
+    assert!(unnamed.text().contains("Say where to publish"), "{}", unnamed.text());
+    for to in [Some(target(&person, &incident)), None] {
+        let published = house.client.send("POST", &path, &json!({ "to": to }));
         assert_eq!(published.expect(200).json()["state"], "published");
     }
     let tickets = desk.control("tickets", &Value::Null);
@@ -304,8 +310,9 @@ fn what_was_turned_down_does_not_come_back_by_the_folder() {
     let refusals = client.get("/api/v1/audit?action=plugin.install&limit=200").expect(200).json();
     let refusals = refusals["entries"].as_array().unwrap().iter().filter(|one| one["result"] == "refused").count();
     assert_eq!(refusals, 0, "nothing is on record as refused that was only seen again");
-    // Whoever wants it after all says so.
-    assert!(data.run(&["plugin", "install", &packed]).status.success());
+    // Whoever wants it after all says so, and it waits for another look.
+    let again = data.run(&["plugin", "install", &packed]);
+    assert!(fumehood_tests::server::text(&again.stdout).contains("waits for an approval"));
 }
 
 #[test]
@@ -319,6 +326,15 @@ fn a_scanner_is_not_run_at_its_installation_while_all_are_stopped() {
     house.ok(&["resume", "all"]);
     house.ok(&["install", &packed]);
     assert_eq!(house.audit("plugin.ask").len(), 2, "that it was asked is on record, before and after");
+    house.ok(&["approve", "rust-scanner", "--all"]);
+    house.ok(&["install", &house.packed(&component, &super::scanner_manifest("1.0.1", "example"))]);
+    assert!(house.ok(&["show", "rust-scanner"]).starts_with("rust-scanner 1.0.1"));
+    // Going back needs nothing to be run: it was prepared before.
+    house.ok(&["stop", "rust-scanner"]);
+    assert!(house.ok(&["rollback", "rust-scanner"]).contains("1.0.0 runs again"));
+    assert!(house.ok(&["show", "rust-scanner"]).contains("stopped"));
+    house.ok(&["resume", "rust-scanner"]);
+    assert_eq!(house.masked("EMP-123456\n").unwrap(), "[EMPLOYEE_ID-1]\n");
 }
 
 #[test]
@@ -327,7 +343,7 @@ fn what_was_recorded_is_a_case_for_the_authors_tests() {
     assert!(person.submit(&format!("/integrations/{name}/test"), &[]).text().contains("Signed in as Ana"));
     let incident = document(&house, &person);
     let publish = format!("/api/v1/incidents/{incident}/document/publish");
-    house.client.send("POST", &publish, &json!({ "overwrite": false })).expect(200);
+    house.client.send("POST", &publish, &json!({ "to": target(&person, &incident) })).expect(200);
     // An author's folder, with what was recorded as its only tests.
     let project = house.data.beside("project");
     let example = fumehood_tests::machine::root().join(format!("plugins/examples/{name}"));
@@ -348,6 +364,7 @@ fn what_was_recorded_is_a_case_for_the_authors_tests() {
         let case = house.ok(&["recording", &name, call]);
         assert!(!case.contains("desk-token") && case.contains("(credential)"), "{case}");
         assert!(!case.contains("ana@ops.example"), "what left was masked: {case}");
+        assert!(!case.contains("session-of-the-service"), "a session is left out: {case}");
         std::fs::write(project.join(format!("tests/{function}.toml")), case).unwrap();
     }
     let project = project.display().to_string();
