@@ -44,7 +44,7 @@ fn document(house: &House, person: &Person) -> String {
 /// The integration that the page of the document offers.
 fn target(person: &Person, incident: &str) -> String {
     let page = person.get(&format!("/incidents/{incident}/document")).expect(200).text();
-    page.split("name=\"to\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    page.split("publish\" name=\"to\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
 fn publishes(language: &str) {
