@@ -10,7 +10,10 @@ fuzz_target!(|input: (Vec<(&str, &str)>, &str, Vec<(&str, u16, u16, f32)>)| {
     let (headers, text, found) = input;
     if check_headers(headers.iter().copied()).is_ok() {
         for (name, value) in &headers {
-            assert!(!value.contains(['\r', '\n', '\0']) && !name.contains([':', ' ', '\r', '\n']), "{name:?}: {value:?}");
+            assert!(
+                !value.contains(['\r', '\n', '\0']) && !name.contains([':', ' ', '\r', '\n']),
+                "{name:?}: {value:?}"
+            );
         }
     }
     assert!(!shown(text, 100).chars().any(char::is_control));

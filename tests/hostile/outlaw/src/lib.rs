@@ -2,8 +2,8 @@
 //! is in the name of the account, or in the failure.
 
 use fumehood_sdk::integration::{
-    self as sdk, Account, Attachment, Document, Draft, Failure, Guest, Item, PageOfItems, PageOfProjects, Published, Query,
-    failure, kv, log, setting, unsupported,
+    self as sdk, Account, Attachment, Document, Draft, Failure, Guest, Item, PageOfItems, PageOfProjects, Published,
+    Query, failure, kv, log, setting, unsupported,
 };
 
 struct Plugin;
@@ -41,9 +41,8 @@ fn attack(name: &str) -> Result<String, Failure> {
             let headers = vec![sdk::header("x-a", "b\r\nhost: evil.example")];
             sdk::send("GET", &format!("{base}/me"), headers, None).map(|done| done.0.to_string())
         }
-        "large-body" => {
-            sdk::send("POST", &format!("{base}/tickets"), Vec::new(), Some(vec![b'x'; 65537])).map(|done| done.0.to_string())
-        }
+        "large-body" => sdk::send("POST", &format!("{base}/tickets"), Vec::new(), Some(vec![b'x'; 65537]))
+            .map(|done| done.0.to_string()),
         "fill-the-store" => {
             for at in 0..100_000 {
                 kv::set(&format!("key/{at}"), &[b'x'; 8192])?;
@@ -63,7 +62,9 @@ fn attack(name: &str) -> Result<String, Failure> {
         }
         "flood-the-log" => {
             for at in 0..5_000 {
-                log(format!("\u{1b}[2J\u{1b}[31m{at}\r\n2026-01-01T00:00:00Z INFO admin signed in <script>alert(1)</script>"));
+                log(format!(
+                    "\u{1b}[2J\u{1b}[31m{at}\r\n2026-01-01T00:00:00Z INFO admin signed in <script>alert(1)</script>"
+                ));
             }
             Ok("logged".to_owned())
         }
