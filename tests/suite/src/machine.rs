@@ -56,6 +56,12 @@ pub fn can_mount() -> bool {
     Tmpfs::mount(probe.path(), 1 << 20).is_some()
 }
 
+/// Whether a process can have a file system of its own here, as the tests with names of their own need.
+pub fn can_unshare() -> bool {
+    let tried = run(Command::new("unshare").args(["-m", "mount", "--bind", "/etc/hosts", "/etc/hosts"]));
+    tried.is_some_and(|output| output.status.success())
+}
+
 /// A small file system in memory, unmounted when it is dropped.
 pub struct Tmpfs(PathBuf);
 

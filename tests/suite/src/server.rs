@@ -119,12 +119,13 @@ pub struct Launch {
     data: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    hosts: Option<PathBuf>,
 }
 
 impl Launch {
     /// On a folder, at a free port of this machine.
     pub fn new(data: &Path) -> Self {
-        Self { data: data.to_owned(), arguments: Vec::new(), variables: Vec::new() }
+        Self { data: data.to_owned(), arguments: Vec::new(), variables: Vec::new(), hosts: None }
     }
 
     /// With an argument more.
@@ -141,8 +142,26 @@ impl Launch {
         self
     }
 
+    /// With this file as `/etc/hosts`, so that the system's own resolver says what it says; see
+    /// [`machine::can_unshare`].
+    #[must_use]
+    pub fn hosts(mut self, file: &Path) -> Self {
+        self.hosts = Some(file.to_owned());
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = command_on(&self.data, &[]);
+        let plain = command_on(&self.data, &[]);
+        let mut command = match &self.hosts {
+            None => plain,
+            Some(hosts) => {
+                let mut command = Command::new("unshare");
+                command.args(["-m", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""]).arg(hosts);
+                command.arg(plain.get_program()).args(plain.get_args());
+                command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                command
+            }
+        };
         if !self.arguments.iter().any(|argument| argument == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }

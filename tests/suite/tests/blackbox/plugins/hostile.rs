@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use fumehood_hostile::{compile_bomb, component, with_custom, with_modules};
 use fumehood_tests::machine::{self, wait_for};
+use fumehood_tests::server::Launch;
 use fumehood_tests::{Client, Person, machine::skip};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -435,4 +436,43 @@ fn a_name_that_leads_inside_is_not_followed() {
     assert!(said.contains("and has no grant for it"), "{said}");
     assert_eq!(upstream.requests.load(Ordering::Relaxed), 0);
     assert!(!house.audit("effect.denied").is_empty());
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_at_the_second_look_is_not_dialled() {
+    let test = "a_name_that_leads_elsewhere";
+    if !machine::can_unshare() {
+        return skip(test, "a process cannot have an /etc/hosts of its own here");
+    }
+    let Some((house, person, upstream)) = outlaw(test) else { return };
+    let hosts = house.data.beside("hosts");
+    let name = |address: &str| {
+        std::fs::write(&hosts, format!("127.0.0.1 localhost\n{address} desk.rebind.test\n")).unwrap();
+    };
+    name("198.41.0.4");
+    let House { data, server, key, .. } = house;
+    assert!(server.stop().success());
+    let server = Launch::new(&data.path()).hosts(&hosts).start();
+    let person = person.moved_to(&server);
+    let house = House { client: server.client(&data.token("admin")), data, server, key };
+    let base = format!("http://desk.rebind.test:{}/api", upstream.port);
+    let fields = [("base_url", base.as_str()), ("s-attack", "honest")];
+    // A public name when it was set up; the system's resolver leads it inside when it is asked.
+    person.submit("/integrations/outlaw", &fields);
+    name("127.0.0.1");
+    let said = unescaped(&person.submit("/integrations/outlaw/test", &[]).text());
+    assert!(said.contains("at 127.0.0.1, which is") && said.contains("not granted"), "{said}");
+    assert_eq!(upstream.requests.load(Ordering::Relaxed), 0, "nobody came");
+    let denied = house.audit("effect.denied");
+    assert!(denied.iter().any(|one| one["target"] == "plugin:outlaw"), "{denied:?}");
+    // It is the name's way inside that was refused: named when it leads there, it is reached.
+    person.submit("/integrations/outlaw", &fields);
+    let said = person.submit("/integrations/outlaw/test", &[]).text();
+    assert!(said.contains("Signed in as 200 with 2 bytes"), "{said}");
+    // Inside is not everywhere inside.
+    name("169.254.169.254");
+    let said = unescaped(&person.submit("/integrations/outlaw/test", &[]).text());
+    assert!(said.contains("at 169.254.169.254, which is"), "{said}");
+    serves_on(&house.client);
+    served(&house);
 }
