@@ -28,8 +28,10 @@ impl Host {
             url::Host::Ipv6(address) => Some(Self::Address(IpAddr::V6(address))),
             url::Host::Domain(domain) => {
                 let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
-                let well_formed = domain.len() <= 253 && domain.split('.').all(|label| (1..=63).contains(&label.len()));
-                well_formed.then_some(Self::Domain(domain))
+                // URLs may have more in a host, escaped: a star there would read as a pattern when it is written down.
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(plain);
+                (domain.len() <= 253 && domain.split('.').all(label)).then_some(Self::Domain(domain))
             }
         }
     }
@@ -147,6 +149,20 @@ mod tests {
 
     fn pattern(text: &str) -> HostPattern {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn no_escape_makes_a_pattern_of_a_host() {
+        for odd in
+            ["%2A.example.com", "%2Aa", "a%2Cb.example.com", "a`b.example.com", "a!b.example.com", "a%27b", "(a)"]
+        {
+            assert!(odd.parse::<HostPattern>().is_err(), "{odd}");
+            assert!(crate::Request::parse("GET", &format!("https://{odd}/"), 0).is_err(), "{odd}");
+        }
+        for plain in ["a_b.example.com", "xn--bcher-kva.example", "*.a-b.example", "1.example"] {
+            let pattern: HostPattern = plain.parse().unwrap();
+            assert_eq!(pattern.to_string().parse(), Ok(pattern), "{plain}");
+        }
     }
 
     #[test]

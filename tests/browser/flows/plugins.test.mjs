@@ -119,7 +119,7 @@ test('an integration is set up, and its page says what stands in the way', { ski
   assert.ok(!(await page.content()).includes('desk-token'));
   assert.deepEqual(await picture(page, '/integrations/rust-integration', 'integration-installed'), []);
   await page.goto('/settings/models');
-  assert.equal(await page.getByText('Provider:').count(), 0, 'there is nothing to choose where one ships alone');
+  assert.equal(await page.getByRole('navigation', { name: 'Provider' }).count(), 0, 'there is nothing to choose where one ships alone');
   await page.goto('/integrations/rust-integration');
   await page.getByText('Remove…').click();
   await page.getByRole('button', { name: 'Remove what was set up' }).click();
