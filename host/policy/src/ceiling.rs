@@ -118,8 +118,7 @@ impl CeilingRule {
 
     /// Whether the addresses and the answers of a rule are all within this one.
     fn leaves_answers(&self, rule: &HttpRule) -> bool {
-        let within = |net: &IpNet| self.allow_private.iter().any(|own| own.contains(net));
-        rule.allow_private.iter().all(within)
+        shared_nets(&self.allow_private, &rule.allow_private).is_superset(&rule.allow_private)
             && self.max_response_bytes.is_none_or(|most| rule.max_response_bytes <= most)
     }
 

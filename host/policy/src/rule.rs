@@ -65,50 +65,10 @@ impl fmt::Display for Scheme {
 
 /// Methods that can be granted: those of IANA's registry, and a few that are in wide use. Never `CONNECT` or `TRACE`, which
 /// open tunnels or echo credentials; and no invented one, whose name would stand in a sentence that a person approves.
-const METHODS: [&str; 42] = [
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LIST",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "NOTIFY",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SUBSCRIBE",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UNSUBSCRIBE",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-];
+const METHODS: &str = "ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY DELETE GET HEAD LABEL LINK LIST LOCK MERGE MKACTIVITY \
+    MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE NOTIFY OPTIONS ORDERPATCH PATCH POST PROPFIND PROPPATCH \
+    PURGE PUT QUERY REBIND REPORT SEARCH SUBSCRIBE UNBIND UNCHECKOUT UNLINK UNLOCK UNSUBSCRIBE UPDATE \
+    UPDATEREDIRECTREF VERSION-CONTROL";
 
 /// A request method in upper case: `GET`, `PROPFIND`, ….
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,7 +87,11 @@ impl FromStr for Method {
     type Err = InvalidRule;
 
     fn from_str(text: &str) -> Result<Self, InvalidRule> {
-        if METHODS.contains(&text) { Ok(Self(text.to_owned())) } else { Err(InvalidRule::Method(shown(text, 40))) }
+        if METHODS.split(' ').any(|method| method == text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRule::Method(shown(text, 40)))
+        }
     }
 }
 
