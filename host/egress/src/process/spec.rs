@@ -33,8 +33,9 @@ pub struct ProcessSpec {
     pub pinned: Option<Pinned>,
 }
 
-/// A program whose contents were read, kept open: what runs is this file, whatever lies at its path by then. Who may write
-/// into the file itself can change it in that moment; the check after the start ends what was changed.
+/// A program whose contents were read, kept open. What was written to or taken from its place since is refused; what
+/// is executed is the open file, so that nothing else can come between the last look and the start. Who writes into the
+/// file itself in that moment is found out after the start, and the program is ended.
 ///
 /// A script is handed to its interpreter by its path, so for a script it is checked that the path still leads to this
 /// file, unchanged, before the start and after it. Its interpreter and what it loads are not pinned by it.

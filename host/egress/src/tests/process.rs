@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::{Output, Process, ProcessError, ProcessSpec};
+use crate::{Output, Pinned, Process, ProcessError, ProcessSpec};
 
 fn command(command: &str, arguments: &[&str]) -> ProcessSpec {
     ProcessSpec {
@@ -360,4 +360,35 @@ async fn a_process_can_be_moved_between_tasks() {
         said
     });
     assert_eq!(task.await.unwrap(), Output::Stdout("x".into()));
+}
+
+#[tokio::test]
+async fn a_pinned_program_runs_as_it_was_looked_at_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program");
+    let pinned = || {
+        let mut spec = command(path.to_str().unwrap(), &["one"]);
+        spec.pinned = Some(Pinned::open(&path).unwrap().1);
+        spec
+    };
+    let refused =
+        |spec: ProcessSpec| Egress::new(EgressConfig::default()).unwrap().spawn(spec).unwrap_err().to_string();
+    std::fs::copy("/bin/echo", &path).unwrap();
+    assert_eq!(run(&mut start(pinned())).await, ("one\n".to_owned(), Some(0)), "from its descriptor");
+    let spec = pinned();
+    // Another file in its place.
+    std::fs::copy("/bin/false", folder.path().join("other")).unwrap();
+    std::fs::rename(folder.path().join("other"), &path).unwrap();
+    assert!(refused(spec).contains("it was changed after it was looked at"));
+    // The very file was written to.
+    let spec = pinned();
+    std::fs::OpenOptions::new().append(true).open(&path).unwrap().set_len(10).unwrap();
+    assert!(refused(spec).contains("it was changed after it was looked at"));
+    // A script goes by its path, so that has to lead to the same file.
+    std::fs::write(&path, "#!/bin/sh\necho script\n").unwrap();
+    assert_eq!(run(&mut start(pinned())).await, ("script\n".to_owned(), Some(0)));
+    let spec = pinned();
+    std::fs::copy("/bin/false", folder.path().join("other")).unwrap();
+    std::fs::rename(folder.path().join("other"), &path).unwrap();
+    assert!(refused(spec).contains("it was changed after it was looked at"));
 }
