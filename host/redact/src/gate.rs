@@ -42,7 +42,8 @@ impl Gate {
         let mut output = Redacted::default();
         if spans.iter().any(|span| span.start >= span.end || span.end > text.len()) {
             let label = book.label_for(&Kind::OTHER, text);
-            output.push_label(label, 0..text.len());
+            let shown = label.to_string();
+            output.push_label(label, &shown, 0..text.len());
             return output;
         }
         let kept = match origin {
@@ -65,7 +66,8 @@ impl Gate {
                 Mark::Keep(_, label) => label,
                 Mark::Mask(_, kind) => book.label_for(&kind, text.get(start..end).unwrap_or_default()),
             };
-            output.push_label(label, start..end);
+            let shown = book.shown(&label);
+            output.push_label(label, &shown, start..end);
             done = end;
         }
         output.push_clear(text.get(done..).unwrap_or_default());

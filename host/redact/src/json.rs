@@ -269,7 +269,8 @@ impl Redaction<'_> {
             None => {
                 let mut output = Redacted::default();
                 let label = self.book.label_for(&Kind::OTHER, text);
-                output.push_label(label, 0..text.len());
+                let shown = label.to_string();
+                output.push_label(label, &shown, 0..text.len());
                 output
             }
         }

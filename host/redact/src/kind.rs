@@ -22,6 +22,8 @@ impl Kind {
     pub const OTHER: Kind = Kind(Cow::Borrowed("OTHER"));
     /// Raw input that looks like one of our pseudonyms.
     pub const PSEUDONYM: Kind = Kind(Cow::Borrowed("PSEUDONYM"));
+    /// What a rule of the organisation lets through: no value, but the mark that no value is there.
+    pub const ALLOWED: Kind = Kind(Cow::Borrowed("ALLOWED"));
 
     /// The kind of this name, or [`Kind::OTHER`] where the name is not `[A-Z0-9_]{1,32}`.
     #[must_use]

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use crate::{Finding, Group, Kind};
 
-/// The most characters between brackets that are looked at: a kind's 32, a number's 18, and room for what a model
-/// puts between them.
-const MAX_BODY_CHARS: usize = 64;
+/// The most characters between brackets that are looked at: a kind's 32, a number's 18, those of a network or domain, and
+/// room for what a model puts between them.
+const MAX_BODY_CHARS: usize = 96;
 /// The most digits of a number; all such numbers fit a `u64`.
 const MAX_DIGITS: usize = 18;
 
@@ -179,7 +179,7 @@ impl Lookalikes {
 
     /// What stands between brackets, folded to upper case.
     fn label(&self, body: &str) -> Option<Label> {
-        let body = body.trim();
+        let body = without_hint(body.trim());
         let name = body.trim_end_matches(|character: char| character.is_ascii_digit());
         let number = number(body.get(name.len()..)?)?;
         let kind = name.trim_end_matches(separates);
@@ -194,6 +194,29 @@ impl Lookalikes {
         let kind = kinds.iter().find(|known| known.as_str() == kind).or_else(|| kinds.first())?.clone();
         Some(Label { kind, number })
     }
+}
+
+/// `EMAIL-2 @ DOMAIN-1`, `IPV4-3 IN NET-1`: what stands behind the number says what the value shares with others, in our
+/// words or in those of a model that translates.
+fn without_hint(body: &str) -> &str {
+    const NETS: [&str; 10] =
+        ["NET", "NETZ", "NETWORK", "NETZWERK", "SUBNET", "RED", "RESEAU", "RéSEAU", "RETE", "REDE"];
+    let numbered = |hint: &str| {
+        let word = hint.trim_end_matches(|character: char| character.is_ascii_digit());
+        let plain = word.trim_end_matches(separates).trim_start();
+        (word.len() < hint.len() && !plain.is_empty() && plain.chars().all(char::is_alphabetic))
+            .then(|| plain.to_owned())
+    };
+    let hinted = match body.split_once('@') {
+        Some((label, hint)) => numbered(hint).map(|_| label),
+        None => body.find(char::is_whitespace).and_then(|_| {
+            let (label, _) = body
+                .rsplit_once(' ')
+                .filter(|(_, hint)| numbered(hint).is_some_and(|word| NETS.contains(&word.as_str())))?;
+            label.trim_end().rsplit_once(' ').map(|(label, _)| label)
+        }),
+    };
+    hinted.map_or(body, str::trim_end)
 }
 
 /// A pseudonym's number: 1 and more.

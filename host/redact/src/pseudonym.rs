@@ -24,6 +24,23 @@ pub fn kept(value: &str) -> &str {
     value.get(..value.floor_char_boundary(KEPT_BYTES)).unwrap_or_default()
 }
 
+/// What a pseudonym may show beside its number, because a model reasons better with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Of IPv4 addresses, which share their first three numbers: `[IPV4-3 in net-1]`.
+    pub network: bool,
+    /// Of e-mail addresses, which share their domain: `[EMAIL-2 @ domain-1]`.
+    pub domain: bool,
+}
+
+impl Hints {
+    /// What either shows.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self { network: self.network || other.network, domain: self.domain || other.domain }
+    }
+}
+
 /// What the store keeps of a pseudonym. A number has several entries where its value was seen in several spellings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -91,6 +108,9 @@ pub struct Pseudonyms {
     lookalikes: Lookalikes,
     /// Of the longest value, bytes.
     longest: usize,
+    hints: Hints,
+    /// What values have in common, by kind, and the lowest number among those that share it.
+    relatives: HashMap<Digest, u64>,
 }
 
 /// A keyed digest of a kind and a text, wide enough that two texts never share one.
@@ -147,6 +167,31 @@ impl Pseudonyms {
             self.new.push(entry);
         }
         label
+    }
+
+    /// What labels show beside their number from now on.
+    pub const fn show(&mut self, hints: Hints) {
+        self.hints = hints;
+    }
+
+    /// A label as it stands in masked text: with what its value shares with others, where that is wanted. The number of a
+    /// network or a domain is that of its first address, so it never changes either.
+    #[must_use]
+    pub fn shown(&self, label: &Label) -> String {
+        let wanted = match label.kind.as_str() {
+            "IPV4" => self.hints.network.then_some("in net"),
+            "EMAIL" => self.hints.domain.then_some("@ domain"),
+            _ => None,
+        };
+        let relative = || {
+            let place = *self.by_kind.get(&label.kind)?;
+            let shared = shared(&label.kind, &normal_form(&label.kind, self.original(label)?))?;
+            self.relatives.get(&self.digests.of(place, &shared)).copied()
+        };
+        match wanted.zip(relative()) {
+            Some((what, number)) => format!("[{}-{} {what}-{number}]", label.kind, label.number),
+            None => label.to_string(),
+        }
     }
 
     /// What has come into the book since the last call, for the store: in order, and to be stored in the transaction
@@ -293,7 +338,12 @@ impl Pseudonyms {
         self.longest = self.longest.max(entry.original.len());
         let Entry { kind, number, original } = entry;
         let place = self.place(kind);
-        let form = self.digests.of(place, &normal_form(kind, original));
+        let normal = normal_form(kind, original);
+        if let Some(shared) = shared(kind, &normal) {
+            let lowest = self.relatives.entry(self.digests.of(place, &shared)).or_insert(*number);
+            *lowest = (*lowest).min(*number);
+        }
+        let form = self.digests.of(place, &normal);
         let given = self.numbers.entry(form).or_insert(*number);
         *given = (*given).min(*number);
         self.spellings.insert(self.digests.of(place, original));
@@ -307,10 +357,22 @@ impl Pseudonyms {
     }
 }
 
+/// What an address has in common with its neighbours, in a form that is no address itself: the domain of a mailbox, the
+/// first three numbers of an IPv4 address.
+fn shared(kind: &Kind, normal: &str) -> Option<String> {
+    let (before, after) = match kind.as_str() {
+        "EMAIL" => normal.rsplit_once('@').map(|(_, domain)| ("@", domain))?,
+        "IPV4" => normal.rsplit_once('.').map(|(network, _)| (".", network))?,
+        _ => return None,
+    };
+    Some(format!("{before}{after}"))
+}
+
 /// Whether a value cannot be told from the names in our own labels.
 pub(crate) fn is_part_of_labels(original: &str) -> bool {
     let upper = original.to_ascii_uppercase();
-    Kind::known().any(|kind| format!("[{kind}-").contains(&upper))
+    ["@ DOMAIN-", " IN NET-"].iter().any(|hint| hint.contains(&upper))
+        || Kind::known().any(|kind| format!("[{kind}-").contains(&upper))
 }
 
 impl fmt::Debug for Pseudonyms {
@@ -348,6 +410,33 @@ mod tests {
         assert_eq!(book.label_for(&email, "A@x.org").to_string(), "[EMAIL-1]");
         assert!(book.drain_new().is_empty());
         assert_eq!(book.iter().count(), 3);
+    }
+
+    #[test]
+    fn labels_show_what_values_share_where_that_is_wanted() {
+        let mut book = Pseudonyms::new();
+        let (mail, ip) = (Kind::new("EMAIL"), Kind::new("IPV4"));
+        for (kind, value) in
+            [(&mail, "a@x.org"), (&mail, "b@y.org"), (&mail, "c%40X.org"), (&ip, "10.1.2.3"), (&ip, "10.1.2.9")]
+        {
+            let _ = book.label_for(kind, value);
+        }
+        let third = Label { kind: mail, number: 3 };
+        let second = Label { kind: ip, number: 2 };
+        assert_eq!(book.shown(&third), "[EMAIL-3]");
+        book.show(Hints { network: true, domain: true });
+        assert_eq!(book.shown(&third), "[EMAIL-3 @ domain-1]");
+        assert_eq!(book.shown(&second), "[IPV4-2 in net-1]");
+        // What a model makes of it is read all the same.
+        for spelt in
+            ["[EMAIL-3 @ domain-1]", "[email-3@domain-1]", "[EMAIL-3 @ Domäne-1]", "[EMAIL\u{2011}3 @ domain 1]"]
+        {
+            let seen = book.recognise(spelt);
+            assert_eq!(seen.len(), 1, "{spelt}");
+            assert_eq!((seen[0].range.clone(), seen[0].label.clone()), (0..spelt.len(), third.clone()), "{spelt}");
+        }
+        assert_eq!(book.recognise("[IPV4-2 im Netz-1]")[0].label, second);
+        assert!(book.recognise("[EMAIL-3 or PHONE-2]").iter().all(|seen| !seen.bracketed));
     }
 
     #[test]

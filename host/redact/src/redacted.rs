@@ -148,7 +148,7 @@ impl Redacted {
             let begins = source.contains(&range.source.start);
             let enters = entering && range.source.start < source.start && source.start < range.source.end;
             if begins || enters {
-                part.push_label(range.label.clone(), range.source.clone());
+                part.push_label(range.label.clone(), self.shown(range), range.source.clone());
             }
             (text, from) = (range.end, range.source.end);
         }
@@ -169,10 +169,15 @@ impl Redacted {
         self.text.push_str(text);
     }
 
-    /// A pseudonym, for these bytes of the source.
-    pub(crate) fn push_label(&mut self, label: Label, source: Range<usize>) {
+    /// A pseudonym as it stands in the text.
+    fn shown(&self, range: &MaskedRange) -> &str {
+        self.text.get(range.start..range.end).unwrap_or_default()
+    }
+
+    /// A pseudonym, as it is shown, for these bytes of the source.
+    pub(crate) fn push_label(&mut self, label: Label, shown: &str, source: Range<usize>) {
         let start = self.text.len();
-        self.text.push_str(&label.to_string());
+        self.text.push_str(shown);
         let kind = label.kind.clone();
         self.masked.push(MaskedRange { start, end: self.text.len(), label, kind, source });
     }
@@ -183,7 +188,7 @@ impl Redacted {
         let mut done = 0;
         for range in &part.masked {
             self.push_json_escaped(part.text.get(done..range.start).unwrap_or_default());
-            self.push_label(range.label.clone(), range.source.clone());
+            self.push_label(range.label.clone(), part.shown(range), range.source.clone());
             done = range.end;
         }
         self.push_json_escaped(part.text.get(done..).unwrap_or_default());

@@ -1,0 +1,188 @@
+//! Base64 that holds text: as it is, as UTF-16, or packed with gzip or zlib.
+//!
+//! Invariant: only what is text after decoding is taken for base64. Nearly every other run of letters shows with its
+//! first bytes that it is none, so looking costs a few steps for each run.
+
+use std::io::Read as _;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The shortest run that is looked at: nine bytes. Shorter ones are words.
+const MIN_RUN: usize = 12;
+/// What one run may unpack to, bytes.
+const MAX_RUN_UNPACKED: usize = 1 << 20;
+
+/// What a run held.
+#[derive(Debug)]
+pub(super) struct Packed {
+    /// Of the run, with its padding.
+    pub range: Range<usize>,
+    pub text: String,
+    pub way: Way,
+    /// There is more than was unpacked.
+    pub cut: bool,
+}
+
+/// How the bytes were text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// They are UTF-8.
+    Bytes,
+    /// They are UTF-16.
+    Wide,
+    /// They were packed.
+    Gzip,
+}
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Letters and digits and the four marks of both alphabets.
+static IN_RUN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    loop {
+        #[expect(clippy::indexing_slicing, reason = "a byte indexes 256 entries")]
+        {
+            table[b as usize] = b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_');
+        }
+        if b == u8::MAX {
+            break table;
+        }
+        b += 1;
+    }
+};
+
+fn in_run(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|b| IN_RUN.get(usize::from(*b)).is_some_and(|yes| *yes))
+}
+
+/// The first run in a line, from `from` on, that holds text. At most `room` bytes are unpacked.
+pub(super) fn first(line: &str, from: usize, room: usize) -> Option<Packed> {
+    let bytes = line.as_bytes();
+    let mut at = from;
+    while at + MIN_RUN <= bytes.len() {
+        // A run of twelve that begins here has a byte in each of its places: the last is looked at first.
+        if !in_run(bytes, at + MIN_RUN - 1) {
+            at += MIN_RUN;
+            continue;
+        }
+        let mut start = at + MIN_RUN - 1;
+        while start > at && in_run(bytes, start - 1) {
+            start -= 1;
+        }
+        let mut end = at + MIN_RUN;
+        while in_run(bytes, end) {
+            end += 1;
+        }
+        if end - start >= MIN_RUN {
+            if let Some(packed) = opened(bytes, start, end, room) {
+                return Some(packed);
+            }
+            // A path or a name may stand before it, joined by a mark that is in the alphabet.
+            let run = bytes.get(start..end).unwrap_or_default();
+            if let Some(mark) = run.iter().rposition(|b| matches!(b, b'/' | b'-' | b'_'))
+                && run.len() - mark > MIN_RUN
+                && let Some(packed) = opened(bytes, start + mark + 1, end, room)
+            {
+                return Some(packed);
+            }
+        }
+        at = end + 1;
+    }
+    None
+}
+
+/// What the run holds, if that is text.
+fn opened(bytes: &[u8], start: usize, end: usize, room: usize) -> Option<Packed> {
+    let run = bytes.get(start..end)?;
+    let head = four(run)?;
+    let text_like = |b: u8| b >= b' ' && b != 0x7f || matches!(b, b'\n' | b'\r' | b'\t');
+    let packed = matches!(head, [0x1f, 0x8b, 0x08] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, _]);
+    let wide = text_like(head[0]) && head[1] == 0 && text_like(head[2]);
+    if !packed && !wide && !head.iter().all(|b| text_like(*b)) {
+        return None;
+    }
+    let url_safe = run.iter().any(|b| matches!(b, b'-' | b'_'));
+    if url_safe && run.iter().any(|b| matches!(b, b'+' | b'/')) {
+        return None;
+    }
+    let engine = if url_safe { &URL_SAFE } else { &STANDARD };
+    // The first twelve tell most words and hashes from text.
+    let beginning = engine.decode(run.get(..MIN_RUN)?).ok()?;
+    if !packed && !wide && !beginning.iter().all(|b| text_like(*b)) {
+        return None;
+    }
+    // One character over is cut off, or belongs to something else: what is before it counts.
+    let whole = run.len() - usize::from(run.len() % 4 == 1);
+    let decoded = engine.decode(run.get(..whole)?).ok()?;
+    let padding = bytes.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
+    let range = start..end + padding;
+    if packed {
+        return unpacked(&decoded, range, room.min(MAX_RUN_UNPACKED));
+    }
+    if wide {
+        let units: Vec<u16> = decoded.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        let text = String::from_utf16(&units).ok().filter(|text| is_text(text))?;
+        return Some(Packed { range, text, way: Way::Wide, cut: false });
+    }
+    let text = String::from_utf8(decoded).ok().filter(|text| is_text(text))?;
+    Some(Packed { range, text, way: Way::Bytes, cut: false })
+}
+
+/// The first three bytes.
+fn four(run: &[u8]) -> Option<[u8; 3]> {
+    let mut bits = 0_u32;
+    for byte in run.get(..4)? {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        };
+        bits = bits << 6 | u32::from(six);
+    }
+    let [_, a, b, c] = bits.to_be_bytes();
+    Some([a, b, c])
+}
+
+fn is_text(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t') || c == '\u{fffd}')
+}
+
+fn unpacked(bytes: &[u8], range: Range<usize>, room: usize) -> Option<Packed> {
+    let mut out = Vec::new();
+    let limit = room as u64 + 1;
+    let gzip = bytes.first() == Some(&0x1f);
+    // What is broken off unpacks as far as it goes.
+    let read = if gzip {
+        flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out)
+    } else {
+        flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out)
+    };
+    if out.is_empty() || (read.is_err() && !gzip) {
+        return None;
+    }
+    let cut = out.len() as u64 >= limit;
+    out.truncate(room);
+    let text = match String::from_utf8(out) {
+        Ok(text) => text,
+        // The last character may be cut.
+        Err(error) if cut || read.is_err() => {
+            let valid = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(valid);
+            String::from_utf8(bytes).ok()?
+        }
+        Err(_) => return None,
+    };
+    // An image or a program is packed data, and no text that somebody could read.
+    (cut || !text.is_empty()).then_some(Packed { range, text, way: Way::Gzip, cut })
+}
