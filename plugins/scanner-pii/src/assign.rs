@@ -4,13 +4,20 @@
 //! of times, however many names stand inside it.
 
 use crate::classify::{self, Class, MAX_NAME};
+use crate::columns::Column;
 use crate::kind::Kind;
-use crate::literals::Cue;
 use crate::scan::Scan;
-use crate::text::{BASE64, BLANK, KEY};
+use crate::text::{BASE64, KEY, is};
 use crate::value::{self, Join, Makeup, Value};
-use crate::{auth, block, csv, dates, hosts, logins, people, places, prose, worded};
+use crate::{
+    auth, block, csv, dates, encoded, hosts, ids, logins, names, people, places, prose, secrets, vocab, worded,
+};
 
+/// The most values of a list that are looked at.
+const LIST: usize = 16;
+/// How the names of texts for forms begin.
+const FORMS: &[&str] =
+    &["label.", "error.", "message.", "messages.", "placeholder.", "tooltip.", "i18n.", "hint.", "validation."];
 /// Names inside one value that are looked at.
 pub(crate) const NESTED: usize = 4;
 
@@ -39,20 +46,40 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     if scan.text.before(name_start) == b':' && scan.text.at(name_end) == b':' {
         let before = scan.text.slice(name_start.saturating_sub(80), name_start);
         scan.text.tick(before.len());
-        if before.windows(4).any(|w| w == b"arn:") {
+        if before.windows(4).any(|w| matches!(w, b"arn:" | b"urn:" | b"cpe:")) {
             return;
         }
     }
+    csv::consider(scan, name_start, name_end);
     let name_start = worded::whole_name(&scan.text, name_start, name_end);
+    // `Workstation Name: x`
+    let machine = ["workstation ", "computer ", "machine ", "device ", "server "]
+        .iter()
+        .any(|word| scan.text.before(name_start) == b' ' && scan.text.has_before(name_start, word));
+    if machine && scan.text.has(name_start, "name") && name_end - name_start == 4 {
+        if let Some(found) = value::after(&scan.text, &mut scan.quotes, name_start, name_end) {
+            hosts::field(scan, found);
+        }
+        return;
+    }
     let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
+        if name_end - name_start == 3 && scan.text.has(name_start, "key") {
+            secrets::bare_key(scan, name_start, name_end);
+        } else if scan.text.has(name_start, "key") && name_end - name_start == 4 {
+            secrets::numbered_key(scan, name_end);
+        } else if in_query(scan, name_start) && matches!(scan.text.slice(name_start, name_end + 1), b"key=" | b"code=")
+        {
+            secrets::query_key(scan, name_end + 1);
+        }
         return;
     };
-    if csv::between_separators(&scan.text, name_start, name_end) {
-        csv::header(scan, name_start);
-    }
     if class == Class::Cookie {
         auth::cookie_field(scan, name_end);
         return;
+    }
+    // LDIF has values in base64 behind two colons.
+    if scan.text.at(name_end) == b':' && scan.text.slice(name_end, name_end + 3) == b":: " {
+        return encoded::attribute(scan, class, name_start, name_end + 2);
     }
     let Some(found) = value::after(&scan.text, &mut scan.quotes, name_start, name_end) else {
         if class == Class::Password {
@@ -73,6 +100,9 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
         return block::field(scan, class, name_start, found);
     }
     one_value(scan, class, name_start, found);
+    if found.quoted && scan.text.before(found.start.saturating_sub(1)) <= b'[' {
+        list(scan, class, name_start, found);
+    }
     // Plans of changes show the value that was and the one that will be: `"old" -> "new"`.
     if found.quoted && scan.text.has(found.end + 1, " -> \"") {
         let start = found.end + 6;
@@ -80,6 +110,98 @@ pub(crate) fn field(scan: &mut Scan<'_>, class: Class, name_start: usize, found:
             one_value(scan, class, name_start, Value { start, end, ..found });
         }
     }
+}
+
+/// The values behind the first of a list in brackets.
+#[inline(never)]
+fn list(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
+    let space = |text: &crate::text::Text<'_>, mut at: usize| {
+        let limit = at + 40;
+        while at < limit && matches!(text.at(at), b' ' | b'\t' | b'\r' | b'\n') {
+            at += 1;
+        }
+        text.tick(1);
+        at
+    };
+    let open = scan.text.slice(found.start.saturating_sub(24), found.start.saturating_sub(1));
+    if open.trim_ascii_end().last() != Some(&b'[') {
+        return;
+    }
+    let quote = scan.text.before(found.start);
+    let mut end = found.end;
+    for _ in 1..LIST {
+        let comma = space(&scan.text, end + 1);
+        let at = space(&scan.text, comma + 1);
+        if scan.text.at(comma) != b',' || scan.text.at(at) != quote {
+            break;
+        }
+        let Some(close) = scan.quotes.close(&scan.text, at + 1, quote, false) else {
+            break;
+        };
+        one_value(scan, class, name_start, Value { start: at + 1, end: close, ..found });
+        end = close;
+    }
+}
+
+/// The name of a field of records stands at `start..end`, or a part of it: `vocab` knows what it means.
+#[inline(never)]
+pub(crate) fn record(scan: &mut Scan<'_>, start: usize, end: usize) {
+    csv::consider(scan, start, end);
+    if end <= scan.field_done {
+        return;
+    }
+    let text = &scan.text;
+    let letter = |b: u8| is(b, KEY) || b >= 0x80;
+    // Some literals bring what stands around them, to be rarer.
+    let (mut first, mut last) = (start, end);
+    while last > start && !letter(text.at(last - 1)) {
+        last -= 1;
+    }
+    while first < last && !letter(text.at(first)) {
+        first += 1;
+    }
+    while last >= end && letter(text.at(last)) && last < end + MAX_NAME {
+        last += 1;
+    }
+    while first <= start && first > 0 && letter(text.before(first)) && first + MAX_NAME > start {
+        first -= 1;
+    }
+    text.tick(last - first + 1);
+    scan.field_done = last;
+    let name = text.slice(first, last);
+    let column = vocab::column(name);
+    if !column.telling() || matches!(name, b"first" | b"last") && !has_counterpart(scan, first, last) {
+        return;
+    }
+    if scan.text.slice(last, last + 3) == b":: " {
+        if let Column::Field(class) = column {
+            encoded::attribute(scan, class, first, last + 2);
+        }
+        return;
+    }
+    let Some(found) = value::after(&scan.text, &mut scan.quotes, first, last) else {
+        return;
+    };
+    if found.join == Join::Blank || scan.value_again(first, found.end) > NESTED {
+        return;
+    }
+    match column {
+        Column::Field(class) => field(scan, class, first, found),
+        Column::Street => field(scan, Class::Street, first, found),
+        Column::Passport if ids::is_passport(scan.text.slice(found.start, found.end)) => {
+            scan.emit(Kind::Passport, found.start, found.end, 0.9, false, "passport field");
+        }
+        Column::Number(cue) => scan.add_cue(cue, found.start),
+        _ => {}
+    }
+}
+
+/// `first` and `last` name parts of a name where both stand together.
+fn has_counterpart(scan: &Scan<'_>, start: usize, end: usize) -> bool {
+    let other: &[u8] = if scan.text.slice(start, end) == b"first" { b"last" } else { b"first" };
+    let near = scan.text.slice(start.saturating_sub(96), end + 96);
+    scan.text.tick(near.len());
+    near.windows(other.len()).any(|w| w == other)
 }
 
 /// Fields whose value is secret as a whole, however many lines it has.
@@ -100,10 +222,20 @@ pub(crate) fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, fo
     if !found.quoted && name.eq_ignore_ascii_case(value) {
         return;
     }
+    // What a form says: `label.password=Passwort`.
+    if is_secret(class) && FORMS.iter().any(|form| scan.text.has(name_start, form)) {
+        return;
+    }
+    // `-Name 'x'` of PowerShell.
+    let found = if found.join == Join::Blank && found.quoted && scan.text.at(name_start) == b'-' {
+        Value { join: Join::Equals, ..found }
+    } else {
+        found
+    };
     match class {
-        Class::Password => password(scan, name_start, found),
-        Class::Secret | Class::Token | Class::Weak | Class::Signature => token(scan, class, name_start, found),
-        Class::AwsSecret => aws_secret(scan, found),
+        Class::Password => secrets::password(scan, name_start, found),
+        Class::Secret | Class::Token | Class::Weak | Class::Signature => secrets::token(scan, class, name_start, found),
+        Class::AwsSecret => secrets::aws_secret(scan, found),
         Class::AzureKey => {
             let end = scan.text.run(found.start, BASE64);
             if end - found.start >= 40 && Makeup::of(value).mixed() {
@@ -111,179 +243,46 @@ pub(crate) fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, fo
             }
         }
         Class::Authorization => auth::authorization(scan, found),
+        Class::Pin => secrets::pin(scan, found),
         Class::Session => auth::session_value(scan, name_start, found),
         Class::Cookie => {}
+        Class::NamePart => {
+            names::field(scan, found);
+        }
         Class::Person => people::field(scan, found, false),
-        Class::Name => people::field(scan, found, true),
+        // `name=jo password=x`
+        Class::Name if !found.quoted && scan.text.has(found.end, " password=") => {
+            logins::field(scan, name_start, found)
+        }
+        Class::Name => {
+            let before = scan.reported();
+            people::field(scan, found, true);
+            if scan.reported() == before {
+                names::common(scan, found);
+            }
+            let quoted =
+                matches!(scan.text.before(name_start), b'"' | b'\'' | b'{') || scan.text.at(name_start + 4) == b'=';
+            if quoted && scan.reported() > before && secrets::is_of_thing(scan, name_start) {
+                scan.retract(before);
+            }
+        }
         Class::Username => logins::field(scan, name_start, found),
         Class::Address => places::field(scan, name_start, found),
+        Class::Street => places::line(scan, name_start, found),
         Class::Birth => {
-            if let Some(end) = dates::date(&scan.text, found.start) {
+            // `ISODate('…')`, `new Date("…")`
+            let call = scan.text.slice(found.start, found.start + 12);
+            let open = call.iter().position(|b| *b == b'(').filter(|at| matches!(call.get(at + 1), Some(b'"' | b'\'')));
+            let found = open.map_or(found, |at| Value { start: found.start + at + 2, quoted: false, ..found });
+            let text = &scan.text;
+            let end = dates::date(text, found.start)
+                .or_else(|| if found.quoted { dates::lenient(text, found.start, found.end) } else { None })
+                .or_else(|| dates::lenient(text, found.start, text.line_end(found.start).min(found.start + 32)));
+            if let Some(end) = end {
                 scan.emit(Kind::Dob, found.start, end, 0.95, true, "field of a birth date");
             }
         }
         Class::Host => hosts::field(scan, found),
-    }
-}
-
-fn password(scan: &mut Scan<'_>, name_start: usize, found: Value) {
-    let mut found = found;
-    if found.join == Join::Blank {
-        let flag = scan.text.has_before(name_start, "--") || scan.text.has(name_start, "--");
-        // "to pass", a verb as often as a name.
-        let verb =
-            scan.text.has(name_start, "pass ") && scan.text.slice(name_start, name_start + 4) != b"PASS" && !flag;
-        if verb {
-            return;
-        }
-        if !(flag || found.quoted || prose::is_directive(&scan.text, name_start, found)) {
-            return prose::found(scan, found.start.saturating_sub(1));
-        }
-        if flag && scan.text.at(found.start) == b'-' {
-            return;
-        }
-    }
-    let value = scan.text.slice(found.start, found.end);
-    if value.len() < 3 || value::is_state(value) || value::is_code(value) || !found.quoted && value::is_text(value) {
-        return;
-    }
-    // Ratios, clocks, versions: "pass: 12/15".
-    let counted = value.iter().all(|b| b.is_ascii_digit() || b"/:.,%".contains(b));
-    if counted && value.len() < 12 && !value.iter().all(u8::is_ascii_digit) {
-        return;
-    }
-    // The argument of a call is as often the name of a setting.
-    if found.join == Join::Call && makeup_marks(value) == 0 {
-        return;
-    }
-    // `PWD=/var/www` is the working directory.
-    if value::is_path(value) {
-        return;
-    }
-    let makeup = Makeup::of(value);
-    let plain_word = makeup.digits + makeup.upper + makeup.other == 0;
-    if !found.quoted {
-        // `password = quote(x)`
-        let word = value.iter().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.')).count();
-        if word > 2 && value.get(word) == Some(&b'(') {
-            return;
-        }
-        // "password: please enter it": a word with blanks before it and after it is prose.
-        let more = scan.text.run(found.end, BLANK) > found.end;
-        let capitalised = makeup.upper == 1 && makeup.digits + makeup.other == 0;
-        if (plain_word || capitalised) && (found.spaced && more || value.len() < 4) {
-            return;
-        }
-        if (value.len() < 4 && makeup.digits == 0) || prose::is_remark(&scan.text, found) {
-            return;
-        }
-    }
-    if found.quoted {
-        // A sentence in quotes: most of what has three blanks and no digit.
-        let blanks = value.iter().filter(|b| **b == b' ').count();
-        let phrase = scan.text.slice(name_start, found.start).windows(6).any(|w| w.eq_ignore_ascii_case(b"phrase"));
-        if blanks > 2 && makeup.digits == 0 && !phrase || !phrase && value::is_text(value) {
-            return;
-        }
-        while !scan.text.is_cut(found.end) && scan.text.at(found.end.wrapping_sub(1)) == b' ' && found.end > found.start
-        {
-            found.end -= 1;
-        }
-    }
-    let kind = if scan.cue_before(Cue::Connection, name_start, 200).is_some() {
-        Kind::ConnectionString
-    } else {
-        Kind::Password
-    };
-    let confidence = if plain_word { 0.7 } else { 0.9 };
-    scan.emit(kind, found.start, found.end, confidence, true, "password field");
-}
-
-/// How many digits and marks there are.
-fn makeup_marks(value: &[u8]) -> usize {
-    let makeup = Makeup::of(value);
-    makeup.digits + value.iter().filter(|b| b"!@#$%^&*?".contains(b)).count()
-}
-
-fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
-    if found.join == Join::Blank
-        && !found.quoted
-        && !scan.text.has_before(name_start, "--")
-        && !scan.text.has(name_start, "--")
-    {
-        return;
-    }
-    if class == Class::Signature
-        && !matches!(scan.text.before(name_start), b'?' | b'&')
-        && !scan.text.has_before(name_start, "%26")
-    {
-        return;
-    }
-    if found.join == Join::Call && Makeup::of(scan.text.slice(found.start, found.end)).digits == 0 {
-        return;
-    }
-    let mut end = found.end;
-    // No token has blanks: behind the first one stands something else.
-    let whole = scan.text.slice(found.start, found.end);
-    if let Some(blank) = whole.iter().position(|b| *b <= b' ') {
-        end = found.start + blank;
-    }
-    let value = scan.text.slice(found.start, end);
-    let makeup = Makeup::of(value);
-    if value::is_state(value) || value::is_path(value) || value::is_code(value) || value.contains(&b'(') {
-        return;
-    }
-    let fits = match class {
-        Class::Weak => value::is_random(value, 16) && makeup.upper > 0 && makeup.digits > 0,
-        Class::Secret => {
-            // `secret` is also what applications call a passphrase.
-            let worded = whole.len() >= 6 && makeup.digits > 0 && makeup.lower + makeup.upper >= 3;
-            value::is_random(value, 8)
-                || worded
-                || (value.len() >= 8 && makeup.other > 0 && makeup.upper > 0 && makeup.lower > 0)
-        }
-        _ => {
-            let long_number = makeup.digits == value.len() && value.len() >= 16;
-            value::is_random(value, 8) || long_number && class != Class::Signature
-        }
-    };
-    // A vendor's scheme before the key: `token abc`, `sha256=abc` is a digest.
-    if !fits || value.starts_with(b"sha") && value.contains(&b'=') || is_name(value, makeup) || is_moment(value) {
-        return;
-    }
-    let kind = if class == Class::Secret && makeup.other + makeup.digits < value.len() / 3 && value.len() < 20 {
-        Kind::Password
-    } else {
-        Kind::GenericSecret
-    };
-    scan.emit(kind, found.start, end, 0.9, true, "secret field");
-}
-
-/// `my-service-2`, `tls_cert_v1`: words joined by dashes, with a number of one or two digits at most, name things.
-fn is_name(value: &[u8], makeup: Makeup) -> bool {
-    let short_number = makeup.digits <= 1;
-    short_number
-        && makeup.upper == 0
-        && value.iter().any(|b| matches!(b, b'-' | b'_' | b'.' | b'/'))
-        && value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/')).all(|word| word.len() <= 12)
-}
-
-/// A date with a time.
-fn is_moment(value: &[u8]) -> bool {
-    value.len() >= 10
-        && value.get(4) == Some(&b'-')
-        && value.get(7) == Some(&b'-')
-        && value.iter().take(4).all(u8::is_ascii_digit)
-        && value.iter().all(|b| b.is_ascii_digit() || b"-T:.Z+".contains(b))
-}
-
-fn aws_secret(scan: &mut Scan<'_>, found: Value) {
-    let end = scan.text.run(found.start, BASE64);
-    let value = scan.text.slice(found.start, end);
-    if value.len() == 40 && Makeup::of(value).mixed() {
-        scan.emit(Kind::AwsSecretKey, found.start, end, 0.99, true, "aws secret key field");
-    } else {
-        token(scan, Class::Token, found.start, found);
     }
 }
 

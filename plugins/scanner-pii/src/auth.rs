@@ -154,7 +154,10 @@ pub(crate) fn curl_user(scan: &mut Scan<'_>, at: usize) {
         return;
     };
     let secret = text.slice(start + colon + 1, end);
-    if secret.len() >= 3 && !value::is_placeholder(secret) && !secret.starts_with(b"//") {
+    if secret.len() >= 3 && !value::is_placeholder(secret) && !value::is_label(secret) && !secret.starts_with(b"//") {
+        if crate::users::name_end(scan, start) == Some(start + colon) {
+            scan.emit(Kind::Username, start, start + colon, 0.8, false, "curl user option");
+        }
         scan.emit(Kind::Password, start + colon + 1, end, 0.9, true, "curl user option");
     }
 }
@@ -273,6 +276,26 @@ fn cookie_byte(b: u8) -> bool {
     b > b' ' && b < 0x7f && !matches!(b, b';' | b'"' | b'\'' | b',' | b'\\' | b'<')
 }
 
+/// A domain, a flag and a path of a line of Netscape's file of cookies end at `end`: whether it is secure, when it ends,
+/// its name and its value follow.
+pub(crate) fn cookie_jar(scan: &mut Scan<'_>, end: usize) {
+    let text = &scan.text;
+    let line = text.slice(end, text.line_end(end).min(end + 4096));
+    text.tick(line.len());
+    let mut fields = line.split(|b| *b == b'\t');
+    let (Some(secure), Some(expires), Some(name), Some(value)) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return;
+    };
+    let flag = secure.eq_ignore_ascii_case(b"true") || secure.eq_ignore_ascii_case(b"false");
+    let value = value.trim_ascii_end();
+    if flag && expires.iter().all(u8::is_ascii_digit) && is_session(name, value) {
+        let start = end + secure.len() + expires.len() + name.len() + 3;
+        scan.emit(Kind::SessionCookie, start, start + value.len(), 0.9, true, "file of cookies");
+    }
+}
+
 /// A cookie's name or the look of its value says that it stands for a session.
 fn is_session(name: &[u8], value: &[u8]) -> bool {
     if value.len() > 256 && value::is_random(value, 8) {
@@ -296,7 +319,20 @@ fn is_session(name: &[u8], value: &[u8]) -> bool {
     .iter()
     .any(|part| lower.windows(part.len()).any(|w| w == part.as_bytes()));
     let makeup = Makeup::of(value);
-    (telling && value.len() >= 8 && makeup.digits + makeup.upper > 0) || value::is_random(value, 20)
+    (telling && value.len() >= 8 && makeup.digits + makeup.upper > 0)
+        || value::is_random(value, 20) && !value::is_uuid(value)
+}
+
+/// `SM` and 32 hexadecimal digits, `ch_` and letters: what names a message, an account, a payment.
+pub(crate) fn is_object_id(value: &[u8]) -> bool {
+    let hashed = value.len() == 34
+        && value.iter().take(2).all(u8::is_ascii_uppercase)
+        && value.iter().skip(2).all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    const PREFIXES: &[&str] = &[
+        "ch_", "pi_", "cus_", "sub_", "in_", "evt_", "pm_", "price_", "prod_", "acct_", "txn_", "req_", "re_", "po_",
+        "card_", "src_", "si_", "seti_", "cs_test_", "S-1-5-",
+    ];
+    hashed || PREFIXES.iter().any(|prefix| value.starts_with(prefix.as_bytes()))
 }
 
 /// A session's id outside a cookie header.
@@ -314,6 +350,10 @@ pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value
         .iter()
         .any(|known| name.windows(known.len()).any(|w| w.eq_ignore_ascii_case(known.as_bytes())));
     let makeup = Makeup::of(value);
+    // Ids of objects that some services call so: two capitals and a hash, `sid` of a domain.
+    if is_object_id(value) {
+        return;
+    }
     // The handle of a session in memory or at a coordinator.
     if value.starts_with(b"0x") && value.iter().skip(2).all(u8::is_ascii_hexdigit) {
         return;
@@ -325,7 +365,7 @@ pub(crate) fn session_value(scan: &mut Scan<'_>, name_start: usize, found: Value
         let both = makeup.upper > 0 && makeup.lower > 0;
         value::is_random(value, 24) && makeup.digits > 0 && (both || long) && !value.contains(&b':')
     };
-    if fits && value.iter().all(|b| is(*b, TOKEN68) || *b == b'%') {
+    if fits && value.iter().all(|b| is(*b, TOKEN68) || matches!(b, b'%' | b'!')) {
         scan.emit(Kind::SessionCookie, found.start, end, 0.9, true, "session id");
     }
 }

@@ -3,6 +3,11 @@
 //! Invariant: the last words of a name decide (`passwordPolicy` is a policy, `reset_api_token` a token), so that names
 //! never need to be listed whole. Pure.
 
+use crate::field_words::{
+    KEY_OF_KNOWN, KEY_WORDS, NO_POSTAL_KNOWN, NO_TOKEN_KNOWN, OF_THINGS, PART_OF, PART_WORDS, PASS_OF_KNOWN,
+    PERSON_OF_KNOWN, PERSON_WORDS, TRAILING_KNOWN,
+};
+
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -20,12 +25,18 @@ pub(crate) enum Class {
     Authorization,
     Cookie,
     Session,
+    /// A few digits that somebody types.
+    Pin,
+    /// A person's name or a part of one: the name of the field leaves no doubt.
+    NamePart,
     /// A person's name; the name of the field says so.
     Person,
     /// `name`: a person's, if it looks like one.
     Name,
     Username,
     Address,
+    /// The line of an address that has the street.
+    Street,
     Birth,
     Host,
 }
@@ -62,312 +73,9 @@ fn snake<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME * 2]) -> &'b str {
     std::str::from_utf8(bytes).unwrap_or_default().trim_matches('_')
 }
 
-/// Words that may follow without changing what the value is.
-const TRAILING: &[&str] = &[
-    "value",
-    "plain",
-    "plaintext",
-    "text",
-    "new",
-    "old",
-    "confirm",
-    "confirmation",
-    "current",
-    "raw",
-    "prod",
-    "dev",
-    "staging",
-    "test",
-    "env",
-    "base",
-    "header",
-    "cleartext",
-    "again",
-    "repeat",
-    "verify",
-    "primary",
-    "secondary",
-    "default",
-    "string",
-    "param",
-];
-
-/// What makes a key one that must be kept: the word before `key`.
-const KEY_OF: &[&str] = &[
-    "api",
-    "secret",
-    "access",
-    "private",
-    "auth",
-    "encryption",
-    "encrypt",
-    "signing",
-    "sign",
-    "master",
-    "account",
-    "storage",
-    "shared",
-    "sharedaccess",
-    "service",
-    "admin",
-    "app",
-    "client",
-    "deploy",
-    "license",
-    "subscription",
-    "functions",
-    "function",
-    "integration",
-    "webhook",
-    "jwt",
-    "hmac",
-    "ssh",
-    "maps",
-    "write",
-    "ingest",
-    "ingestion",
-    "rest",
-    "cipher",
-    "crypto",
-    "aes",
-    "session",
-    "cookie",
-    "consumer",
-    "merchant",
-    "gateway",
-    "bot",
-    "write",
-    "instrumentation",
-    "host",
-    "root",
-    "security",
-    "authorization",
-    "wrapping",
-    "data",
-    "application",
-    "user",
-    "rsa",
-    "unseal",
-    "recovery",
-];
-
-/// As [`KEY_OF`], written in one word.
-const KEY_WORDS: &[&str] = &[
-    "apikey",
-    "secretkey",
-    "accesskey",
-    "privatekey",
-    "accountkey",
-    "masterkey",
-    "encryptionkey",
-    "signingkey",
-    "sharedaccesskey",
-    "sharedkey",
-    "authkey",
-    "appkey",
-    "subscriptionkey",
-    "storagekey",
-    "servicekey",
-    "privkey",
-    "writekey",
-    "licensekey",
-    "consumerkey",
-    "apptoken",
-    "hostkey",
-    "functionkey",
-];
-
-/// Tokens that are positions or parts of a grammar.
-const NO_TOKEN: &[&str] = &[
-    "next",
-    "page",
-    "sync",
-    "continuation",
-    "cancellation",
-    "cancel",
-    "continue",
-    "resume",
-    "pagination",
-    "start",
-    "end",
-    "stop",
-    "eos",
-    "bos",
-    "pad",
-    "unk",
-    "mask",
-    "sep",
-    "invalid",
-    "unexpected",
-    "syntax",
-    "expired",
-    "missing",
-    "expected",
-    "per",
-    "by",
-    "fencing",
-    "ownership",
-    "prompt",
-    "completion",
-    "scroll",
-    "concurrency",
-    "change",
-];
-
-const PASS_OF: &[&str] = &[
-    "db",
-    "user",
-    "smtp",
-    "mysql",
-    "pg",
-    "root",
-    "admin",
-    "ftp",
-    "mail",
-    "ssh",
-    "redis",
-    "ldap",
-    "imap",
-    "proxy",
-    "http",
-    "database",
-    "keystore",
-    "key",
-    "store",
-    "truststore",
-    "postgres",
-    "rabbitmq",
-    "amqp",
-    "mongo",
-    "email",
-    "login",
-    "account",
-    "my",
-    "sudo",
-    "vault",
-    "wifi",
-    "bind",
-    "rpc",
-    "sql",
-    "sa",
-];
-
-const PERSON_OF: &[&str] = &[
-    "full",
-    "first",
-    "last",
-    "given",
-    "family",
-    "sur",
-    "display",
-    "customer",
-    "patient",
-    "holder",
-    "employee",
-    "owner",
-    "contact",
-    "real",
-    "recipient",
-    "sender",
-    "applicant",
-    "beneficiary",
-    "cardholder",
-    "member",
-    "legal",
-    "middle",
-    "maiden",
-    "nick",
-    "client",
-    "guest",
-    "passenger",
-    "student",
-    "person",
-    "billing",
-    "shipping",
-    "payer",
-    "payee",
-    "manager",
-    "author",
-    "assignee",
-    "reporter",
-    "approver",
-    "requester",
-    "doctor",
-    "physician",
-    "caller",
-    "common",
-    "driver",
-    "tenant",
-    "policyholder",
-    "signatory",
-];
-
-const PERSON_WORDS: &[&str] = &[
-    "fullname",
-    "firstname",
-    "lastname",
-    "surname",
-    "forename",
-    "displayname",
-    "holder",
-    "cardholder",
-    "accountholder",
-    "customer",
-    "patient",
-    "beneficiary",
-    "customername",
-    "givenname",
-    "familyname",
-    "recipient",
-    "realname",
-    "owner",
-    "assignee",
-    "policyholder",
-];
-
-const NO_POSTAL: &[&str] = &[
-    "ip",
-    "mac",
-    "email",
-    "mail",
-    "remote",
-    "local",
-    "bind",
-    "listen",
-    "hw",
-    "client",
-    "peer",
-    "memory",
-    "server",
-    "src",
-    "dst",
-    "wallet",
-    "source",
-    "destination",
-    "host",
-    "base",
-    "start",
-    "end",
-    "virtual",
-    "physical",
-    "socket",
-    "node",
-    "advertise",
-    "broker",
-    "contract",
-    "return",
-    "load",
-    "e",
-    "web",
-    "http",
-    "network",
-    "pod",
-    "cluster",
-];
-
 /// Whether the word before "address" makes it one of machines.
 pub(crate) fn is_technical(word: &[u8]) -> bool {
-    NO_POSTAL.iter().any(|no| no.as_bytes() == word)
+    NO_POSTAL_KNOWN.has(word)
 }
 
 /// What the name of a field says; nothing where it says nothing.
@@ -376,25 +84,29 @@ pub(crate) fn classify(name: &[u8]) -> Option<Class> {
     let mut name = snake(name, &mut buffer);
     for _ in 0..2 {
         match name.rsplit_once('_') {
-            Some((rest, last)) if TRAILING.contains(&last) => name = rest,
+            Some((rest, last)) if TRAILING_KNOWN.has(last.as_bytes()) => name = rest,
             _ => break,
         }
     }
     let (rest, last) = name.rsplit_once('_').unwrap_or(("", name));
     let previous = rest.rsplit('_').next().unwrap_or_default();
-    secret(name, previous, last).or_else(|| personal(name, previous, last))
+    secret(name, previous, last).or_else(|| personal(name, rest, previous, last))
 }
 
 fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     let ends = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
     if ends(&["password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "passwrd"])
-        || ["pass", "pw", "motdepasse", "pswd", "psw", "requirepass", "masterauth"].contains(&last)
-        || last.strip_suffix("pass").is_some_and(|of| PASS_OF.contains(&of))
+        || ["pass", "pw", "psk", "wpapsk", "motdepasse", "pswd", "psw", "requirepass", "masterauth"].contains(&last)
+        || name.ends_with("naming_security_credentials")
+        || last.strip_suffix("pass").is_some_and(|of| PASS_OF_KNOWN.has(of.as_bytes()))
         || (last == "phrase" || last == "word") && previous == "pass"
     {
         return Some(Class::Password);
     }
-    let key = last == "key" && KEY_OF.contains(&previous) || KEY_WORDS.contains(&last);
+    let key = last == "key" && KEY_OF_KNOWN.has(previous.as_bytes()) || KEY_WORDS.contains(&last);
+    if last == "libsecret" {
+        return None;
+    }
     if key || ends(&["secret"]) || (last == "key" && previous == "secret") {
         if name.ends_with("secret_access_key")
             || name.ends_with("secretaccesskey")
@@ -415,13 +127,27 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     if ends(&["token"]) {
         // `PublicKeyToken` is a part of an assembly's name.
         let public = name.ends_with("public_key_token");
-        return (!public && !NO_TOKEN.contains(&previous)).then_some(Class::Token);
+        return (!public && !NO_TOKEN_KNOWN.has(previous.as_bytes())).then_some(Class::Token);
+    }
+    let community = matches!(last, "rocommunity" | "rwcommunity" | "trapcommunity" | "snmpcommunity")
+        || last == "community" && ["snmp", "trap", "ro", "rw", "read", "write"].contains(&previous);
+    if community || last == "authtok" || last == "kenncode" || last == "zugangscode" {
+        return Some(Class::Password);
     }
     match last {
+        "pin" | "otp" | "mpin" | "tpin" | "cvv" | "cvc" => Some(Class::Pin),
+        "code" if ["pin", "otp", "access", "unlock", "passcode"].contains(&previous) => Some(Class::Pin),
+        "seed" if ["totp", "otp", "mfa"].contains(&previous) => Some(Class::Token),
+        // Sessions of networks are numbers of records, and open nothing.
+        "id" if name.ends_with("acs_session_id") || name.ends_with("cpm_session_id") || name.ends_with("acct_session_id") || name.ends_with("audit_session_id") => {
+            None
+        }
         "authorization" => Some(Class::Authorization),
         "cookie" => Some(Class::Cookie),
         "jsessionid" | "phpsessid" | "sessionid" | "sessid" | "sid" | "session" => Some(Class::Session),
+        "id" if previous == "secret" => Some(Class::Secret),
         "id" if ["session", "sess"].contains(&previous) => Some(Class::Session),
+        "salt" => Some(Class::Weak),
         "sig" | "signature" => Some(Class::Signature),
         // The scope of a signature, with the id of its key.
         "credential" if name.ends_with("amz_credential") => None,
@@ -430,29 +156,47 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     }
 }
 
-fn personal(name: &str, previous: &str, last: &str) -> Option<Class> {
+fn personal(name: &str, rest: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
         "username" | "user" | "login" | "uname" | "usr" | "logname" | "suser" | "duser" | "ruser" => {
             return Some(Class::Username);
         }
         "name" if ["user", "login", "principal", "usr"].contains(&previous) => return Some(Class::Username),
         "id" if previous == "user" || previous == "login" => return Some(Class::Username),
-        "uid" | "acct" | "userid" if name == last => return Some(Class::Username),
-        "name" if PERSON_OF.contains(&previous) => return Some(Class::Person),
+        "uid" | "acct" | "userid" | "auid" if name == last => return Some(Class::Username),
+        "name" if PART_OF.contains(&previous) => return Some(Class::NamePart),
+        // `appDisplayName`
+        "name"
+            if previous == "display" && OF_THINGS.iter().any(|thing| rest.strip_suffix("_display") == Some(*thing)) =>
+        {
+            return None;
+        }
+        "name" if PERSON_OF_KNOWN.has(previous.as_bytes()) => return Some(Class::Person),
         "name" if name == "name" => return Some(Class::Name),
         "cn" | "author" | "committer" | "reviewer" if name == last => return Some(Class::Name),
         "dob" | "birthdate" | "birthday" | "dateofbirth" => return Some(Class::Birth),
         "birth" if previous == "of" => return Some(Class::Birth),
         "date" if previous == "birth" => return Some(Class::Birth),
-        "hostname" | "host" | "fqdn" | "servername" | "server" | "shost" | "dhost" => return Some(Class::Host),
-        "name" if ["workstation", "computer", "machine", "host"].contains(&previous) => return Some(Class::Host),
+        "hostname" | "host" | "fqdn" | "servername" | "server" | "shost" | "dhost" | "rmtsrvname" | "devname"
+        | "srcname" | "dstname" | "srvname" => {
+            return Some(Class::Host);
+        }
+        "name" if ["workstation", "computer", "machine", "host", "server", "node", "switch"].contains(&previous) => {
+            return Some(Class::Host);
+        }
         _ => {}
+    }
+    if last == "line" && ["street", "address", "addr"].contains(&previous) {
+        return Some(Class::Street);
+    }
+    if PART_WORDS.contains(&last) {
+        return Some(Class::NamePart);
     }
     if PERSON_WORDS.contains(&last) {
         return Some(Class::Person);
     }
-    let postal = ["address", "addr", "street", "streetaddress", "adresse", "anschrift"].contains(&last)
-        && !NO_POSTAL.contains(&previous);
+    let postal = ["address", "addr", "street", "streetaddress", "adresse", "anschrift", "addresses"].contains(&last)
+        && !NO_POSTAL_KNOWN.has(previous.as_bytes());
     postal.then_some(Class::Address)
 }
 
@@ -488,7 +232,7 @@ mod tests {
             ("Proxy-Authorization", Some(Class::Authorization)),
             ("Set-Cookie", Some(Class::Cookie)),
             ("user_name", Some(Class::Username)),
-            ("firstName", Some(Class::Person)),
+            ("firstName", Some(Class::NamePart)),
             ("filename", None),
             ("name", Some(Class::Name)),
             ("pod_name", None),

@@ -60,6 +60,30 @@ const MONTHS: &[&str] = &[
     "settembre",
     "ottobre",
     "dicembre",
+    "maart",
+    "mei",
+    "augustus",
+    "janeiro",
+    "fevereiro",
+    "março",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "dezembro",
+    "stycznia",
+    "lutego",
+    "marca",
+    "kwietnia",
+    "maja",
+    "czerwca",
+    "lipca",
+    "sierpnia",
+    "września",
+    "października",
+    "listopada",
+    "grudnia",
 ];
 
 fn number(text: &Text<'_>, at: usize) -> Option<(u32, usize)> {
@@ -107,6 +131,26 @@ fn skip(text: &Text<'_>, mut at: usize) -> usize {
     }
     let joined = text.has(at, "of ") || text.has(at, "de ");
     if joined { at + 3 } else { at }
+}
+
+/// Where the date of birth ends that a column has at `start..end`: also one with a time behind it, and one of six digits,
+/// the year first.
+pub(crate) fn lenient(text: &Text<'_>, start: usize, end: usize) -> Option<usize> {
+    let stop = any(text, start).filter(|stop| *stop <= end);
+    if let Some(stop) = stop
+        && (stop == end || matches!(text.at(stop), b'T' | b' ' | b'+' | b'Z' | b'-'))
+    {
+        return Some(stop);
+    }
+    let digits = text.slice(start, end);
+    let pair = |at: usize| {
+        digits.get(at..at + 2).map(|two| two.iter().fold(0, |sum, b| sum * 10 + u32::from(b.wrapping_sub(b'0'))))
+    };
+    let fits = digits.len() == 6
+        && digits.iter().all(u8::is_ascii_digit)
+        && pair(2).is_some_and(|month| (1..=12).contains(&month))
+        && pair(4).is_some_and(|day| (1..=31).contains(&day));
+    fits.then_some(end)
 }
 
 /// Where the date that begins at `at` ends.

@@ -16,7 +16,7 @@ const NO_TOP_LEVEL: &[&str] = &[
     "xml", "html", "htm", "txt", "log", "tgz", "gz", "zip", "jar", "war", "whl", "lock", "toml", "conf", "cfg", "ini",
     "exe", "dll", "class", "java", "py", "rb", "go", "rs", "sh", "map", "md", "service", "socket", "target", "timer",
     "mount", "scope", "slice", "device", "swap", "path", "pem", "crt", "key", "bin", "so", "sock", "git", "value",
-    "length", "size", "name",
+    "length", "size", "name", "tld",
 ];
 
 /// An at sign of `length` bytes stands at `at`.
@@ -40,12 +40,92 @@ pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
     }
     let local = text.slice(start, at);
     // `git@host:path` is an account of a service.
-    let service = [&b"git"[..], b"hg", b"svn"].contains(&local);
+    // Algorithms are named after those who made them: `chacha20-poly1305@openssh.com`.
+    let algorithm =
+        ["@openssh.com", "@libssh.org", "@lysator.liu.se"].iter().any(|domain| text.has_before(end, domain));
+    let service = algorithm || [&b"git"[..], b"hg", b"svn"].contains(&local);
     if service || (text.at(end) == b':' && text.slice(end, end + 3) == b"://") {
+        return;
+    }
+    if length == 1 && (is_message_id(text, start, at) || principal(scan, start, at, end)) {
+        return;
+    }
+    let text = &scan.text;
+    // `jo@db7.internal`, where nobody has mail: an account on a host.
+    let extension = text.has_before(start, "sip:") && local.iter().all(u8::is_ascii_digit);
+    let inside = ["internal", "local", "lan", "corp"].iter().any(|top| text.has_before(end, top));
+    if text.has_before(end, ".internal")
+        || text.has_before(end, ".cluster.local")
+        || inside && (extension || text.has_before(start, "connect\t") || crate::cli::is_remote(text, start))
+        // `~jo@host`: somebody in a chat, by what their machine says.
+        || length == 1 && text.before(start) == b'~'
+    {
+        if extension {
+            scan.emit(Kind::Hostname, at + length, end, 0.9, true, "internal host name");
+            return;
+        }
+        scan.emit(Kind::Username, start, at, 0.8, false, "account on a host");
+        scan.emit(Kind::Hostname, at + length, end, 0.9, true, "internal host name");
         return;
     }
     scan.emit(Kind::Email, start, end, 0.97, true, if length == 1 { "mail address" } else { "encoded mail address" });
     crate::mailbox::before(scan, start, end);
+}
+
+/// Realms that are no domains of the mail.
+const REALMS: &[&str] = &["example", "local", "internal", "lan", "corp", "realm", "intra", "int", "test", "home", "private"];
+
+/// `jo@ACME.EXAMPLE`, `nfs/db7.internal@ACME.EXAMPLE`: a principal of Kerberos, whose realm is all capitals. So are the
+/// random hosts of calls (`184-7@BJC.BGI`), whose number is nobody. Gives whether it is one of them.
+#[inline(never)]
+fn principal(scan: &mut Scan<'_>, start: usize, at: usize, end: usize) -> bool {
+    let (local, realm) = (scan.text.slice(start, at), scan.text.slice(at + 1, end));
+    if realm.iter().any(u8::is_ascii_lowercase) {
+        return false;
+    }
+    scan.text.tick(local.len() + realm.len());
+    if !local.iter().any(u8::is_ascii_alphabetic) {
+        return true;
+    }
+    let top = realm.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    let instance = scan.text.before(start) == b'/';
+    if !instance && !REALMS.iter().any(|known| top.eq_ignore_ascii_case(known.as_bytes())) {
+        return false;
+    }
+    let lower = local.iter().any(u8::is_ascii_lowercase);
+    if instance && lower && local.contains(&b'.') {
+        scan.emit(Kind::Hostname, start, at, 0.8, false, "host of a principal");
+    } else if !instance && crate::users::account_end(scan, start) == Some(at) {
+        scan.emit(Kind::Username, start, at, 0.85, false, "principal");
+    }
+    true
+}
+
+/// The number of a message, made as an address is: `<CAF=Kc8bR1u7wXqZ2vN4yA@mail.gmail.com>`, `<20250114091403.1.5D0C@mg.acme.com>`.
+#[inline(never)]
+fn is_message_id(text: &Text<'_>, start: usize, at: usize) -> bool {
+    let low = start.saturating_sub(48);
+    let before = text.slice(low, start);
+    text.tick(before.len());
+    let Some(open) = before.iter().rposition(|b| matches!(b, b'<' | b' ' | b'\n')) else {
+        return false;
+    };
+    if before.get(open) != Some(&b'<') {
+        return false;
+    }
+    let lead = before.get(..open).unwrap_or_default().trim_ascii_end();
+    let named = lead.len() >= 3
+        && ["id:", "id=", "ids:", "references:", "reply-to:"].iter().any(|word| {
+            lead.len()
+                .checked_sub(word.len())
+                .and_then(|at| lead.get(at..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(word.as_bytes()))
+        })
+        && !lead.to_ascii_lowercase().ends_with(b"\nreply-to:");
+    let local = text.slice(low + open + 1, at);
+    let digits = local.iter().filter(|b| b.is_ascii_digit()).count();
+    let dated = digits >= 14 && local.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b'-'));
+    named || dated
 }
 
 fn is_letter(text: &Text<'_>, end: usize) -> Option<usize> {

@@ -109,6 +109,10 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     }
     let in_url = begin > 0 && scan.authority_ats.last() == Some(&(begin - 1));
+    // A profile of resources (`PAYR.PROD.**`), and hosts of the mail that anybody reaches.
+    if text.has(stop, ".*") || text.has_before(stop, ".outlook.com") {
+        return;
+    }
     if !is_host(name) || (matches!(text.before(begin), b'@' | b'$' | b'_') && !in_url || text.at(stop) == b'(') {
         return;
     }
@@ -197,6 +201,23 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value) {
         && !looks_random(name)
     {
         scan.emit(Kind::Hostname, found.start, end, 0.7, false, "field of a host");
+    }
+}
+
+/// The value of a column for hosts at `start..end`: one label suffices where it has letters and a number.
+pub(crate) fn cell(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let text = &scan.text;
+    let stop = text.run(start, HOST).min(end);
+    let name = text.slice(start, stop);
+    text.tick(name.len());
+    let label = name.iter().any(u8::is_ascii_digit)
+        && name.iter().any(u8::is_ascii_alphabetic)
+        && name.first().is_some_and(u8::is_ascii_alphabetic)
+        && !name.iter().any(|b| matches!(b, b'.' | b'_'));
+    if label && (4..=63).contains(&name.len()) && (stop == end || text.at(stop) == b':') && !looks_random(name) {
+        scan.emit(Kind::Hostname, start, stop, 0.7, false, "column of hosts");
+    } else {
+        field(scan, Value { start, end, quoted: true, join: crate::value::Join::Other, spaced: false, block: None });
     }
 }
 

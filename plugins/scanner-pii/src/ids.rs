@@ -146,7 +146,7 @@ fn skip_words(scan: &Scan<'_>, mut at: usize, words: &[&str]) -> usize {
     let text = &scan.text;
     for _ in 0..6 {
         at = text.run(at, BLANK);
-        if matches!(text.at(at), b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'(') {
+        if matches!(text.at(at), b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'(' | b'{') {
             at += 1;
         } else if let Some(word) = words.iter().find(|word| text.has(at, word)) {
             at += word.len();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the first part decodes to the beginning of a JOSE header; `eyJ` alone is any JSON in base64.
 
+use crate::encoded;
 use crate::kind::Kind;
 use crate::scan::Scan;
 use crate::text::{BASE64URL, is};
@@ -20,7 +21,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize) {
     }
     let mut end = text.run(start, BASE64URL);
     if !is_header(text.slice(start, end.min(start + 1024))) {
-        return;
+        return encoded::json(scan, start);
     }
     let mut parts = 1;
     while parts < PARTS && text.at(end) == b'.' {
@@ -46,25 +47,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize) {
 
 /// Base64url of `{"alg":…`, `{"typ":…` or another member of the header.
 fn is_header(part: &[u8]) -> bool {
-    let mut decoded = Vec::with_capacity(part.len());
-    let mut bits = 0_u32;
-    let mut count = 0;
-    for byte in part {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return false,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            decoded.push((bits >> count & 0xff) as u8);
-        }
-    }
+    let decoded = encoded::decoded(part);
     let has = |needle: &[u8]| decoded.windows(needle.len()).any(|w| w == needle);
     // Long headers begin with a key or a chain of certificates.
     ["alg", "typ", "kid", "enc", "cty", "x5t", "x5c", "jwk"]

@@ -4,6 +4,7 @@
 //!
 //! 1. one automaton over all literals (prefixes, cues, parts of field names), one table look-up for each byte;
 //! 2. what each literal starts: a matcher anchored there, then the validators;
+//!    Tables and records name their values once, and their rows are read where the names are met;
 //! 3. one loop over the byte classes that have no literal: digits, colons, dashes and dots between hexadecimal digits,
 //!    at signs;
 //! 4. findings that another one covers with better evidence are dropped.
@@ -19,19 +20,30 @@
 mod assign;
 mod auth;
 mod block;
+mod cards;
 mod classify;
+mod cli;
 mod columns;
 mod csv;
+#[cfg(test)]
+mod csv_tests;
 mod dates;
 mod email;
+mod encoded;
+mod field_words;
+mod grid;
+mod hashes;
 mod hosts;
 mod ids;
 mod jwt;
 mod kind;
+mod literal_table;
 mod literals;
 mod logins;
 mod looks;
 mod mailbox;
+mod markup;
+mod names;
 mod network;
 mod numbers;
 mod parts;
@@ -43,13 +55,19 @@ mod phone_plans;
 mod places;
 mod prose;
 mod scan;
+mod secrets;
+mod segments;
 mod sql;
+mod syslog;
 mod text;
 mod url;
+mod user_words;
 mod users;
 mod value;
 mod vendors;
+mod vocab;
 mod worded;
+mod words;
 
 #[cfg(target_arch = "wasm32")]
 mod guest;
@@ -59,6 +77,8 @@ mod linear_tests;
 mod long_tests;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod testing;
 
@@ -154,6 +174,12 @@ pub fn prepare(rules_json: &str) -> Result<Scanner, PrepareError> {
             return Err(PrepareError::HostLabel(label.clone()));
         }
     }
+    vocab::warm();
+    users::warm();
+    names::warm();
+    people::warm();
+    looks::warm();
+    field_words::warm();
     let literals =
         literals::Literals::new(&rules.internal_domains).map_err(|error| PrepareError::TooLarge(error.to_string()))?;
     Ok(Scanner { literals, disabled, allowed: rules.allowed.into_iter().collect() })

@@ -7,7 +7,7 @@ use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, BuildError, MatchKind};
 
-use crate::vendors;
+use crate::literal_table::table;
 
 /// A word whose place matters to what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,206 +81,77 @@ pub(crate) enum Start {
     SecretPlugin,
     /// A name of a field in another language; index into [`crate::worded::NAMES`].
     Worded(usize),
+    /// The name of a column of a table.
+    Header,
+    /// The name of a field of records, in any language.
+    Field,
+    /// `-[ RECORD`, a record with a line for each column.
+    Record,
+    /// `CREATE TABLE`.
+    Create,
+    /// A segment of a message; index into [`crate::segments::SEGMENTS`].
+    Segment(usize),
+    /// `:50K:` and its like.
+    Swift,
+    /// `?32`, a name in an account statement.
+    Statement,
+    Dicom,
+    Gedcom,
+    /// `BEGIN:VCARD`.
+    Card,
+    /// `-----BEGIN ` in base64.
+    EncodedPem,
+    /// What SMTP asks for, in base64; whether it is the password.
+    Smtp(bool),
+    /// `kind: Secret`.
+    Manifest,
+    /// An option of a program; index into [`crate::cli::OPTIONS`].
+    Option(usize),
+    RedisRule,
+    /// A hash of a password; index into [`crate::hashes::SCHEMES`].
+    Hash(usize),
+    /// `:x:` of a line of `passwd`.
+    Passwd,
+    /// A call that signs in.
+    LoginCall,
+    /// `@tcp(` of a connection of Go.
+    Dsn,
+    /// `/user:` of `net use`.
+    NetUse,
+    /// `HIER_`, behind the account in a log of Squid.
+    Squid,
+    /// `TODO(jo)`.
+    Todo,
+    /// A host and its port in a map of Postfix.
+    Relay,
+    /// The number of a process in a line of syslog.
+    Process,
+    /// A program in a line of syslog.
+    Program,
+    /// Priority and version in a line of syslog.
+    Versioned,
+    /// `(uid=` behind an account.
+    Uid,
+    /// `) CMD (` of cron.
+    Cron,
+    /// A line of a file of cookies.
+    CookieJar,
     /// `#Fields:`, the header of a table between blanks.
     Fields,
     /// `COPY table (columns) FROM stdin`.
     Copy,
 }
 
-/// Pairs of literal (lower case) and what it starts.
-fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
-    let mut all: Vec<(String, Start)> = Vec::with_capacity(256);
-    let mut add = |literals: &[&str], start: Start| {
-        all.extend(literals.iter().map(|literal| ((*literal).to_owned(), start)));
-    };
-    add(
-        &[
-            "pass",
-            "pwd",
-            "_pw",
-            " pw",
-            "\"sid\"",
-            "secret",
-            "token",
-            "key",
-            "cred",
-            "auth",
-            "cookie",
-            "session",
-            "sessid",
-            "sid=",
-            "sig=",
-            "signature=",
-            "name",
-            "holder",
-            "customer",
-            "patient",
-            "addr",
-            "street",
-            "user",
-            "login",
-            "birth",
-            "dob",
-            "host",
-            "owner",
-            "kennwort",
-            "contrase",
-            "connect.sid",
-            "beneficiary",
-            "recipient",
-            "passphrase",
-            "uid=",
-            "\nuid:",
-            "acct=",
-            "logname",
-            "adresse",
-            "anschrift",
-            "cn=",
-            "server",
-        ],
-        Start::Key,
-    );
-    add(&["phone", "mobile", "mobil", "msisdn", "whatsapp", "telefon", "cell", "fax", "tel"], Start::Cue(Cue::Phone));
-    add(&["call ", "called ", "dial", "sms", "contact", "callback", "voicemail"], Start::Cue(Cue::Call));
-    add(&["ssn", "social security"], Start::Cue(Cue::Ssn));
-    add(&["itin", "taxpayer"], Start::Cue(Cue::Itin));
-    add(&["nhs", "patient"], Start::Cue(Cue::Nhs));
-    add(&["nino", "national insurance"], Start::Cue(Cue::Nino));
-    add(&["card", "pan=", "pan\"", "visa"], Start::Cue(Cue::Card));
-    add(&["mac", "hwaddr", "ether", "bssid", "lladdr", "hardware"], Start::Cue(Cue::Mac));
-    add(&["jdbc:", "data source=", "server=", "initial catalog", "dbname=", "database="], Start::Cue(Cue::Connection));
-    for (index, vendor) in vendors::VENDORS.iter().enumerate() {
-        add(&[&vendor.prefix.to_ascii_lowercase()], Start::Vendor(index));
-    }
-    add(&["-----begin "], Start::Pem);
-    add(&["eyj"], Start::Jwt);
-    add(&["://"], Start::Url);
-    add(&["q~"], Start::AzureSecret);
-    add(&["xox", "xapp-"], Start::Slack);
-    add(&["hooks.slack.com/"], Start::SlackHook);
-    add(&["bearer"], Start::Bearer);
-    add(&["basic "], Start::Basic);
-    add(&["%40", "\\u0040", "&#64;", "&#x40;"], Start::EncodedAt);
-    add(&["%2b"], Start::EncodedPlus);
-    add(
-        &[
-            ".internal",
-            ".local",
-            ".lan",
-            ".corp",
-            ".intranet",
-            ".localdomain",
-            ".consul",
-            ".svc",
-            ".ad.",
-            ".private",
-            ".int.",
-            ".prod.",
-            ".home.arpa",
-        ],
-        Start::HostLabel,
-    );
-    for label in internal_labels {
-        add(&[&format!(".{}", label.trim_matches('.').to_ascii_lowercase())], Start::HostLabel);
-    }
-    add(
-        &[
-            "/home/",
-            "/users/",
-            "/export/home/",
-            "/var/spool/mail/",
-            "/var/mail/",
-            "\\users\\",
-            "\\documents and settings\\",
-        ],
-        Start::Home,
-    );
-    for (literal, cue) in crate::users::CUES {
-        add(&[literal], Start::User(*cue));
-    }
-    for (literal, cue) in crate::people::CUES {
-        add(&[literal], Start::Person(*cue));
-    }
-    add(
-        &[
-            "lives at ",
-            "live at ",
-            "living at ",
-            "resides at ",
-            "residing at ",
-            "office is at ",
-            "located at ",
-            "delivered to ",
-            "deliver to ",
-            "ship to ",
-            "shipped to ",
-            "moved to ",
-            "address is ",
-            "send it to ",
-            "based at ",
-            "home at ",
-        ],
-        Start::Place,
-    );
-    add(
-        &[
-            "born on ",
-            "born ",
-            "date of birth",
-            "d.o.b",
-            "birth date",
-            "birthday",
-            "geboren am ",
-            "geb. ",
-            "né le ",
-            "née le ",
-            "nato il ",
-            "nata il ",
-            "nacido el ",
-            "geburtsdatum",
-            "naissance",
-            "(dob ",
-            "dob: ",
-            "dob ",
-            "nacimiento",
-        ],
-        Start::Birth,
-    );
-    add(&["passport"], Start::Passport);
-    add(&["insert into "], Start::Insert);
-    add(&["copy "], Start::Copy);
-    add(&["#fields"], Start::Fields);
-    // What is not ASCII has an index of its own: its bytes would double the automaton.
-    for (literal, start) in crate::worded::table() {
-        if literal.is_ascii() {
-            add(&[literal], start);
-        }
-    }
-    add(&[" -u ", " --user "], Start::CurlUser);
-    add(
-        &[
-            "identified by ",
-            "sshpass -p",
-            "redis-cli -a ",
-            "\"auth\" ",
-            "convertto-securestring ",
-            "convertto-securestring -string ",
-        ],
-        Start::Secret,
-    );
-    add(&["identified with "], Start::SecretPlugin);
-    add(&[" -p"], Start::MysqlPassword);
-    add(&["jdbc:oracle:thin:"], Start::OracleThin);
-    add(&[":aa"], Start::Telegram);
-    add(&["auth plain "], Start::SaslPlain);
-    all
-}
+/// The longest beginning of a literal that the automaton knows; the rest is compared where that occurs. It keeps the
+/// automaton small enough for the cache.
+const PREFIX: usize = 6;
 
 /// The automaton over all literals: one table look-up for each byte of text.
 #[derive(Clone, Debug)]
 pub(crate) struct Literals {
     automaton: DFA,
-    starts: Vec<(Start, usize)>,
+    /// What each pattern starts, its length, and the rest of its literal.
+    starts: Vec<(Start, usize, Box<[u8]>)>,
     foreign: crate::worded::Index,
 }
 
@@ -295,12 +166,17 @@ pub(crate) struct Hit {
 impl Literals {
     pub(crate) fn new(internal_labels: &[String]) -> Result<Self, BuildError> {
         let table = table(internal_labels);
-        let automaton = DFA::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .prefilter(false)
-            .build(table.iter().map(|(literal, _)| literal.as_bytes()))?;
-        let starts = table.into_iter().map(|(literal, start)| (start, literal.len())).collect();
+        let automaton =
+            DFA::builder().match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false).build(
+                table.iter().map(|(literal, _)| literal.as_bytes().get(..PREFIX).unwrap_or(literal.as_bytes())),
+            )?;
+        let starts = table
+            .into_iter()
+            .map(|(literal, start)| {
+                let rest = literal.as_bytes().get(PREFIX..).unwrap_or_default().into();
+                (start, literal.len().min(PREFIX), rest)
+            })
+            .collect();
         Ok(Self { automaton, starts, foreign: crate::worded::Index::new() })
     }
 
@@ -309,12 +185,10 @@ impl Literals {
         let mut hits = Vec::with_capacity(text.len() / 24);
         self.find(text, |hit| hits.push(hit));
         if !text.is_ascii() {
-            let ascii = hits.len();
             self.foreign.find(text, |hit| hits.push(hit));
-            if hits.len() > ascii {
-                hits.sort_by_key(|hit| hit.end);
-            }
         }
+        // Nearly in order: long literals are found by their beginnings.
+        hits.sort_by_key(|hit| hit.end);
         hits
     }
 
@@ -328,8 +202,12 @@ impl Literals {
             if self.automaton.is_special(state) && self.automaton.is_match(state) {
                 for n in 0..self.automaton.match_len(state) {
                     let pattern = self.automaton.match_pattern(state, n);
-                    if let Some((what, length)) = self.starts.get(pattern.as_usize()) {
-                        hit(Hit { start: i + 1 - length, end: i + 1, what: *what });
+                    let Some((what, length, rest)) = self.starts.get(pattern.as_usize()) else {
+                        continue;
+                    };
+                    let end = i + 1 + rest.len();
+                    if rest.is_empty() || text.get(i + 1..end).is_some_and(|found| found.eq_ignore_ascii_case(rest)) {
+                        hit(Hit { start: i + 1 - length, end, what: *what });
                     }
                 }
             }

@@ -26,7 +26,15 @@ pub(crate) fn inner(scan: &Scan<'_>, found: Value) -> Value {
 
 /// The value of a field for accounts.
 pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
-    if found.join == value::Join::Blank {
+    // `User jo` is a line of the configuration of ssh.
+    let directive = scan.text.slice(name_start, name_start + 5) == b"User "
+        && matches!(scan.text.before(name_start), b' ' | b'\t')
+        && matches!(scan.text.at(found.end), b'\n' | b'\r' | 0)
+        && {
+            let indent = scan.text.run_back(name_start, crate::text::BLANK, 16);
+            scan.text.before(indent) == b'\n'
+        };
+    if found.join == value::Join::Blank && !directive {
         return;
     }
     let text = &scan.text;
@@ -57,9 +65,49 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
         && text.at(found.start).is_ascii_uppercase();
     let plain = (makeup.upper == 0 || makeup.lower > 0) && !word;
     let random = name.len() >= 16 && makeup.digits > 4;
+    // The label of a form, and the attribute of a directory.
+    const LABELS: &[&str] = &[
+        "benutzername",
+        "nutzername",
+        "samaccountname",
+        "identifiant",
+        "usuario",
+        "utente",
+        "gebruikersnaam",
+        "login",
+    ];
+    if value::is_label(name) || LABELS.iter().any(|label| name.eq_ignore_ascii_case(label.as_bytes())) {
+        return;
+    }
     let code = value::is_code(name) && (!is_dotted(name) || !found.quoted && is_member(name));
     if whole && plain && !random && is(text.at(found.start), ALPHA) && !code && !value::is_state(name) {
         scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
+    }
+}
+
+/// The value of a column for accounts at `start..end`.
+pub(crate) fn cell(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let text = &scan.text;
+    let domain = text.run(start, HOST);
+    let behind = text.run_of(domain, b'\\');
+    let start = if behind > domain && behind < end && domain > start + 1 { behind } else { start };
+    let name = text.slice(start, end);
+    text.tick(name.len());
+    if name.contains(&b' ') {
+        return crate::people::field(
+            scan,
+            Value { start, end, quoted: true, join: value::Join::Other, spaced: false, block: None },
+            true,
+        );
+    }
+    let makeup = value::Makeup::of(name);
+    let random = name.len() >= 16 && makeup.digits > 4 || value::is_uuid(name);
+    if name_end(scan, start) == Some(end)
+        && !random
+        && !value::is_state(name)
+        && !value::is_code(name) | is_dotted(name)
+    {
+        scan.emit(Kind::Username, start, end, 0.8, false, "column of accounts");
     }
 }
 

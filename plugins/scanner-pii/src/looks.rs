@@ -4,6 +4,7 @@
 
 use crate::text::{Class as Bytes, is};
 use crate::vendors::distinct;
+use crate::words::{List, Words};
 
 /// Longer values hold the marks of a reference by chance; one that is a reference begins with them.
 const LONG: usize = 256;
@@ -23,7 +24,14 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let variable = (first == b'$' && value.len() > 1)
         && value.iter().skip(1).all(|b| is(*b, crate::text::WORD))
         && (!value.iter().any(u8::is_ascii_lowercase) || is_state(value.get(1..).unwrap_or_default()));
-    let format = value.len() <= 3 && first == b'%';
+    // `$hash` of a program, `:password` of a statement.
+    let variable = variable
+        || matches!(first, b'$' | b':')
+            && value.len() > 2
+            && value.iter().skip(1).all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'$'));
+    let variable = variable || value.starts_with(b"$$") && value.iter().skip(2).all(|b| is(*b, crate::text::WORD));
+    // What tools have encrypted in its place.
+    let format = value.len() <= 3 && first == b'%' || value.starts_with(b"ENC[") || value.starts_with(b"ENC(");
     masked
         || variable
         || format
@@ -34,7 +42,7 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
 /// Whether a reference or a word for a missing value begins here.
 fn refers(rest: &[u8]) -> bool {
     let needles: &[&str] = match rest.first().copied().unwrap_or(0).to_ascii_lowercase() {
-        b'$' => &["${", "$("],
+        b'$' => &["${", "$(", "$env{", "$env[", "$_env["],
         b'{' => &["{{"],
         b'}' => &["}}"],
         b'<' => &["<%"],
@@ -58,9 +66,12 @@ fn refers(rest: &[u8]) -> bool {
         0xe2 => &["\u{2022}", "\u{2026}"],
         _ => return false,
     };
-    needles
-        .iter()
-        .any(|needle| rest.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes())))
+    // The second byte tells in most cases.
+    let second = rest.get(1).copied().unwrap_or(0).to_ascii_lowercase();
+    needles.iter().any(|needle| {
+        needle.as_bytes().get(1) == Some(&second)
+            && rest.get(..needle.len()).is_some_and(|start| start.eq_ignore_ascii_case(needle.as_bytes()))
+    })
 }
 
 /// `[EMAIL-1]` and its like.
@@ -246,9 +257,48 @@ const STATES: &[&str] = &[
     "なし",
 ];
 
+static STATES_KNOWN: Words = Words::new(|| List::new(STATES));
+
+/// Build what is built once; the first look-up would.
+pub(crate) fn warm() {
+    Words::force(&STATES_KNOWN);
+}
+
 /// Whether the value is a word that says how things stand.
 pub(crate) fn is_state(value: &[u8]) -> bool {
-    value.len() <= 16 && STATES.iter().any(|state| value.eq_ignore_ascii_case(state.as_bytes()))
+    value.len() <= 16 && STATES_KNOWN.has(value)
+}
+
+/// `8-4-4-4-12` hexadecimal digits: what names things.
+pub(crate) fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value
+            .iter()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// A label, a type, a variable that is called after what it holds: `Passwort`, `SecretString`, `RAW_PASSWORD`, `username_here`.
+pub(crate) fn is_label(value: &[u8]) -> bool {
+    let bare = value.strip_suffix(b"!").or(value.strip_suffix(b"?")).unwrap_or(value);
+    if bare.len() > 40 || bare.is_empty() {
+        return false;
+    }
+    let ends = |words: &[&str]| {
+        words
+            .iter()
+            .any(|word| bare.len() >= word.len() && bare.iter().rev().zip(word.bytes().rev()).all(|(a, b)| *a == b))
+    };
+    let camel = bare.first().is_some_and(u8::is_ascii_uppercase) && bare.iter().all(u8::is_ascii_alphanumeric);
+    let kind =
+        camel && ends(&["String", "Str", "Array", "Field", "Buffer", "Bytes", "Factory", "Password", "Type", "Input"]);
+    let plain = !bare.iter().any(u8::is_ascii_digit);
+    let named = plain
+        && ["password", "passwort", "passwd", "kennwort", "username", "contrase", "mot de passe", "mot\\u0020de"]
+            .iter()
+            .any(|word| bare.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes())));
+    let bare_word = ["pass", "pwd", "user", "on_create", "string", "apikey"];
+    kind || named || bare_word.iter().any(|word| bare.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// What a value is made of.

@@ -15,6 +15,10 @@ pub(crate) fn before(scan: &mut Scan<'_>, start: usize, end: usize) {
     if text.before(start) != b'<' || text.at(end) != b'>' || start < 4 {
         return;
     }
+    if encoded_word(scan, start - 1) {
+        return;
+    }
+    let text = &scan.text;
     // Escaped brackets and quotes bring backslashes.
     let mut stop = start - 1;
     while stop > 0 && matches!(text.before(stop), b' ' | b'"' | b'\'' | b'\\') {
@@ -26,8 +30,9 @@ pub(crate) fn before(scan: &mut Scan<'_>, start: usize, end: usize) {
     let low = text.floor(stop.saturating_sub(MAX));
     let before = text.slice(low, stop);
     text.tick(before.len());
-    let Some(separator) =
-        before.iter().rposition(|b| matches!(b, b':' | b',' | b';' | b'"' | b'<' | b'>' | b'=' | b'(' | b'[' | b'\n'))
+    let Some(separator) = before
+        .iter()
+        .rposition(|b| matches!(b, b':' | b',' | b';' | b'"' | b'<' | b'>' | b'=' | b'(' | b'[' | b'\n' | b'\t'))
     else {
         if low == 0 {
             report(scan, 0, stop);
@@ -35,6 +40,28 @@ pub(crate) fn before(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     };
     report(scan, low + separator + 1, stop);
+}
+
+/// A name in an encoded word (RFC 2047) ends before `bracket`: `=?utf-8?Q?J=C3=B6rg?= <`.
+#[inline(never)]
+fn encoded_word(scan: &mut Scan<'_>, bracket: usize) -> bool {
+    let text = &scan.text;
+    let end = bracket.saturating_sub(usize::from(text.before(bracket) == b' '));
+    let end = end.saturating_sub(usize::from(text.before(end) == b'"'));
+    if !text.has_before(end, "?=") {
+        return false;
+    }
+    let low = end.saturating_sub(200);
+    let before = text.slice(low, end - 2);
+    text.tick(before.len());
+    let Some(open) = before.windows(3).rposition(|w| matches!(w, [b'?', b'q' | b'Q' | b'b' | b'B', b'?'])) else {
+        return false;
+    };
+    let named = before.get(..open).is_some_and(|head| head.iter().rev().take(24).any(|b| *b == b'='));
+    if named && before.len() > open + 5 {
+        scan.emit(Kind::Person, low + open + 3, end - 2, 0.8, false, "name of a mailbox");
+    }
+    named
 }
 
 /// `start..stop` is a name if all of it is.

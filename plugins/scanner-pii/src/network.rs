@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::literals::Cue;
 use crate::numbers::{Group, word_before};
 use crate::scan::Scan;
-use crate::text::{ALNUM, ALPHA, HEX, HEXCOLON, Text, WORD, is};
+use crate::text::{ALNUM, ALPHA, AUTHORITY, DIGIT, HEX, HEXCOLON, Text, WORD, is};
 use crate::users;
 
 /// Words before four numbers that are a version.
@@ -87,6 +87,14 @@ const VERSION_WORDS: &[&str] = &[
     "update",
     "schema",
     "protocol",
+    "idrac",
+    "ilo",
+    "otp",
+    "erlang",
+    "software",
+    "treiber",
+    "pilote",
+    "anyconnect",
 ];
 
 /// Four groups joined by dots.
@@ -104,22 +112,33 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
         (digits.len() <= 3 && value <= 255 && (digits.len() == 1 || digits.first() != Some(&b'0'))).then_some(value)
     };
     let address = [octet(a)?, octet(b)?, octet(c)?, octet(d)?];
-    if d.joint == b'.' {
+    let port = d.joint == b'.' && has_dotted_port(&scan.text, groups);
+    if d.joint == b'.' && !port {
         return None;
     }
     let (start, end) = (a.start, d.end);
+    if scan.is_version(start) {
+        return Some(4);
+    }
+    let text = &scan.text;
     let after = text.at(end);
     let reverse = text.has(end, ".in-addr.arpa");
+    // `[left]...10.1.2.3[right]`: the two ends of a tunnel.
+    let ellipsis = text.has_before(start, "...");
     let suffix = matches!(after, b'-' | b'+') && is(text.at(end + 1), ALPHA)
         || after == b'.' && is(text.at(end + 1), ALNUM) && !reverse && text.at(end + 1).is_ascii_lowercase()
         || is(after, WORD);
     let before = text.before(start);
     let dashed = before == b'-' && start >= 2 && is(text.before(start - 1), ALNUM) && joint_before != b'-';
-    if suffix || dashed || before == b'.' || before == b'_' || is_version(text, start, end) {
+    if suffix || dashed || before == b'.' && !ellipsis || before == b'_' || is_version(text, start, end) {
+        return Some(4);
+    }
+    let private = matches!(address, [10, ..] | [192, 168, ..] | [172, 16..=31, ..]);
+    // `SW 15.31.79.94 -> 4.35.14.52`; but a switch has an address of its own.
+    if !private && follows_software(text, start) {
         return Some(4);
     }
     // The address of a network elsewhere is more often a version.
-    let private = matches!(address, [10, ..] | [192, 168, ..] | [172, 16..=31, ..]);
     if address.last() == Some(&0) && !private && text.at(end) != b'/' {
         return Some(4);
     }
@@ -130,7 +149,33 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let lone = matches!(address, [a, b, c, d] if a < 10 && b < 10 && c < 10 && d < 10 && [a, b, c, d] != [8, 8, 8, 8] && [a, b, c, d] != [1, 1, 1, 1]);
     scan.emit(Kind::Ipv4, start, end, if lone { 0.6 } else { 0.95 }, !lone, "ipv4 address");
     users::after_address(scan, end);
-    Some(4)
+    Some(4 + usize::from(port))
+}
+
+/// The fifth group is a port, as `tcpdump` writes it: an arrow stands before the address or behind the port.
+fn has_dotted_port(text: &Text<'_>, groups: &[Group]) -> bool {
+    let [first, _, _, _, port, ..] = groups else {
+        return false;
+    };
+    let arrow = |at: usize| text.has(at, " > ") || text.has(at, " -> ") || text.has(at, " < ") || text.has(at, " <-");
+    let number = text.slice(port.start, port.end.min(port.start + 6));
+    let number = number.iter().fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0'));
+    let led = text.has_before(first.start, "> ") || text.has_before(first.start, "< ");
+    (1..=65535).contains(&number) && !matches!(port.joint, b'.' | b'-') && (arrow(port.end) || led)
+}
+
+/// "SW" or its like stands before, or before another version and an arrow.
+fn follows_software(text: &Text<'_>, start: usize) -> bool {
+    let (word, length, at) = word_before(text, start);
+    let is_software =
+        |word: &[u8]| [&b"sw"[..], b"hw", b"soft", b"verze", b"versie", b"wersja", b"vers"].contains(&word);
+    if is_software(word.get(..length).unwrap_or_default()) {
+        return true;
+    }
+    let before = text.slice(at.saturating_sub(28), start).to_ascii_lowercase();
+    text.tick(before.len());
+    let software = |w: &[u8]| matches!(w, [b' ' | b'\n', b's' | b'f', b'w', b' ']);
+    before.ends_with(b"-> ") && (before.starts_with(b"sw ") || before.windows(4).any(software))
 }
 
 /// The words before say that four numbers are a version.
@@ -139,6 +184,10 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         // `Chrome/99.1.2.3`, but `host/10.1.2.3:80` and `http://10.1.2.3`.
         let (word, length, _) = word_before(text, start - 1);
         let named = text.before(start - 1) != b'/' && length > 0;
+        // `HIER_DIRECT/10.1.2.3`: the peer of a proxy.
+        if text.has_before(start, "direct/") || text.has_before(start, "parent/") {
+            return false;
+        }
         let product = named && is(text.at(start.saturating_sub(1 + length)), crate::text::UPPER);
         let known =
             VERSION_WORDS.contains(&std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default());
@@ -146,9 +195,27 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         let small = text.at(start + 1) == b'.' && !matches!(text.at(end), b':' | b'/');
         return named && (known || small || (product && text.at(end) != b':'));
     }
+    // `ghcr.io/acme/app:1.2.3.4`, `java-jwt:jar:1.2.3.4`
+    if text.before(start) == b':' {
+        let name = text.slice(text.run_back(start - 1, AUTHORITY, 64), start - 1);
+        let path = name.iter().position(|b| *b == b'/').is_some_and(|at| name.get(at + 1) != Some(&b'/'));
+        let artifact = name.ends_with(b":jar") || name.ends_with(b":pom") || name.ends_with(b":war");
+        if artifact || path && name.first().is_some_and(u8::is_ascii_alphabetic) {
+            return true;
+        }
+        let slash = start - 1 - name.len();
+        if text.before(slash) == b'/' && slash > 1 && is(text.before(slash - 1), ALNUM) {
+            return true;
+        }
+    }
     let (word, length, at) = word_before(text, start);
     let word = std::str::from_utf8(word.get(..length).unwrap_or_default()).unwrap_or_default();
-    if VERSION_WORDS.contains(&word) || word.ends_with("version") || word.ends_with("_ver") || word.ends_with("release")
+    // `<item name="appVersion" value="1.2.3.4"`
+    if word == "value" {
+        let before = text.slice(at.saturating_sub(12), at);
+        return before.windows(7).any(|w| w.eq_ignore_ascii_case(b"version"));
+    }
+    if VERSION_WORDS.contains(&word) || word.ends_with("version") || word.starts_with("version") || word.ends_with("_ver") || word.ends_with("release")
     {
         return true;
     }
@@ -235,7 +302,20 @@ fn ipv6(text: &Text<'_>, start: usize, run_end: usize) -> Option<usize> {
                 .filter(|o| (1..=3).contains(&o.len()) && o.iter().all(u8::is_ascii_digit))
                 .count();
             let mapped = octets == 4 && text.slice(at, tail).iter().filter(|b| **b == b'.').count() == 3;
-            return (mapped && gap.is_some()).then_some(tail);
+            if mapped {
+                return gap.map(|_| tail);
+            }
+            // A port behind the dot, or the end of the sentence.
+            let port = text.run(stop + 1, DIGIT);
+            if port > stop + 6 || is(text.at(port), WORD) {
+                return None;
+            }
+        }
+        // `2001:db8:…:1:443`: a port behind eight groups, or too long for a group.
+        let number = digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit);
+        if stop == end && number && !is(text.at(end), WORD) && (count == 8 || gap.is_some() && digits.len() == 5) {
+            end = at - 1;
+            break;
         }
         if digits.is_empty() || digits.len() > 4 {
             return None;

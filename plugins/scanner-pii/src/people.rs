@@ -4,9 +4,11 @@
 //! nothing is a name. Letters are Unicode's here, because names are; this runs only behind a cue.
 
 use crate::kind::Kind;
+use crate::names;
 use crate::scan::Scan;
 use crate::text::{BLANK, UPPER, WORD, is};
 use crate::value::Value;
+use crate::words::{List, Words};
 
 /// How the words before a name bind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("escalated to ", Cue::Two),
     ("assigned to ", Cue::Two),
     ("reported by ", Cue::Two),
+    ("started by user ", Cue::Two),
     ("entered by ", Cue::Two),
     ("signed by ", Cue::Two),
     ("approved by ", Cue::Two),
@@ -351,6 +354,13 @@ const NO_NAMES: &[&str] = &[
     "backup",
 ];
 
+static NO_NAMES_KNOWN: Words = Words::new(|| List::new(NO_NAMES));
+
+/// Build what is built once; the first look-up would.
+pub(crate) fn warm() {
+    Words::force(&NO_NAMES_KNOWN);
+}
+
 const PARTICLES: &[&str] = &[
     "van", "von", "de", "der", "den", "di", "da", "del", "della", "la", "le", "du", "dos", "bin", "al", "ten", "ter",
     "zu",
@@ -400,9 +410,9 @@ pub(crate) fn name(scan: &Scan<'_>, at: usize) -> Option<(usize, usize, usize)> 
             start = at + offset;
             continue;
         }
-        if !particle && (!capital || acronym || NO_NAMES.contains(&lower.as_str()) || (word.len() < 2 && !initial)) {
+        if !particle && (!capital || acronym || NO_NAMES_KNOWN.has(word.as_bytes()) || (word.len() < 2 && !initial)) {
             // A capital word of the trade makes a product of the words before it.
-            if capital && words > 0 && NO_NAMES.contains(&lower.as_str()) {
+            if capital && words > 0 && NO_NAMES_KNOWN.has(word.as_bytes()) {
                 return None;
             }
             break;
@@ -426,6 +436,10 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         return;
     }
     let at = scan.text.run(end, BLANK);
+    // Columns stand further apart.
+    if at > end + 1 {
+        return;
+    }
     let Some((start, end, words)) = name(scan, at) else {
         return;
     };
@@ -457,7 +471,7 @@ pub(crate) fn field(scan: &mut Scan<'_>, found: Value, any: bool) {
         matches!(next, b'\n' | b'\r' | 0 | b',' | b';' | b'|' | b'\t' | b' ' | b')' | b'&')
             || scan.text.has(end, ":mailto:")
     };
-    if whole && words > usize::from(any) {
+    if whole && words > usize::from(any) && !names::is_company(scan.text.part(start, end)) {
         scan.emit(Kind::Person, start, end, if words > 1 { 0.85 } else { 0.6 }, false, "field of a name");
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let zeros = text.slice(first.start, first.start + 2) == b"00" && first.len() != 1;
     // Code points come in groups of four.
     let points = groups.iter().all(|group| group.len() == 4);
-    let spelled = phone || call || (groups.len() > 2 && (4..=6).contains(&first.len()) && !points);
+    let spelled = phone || call || is_dialled(text, first) || (groups.len() > 2 && (4..=6).contains(&first.len()) && !points);
     if zeros
         && spelled
         && text.at(first.start + 2) != b'0'
@@ -69,6 +69,19 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
         return Some(count);
     }
     national(scan, groups, joint_before, phone, call)
+}
+
+/// What an exchange dials: `PJSIP/0049…@trunk`, `[0049…@from-internal`, `sofia/external/044…`.
+fn is_dialled(text: &Text<'_>, first: &Group) -> bool {
+    if !(9..=16).contains(&first.len()) {
+        return false;
+    }
+    let before = first.start;
+    let channel = text.before(before) == b'/'
+        && ["sip/", "external/", "internal/", "local/", "dahdi/"].iter().any(|of| text.has_before(before, of));
+    channel && matches!(text.at(first.end), b'@' | b']' | b' ' | b',' | b'"' | b'-')
+        || text.at(first.end) == b'@' && matches!(text.before(before), b'[' | b'/' | b':' | b'<')
+        || text.has_before(before, ">->")
 }
 
 /// Whether such a cue stands shortly before, with no other number between.
@@ -116,6 +129,7 @@ const CLEAR: &[(&[usize], &[u8])] = &[
     (&[4, 3, 4], b" "),
     (&[5, 3, 3], b" "),
     (&[4, 3, 3], b" "),
+    (&[4, 3, 2, 2], b" "),
     (&[2, 2, 2, 2, 2], b" ."),
 ];
 
@@ -150,6 +164,25 @@ fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool
         return None;
     }
     let zero = text.at(first.start) == b'0' && text.at(first.start + 1) != b'0';
+    if zero && groups.len() == 1 && is_dialled(text, first) {
+        scan.emit(Kind::Phone, first.start, first.end, 0.8, false, "dialled number");
+        return Some(1);
+    }
+    // Germany's mobile networks: 015, 016, 017.
+    if zero
+        && joint_before == 0
+        && matches!(first.len(), 4 | 5)
+        && text.at(first.start + 1) == b'1'
+        && matches!(text.at(first.start + 2), b'5'..=b'7')
+        && matches!(first.joint, b' ' | b'/' | b'-')
+        && let [_, second, ..] = groups
+        && matches!(second.len(), 7 | 8)
+        && matches!(second.joint, 0 | b' ' | b')')
+        && !is(text.at(second.end), WORD)
+    {
+        scan.emit(Kind::Phone, first.start, second.end, 0.85, false, "mobile number");
+        return Some(2);
+    }
     if zero && joint_before == 0 {
         for (lengths, joints) in CLEAR {
             let count = lengths.len();
@@ -186,7 +219,8 @@ fn dashed(text: &Text<'_>, groups: &[Group], zero: bool, bracket: bool) -> Optio
     let japan = zero
         && (a.joint, b.joint) == (b'-', b'-')
         && match lengths {
-            (3, 4, 4) => matches!(second, b'5' | b'7'..=b'9') && text.at(a.start + 2) == b'0',
+            // Korea's mobile networks have 010.
+            (3, 4, 4) => matches!(second, b'1' | b'5' | b'7'..=b'9') && text.at(a.start + 2) == b'0',
             (2, 4, 4) => matches!(second, b'3' | b'6'),
             _ => false,
         };
@@ -221,6 +255,10 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
         if end.joint == b'.' && count == 1 && groups.get(1).is_some_and(|next| next.len() < 2) {
             return None;
         }
+        // `000-000-0000` stands for one.
+        if number.len() > 6 && number.iter().all(|digit| Some(digit) == number.first()) {
+            return None;
+        }
         let least = if count == 1 { 9 } else { 7 };
         if number.len() >= least && !is(text.at(end.end), WORD) && !matches!(end.joint, b'-' | b'.') {
             best = Some((count, end.end));
@@ -249,13 +287,30 @@ fn behind_cue(scan: &mut Scan<'_>, groups: &[Group], start: usize, phone: bool) 
 /// `%2B` ends before `at`.
 pub(crate) fn encoded_plus(scan: &mut Scan<'_>, at: usize) {
     let text = &scan.text;
-    let end = text.run(at, DIGIT);
-    if is(text.at(end), WORD) || end - at > MAX_DIGITS {
+    let mut groups = Vec::new();
+    let mut from = at;
+    let mut end;
+    loop {
+        end = text.run(from, DIGIT);
+        if end == from || end - at > MAX_DIGITS * 3 || groups.len() > 6 {
+            break;
+        }
+        groups.push(Group { start: from, end, joint: 0 });
+        // Blanks are encoded too, or a plus.
+        from = if text.has(end, "%20") {
+            end + 3
+        } else if matches!(text.at(end), b'+' | b'-' | b' ') && groups.len() < 6 && text.at(end + 1).is_ascii_digit() {
+            end + 1
+        } else {
+            break;
+        };
+    }
+    if end - at > MAX_DIGITS && groups.len() < 2 || is(text.at(end), WORD) {
         return;
     }
-    let group = Group { start: at, end, joint: 0 };
     let mut buffer = [0; 24];
-    if international(digits(text, &[group], 1, &mut buffer)) {
+    let count = groups.len();
+    if count > 0 && international(digits(text, &groups, count, &mut buffer)) {
         scan.emit(Kind::Phone, at - 3, end, 0.97, true, "encoded international number");
     }
 }

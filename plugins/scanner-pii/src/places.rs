@@ -6,7 +6,7 @@
 use crate::kind::Kind;
 use crate::scan::Scan;
 use crate::text::{BLANK, WORD, is};
-use crate::value::{Join, Value};
+use crate::value::{self, Join, Value};
 
 /// The longest address, in bytes.
 const MAX_ADDRESS: usize = 120;
@@ -159,6 +159,34 @@ pub(crate) fn cue(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
+/// The value of a column or field for streets at `start..end`. Gives whether it is one.
+pub(crate) fn street(scan: &mut Scan<'_>, start: usize, end: usize) -> bool {
+    let value = scan.text.part(start, end);
+    scan.text.tick(value.len());
+    let letters = value.chars().filter(|c| c.is_alphabetic()).count();
+    let digit = value.bytes().any(|b| b.is_ascii_digit());
+    let words = value.split([' ', '+', '%']).filter(|word| !word.is_empty()).count();
+    let technical = ["://", "@", "0x", "{", "::", "=>", "()", "\\n"].iter().any(|mark| value.contains(mark));
+    let fits = letters > 2
+        && (words > 1 && (digit || names_street(value)) || digit && letters > 5)
+        && !technical
+        && (5..=MAX_ADDRESS + 40).contains(&value.len())
+        && !value::is_uuid(value.as_bytes());
+    if fits {
+        scan.emit(Kind::Address, start, end, 0.85, false, "street of a record");
+    }
+    fits
+}
+
+/// The value of a field for streets.
+pub(crate) fn line(scan: &mut Scan<'_>, name_start: usize, found: Value) {
+    if found.quoted {
+        street(scan, found.start, found.end);
+    } else if found.join != Join::Blank {
+        field(scan, name_start, found);
+    }
+}
+
 /// The value of a field for postal addresses.
 pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     // "Source Network Address: …"
@@ -167,14 +195,27 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     if found.join == Join::Blank || scan.text.before(name_start) == b' ' && qualified {
         return;
     }
+    // A list of them is no sentence: "addresses: an iterator of …".
+    let plural = scan.text.slice(name_start, found.start).windows(9).any(|w| w.eq_ignore_ascii_case(b"addresses"));
+    if plural && !found.quoted {
+        return;
+    }
     let text = &scan.text;
+    // In a query, blanks are written as signs.
+    let value = scan.text.slice(found.start, found.end);
+    if !found.quoted && (value.contains(&b'%') || value.contains(&b'+')) && !value.contains(&b' ') {
+        street(scan, found.start, found.end);
+        return;
+    }
     let end = if found.quoted {
         found.end
     } else {
         let line = text.floor(text.line_end(found.start).min(found.start + MAX_ADDRESS + 8));
         let rest = text.part(found.start, line);
-        // The next field begins behind two blanks, a tab or a bar.
+        // The next field begins behind two blanks, a tab or a bar, or with its name.
         let stop = ["  ", "\t", "|", ";", "\""].iter().filter_map(|stop| rest.find(stop)).min().unwrap_or(rest.len());
+        let named = rest.get(..stop).and_then(|rest| rest.find('=')).and_then(|at| rest.get(..at)?.rfind(' '));
+        let stop = named.unwrap_or(stop);
         found.start + rest.get(..stop).unwrap_or_default().trim_end_matches([' ', '.', ',']).len()
     };
     if fits(scan, found.start, end) {

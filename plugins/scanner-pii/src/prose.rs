@@ -26,7 +26,7 @@ pub(crate) fn is_remark(text: &Text<'_>, found: Value) -> bool {
         b'[' => b']',
         b'!' => {
             let name = text.slice(found.start + 1, found.end);
-            let tag = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphabetic() || *b == b':');
+            let tag = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b':' | b'_'));
             return tag && found.join == Join::Colon && text.at(found.end) == b' ';
         }
         _ => return false,
@@ -51,6 +51,43 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
             start = text.run(start + word.len(), BLANK);
         }
     }
+    if candidate(scan, start) {
+        return;
+    }
+    // "The password I tried was x", "mot de passe provisoire : x": a verb or a colon a few words on.
+    let line = scan.text.slice(start, scan.text.line_end(start).min(start + AHEAD));
+    scan.text.tick(line.len());
+    let mut word_start = 0;
+    for (at, byte) in line.iter().enumerate() {
+        if *byte != b' ' {
+            if matches!(byte, b'.' | b';' | b',' | b'"' | b'=' | b'(') {
+                return;
+            }
+            continue;
+        }
+        let word = line.get(word_start..at).unwrap_or_default();
+        word_start = at + 1;
+        let verb = ["is", "was", "es", "est", "ist", "jest", "still", ":", "lautet", "era", "er", "on", "é", "är", "je", "este", "это"]
+            .iter()
+            .any(|verb| word == verb.as_bytes())
+            || word == "è".as_bytes()
+            || word.ends_with(b":")
+            || ["iniziale", "initial", "temporary", "vorläufig", "voorlopig", "tymczasowe", "temporaneo", "provisoire", "temporal", "inicial", "provisional"]
+                .iter()
+                .any(|kind| word.eq_ignore_ascii_case(kind.as_bytes()));
+        if verb && candidate(scan, start + at + 1) {
+            return;
+        }
+    }
+}
+
+/// How far behind the word a verb is looked for.
+const AHEAD: usize = 56;
+
+/// A word that looks like a password stands at `at`, perhaps in quotes. Gives whether it does.
+fn candidate(scan: &mut Scan<'_>, at: usize) -> bool {
+    let text = &scan.text;
+    let mut start = at;
     // `<b>`, `<code>`: mail in HTML sets it off.
     if text.at(start) == b'<' {
         let tag = text.run(start + 1, ALPHA);
@@ -98,7 +135,7 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
         || value::is_state(value)
         || value::is_code(value)
     {
-        return;
+        return false;
     }
     // Sizes, versions, addresses: `2fa`, `v1.2`, `10.0.0.1`, `user@host`.
     let call = value.iter().position(|b| *b == b'(').is_some_and(|at| {
@@ -106,14 +143,23 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
             && value.iter().take(at).all(u8::is_ascii_alphabetic)
             && value.iter().skip(at + 1).all(u8::is_ascii_digit)
     });
+    // Algorithms: `SHA-256`, `AES-128-CBC`.
+    let head = value.get(..4.min(value.len())).unwrap_or_default();
+    let algorithm = makeup.lower == 0
+        && value.len() <= 16
+        && ["SHA", "AES", "RSA", "HMAC", "MD5", "SCRA", "3DES", "WPA"].iter().any(|name| head.starts_with(name.as_bytes()));
+    if algorithm {
+        return false;
+    }
     // Variables: `$cwd`, `@members`.
     let sigil = matches!(value.first(), Some(b'$' | b'@'))
         && value.iter().skip(1).all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b')' | b'\\'));
     if sigil || call || value.contains(&b'@') && value.contains(&b'.') || value.contains(&b'=') || value.contains(&b'[')
     {
-        return;
+        return false;
     }
     scan.emit(Kind::Password, start, end, 0.75, false, "password in prose");
+    true
 }
 
 /// Behind whose password it is, which is said at `at`: "for user jo is x", "for jo@acme.com: x". A place without a verb

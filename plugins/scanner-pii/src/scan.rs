@@ -6,8 +6,8 @@ use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
 use crate::text::{ALPHA, HEX, Text, WORD, is};
 use crate::{
-    Finding, assign, auth, csv, email, hosts, ids, jwt, network, numbers, payment, pem, people, phone, places, prose,
-    sql, url, users, vendors, worded,
+    Finding, assign, auth, cards, cli, csv, email, encoded, grid, hashes, hosts, ids, jwt, network, numbers, payment,
+    pem, people, phone, places, prose, segments, sql, syslog, url, users, vendors, worded,
 };
 
 /// One window being scanned.
@@ -19,6 +19,7 @@ pub(crate) struct Scan<'a> {
     pub authority_ats: Vec<usize>,
     /// Up to where each matcher with a mark has come.
     pub key_done: usize,
+    pub field_done: usize,
     pub cookie_done: usize,
     /// The end of the last bearer's token, and how often the word stood in it.
     pub bearer: (usize, usize),
@@ -26,6 +27,20 @@ pub(crate) struct Scan<'a> {
     pub jwt_done: usize,
     pub host_done: usize,
     pub insert_done: usize,
+    pub create_done: usize,
+    pub segment_done: usize,
+    pub encoded_done: usize,
+    pub hash_done: usize,
+    /// The end of the last line behind which a rule was looked for.
+    pub rule_done: usize,
+    pub card_done: usize,
+    /// Where the last line ends that had options of programs, and how many.
+    pub options: (usize, usize),
+    pub manifest_done: usize,
+    /// The tables that were created so far.
+    pub tables: Vec<crate::sql::Table<'a>>,
+    /// Where versions stand that look like addresses of networks.
+    pub versions: Vec<(usize, usize)>,
     pub csv_done: usize,
     pub colon_done: usize,
     pub place_done: usize,
@@ -44,12 +59,23 @@ impl<'a> Scan<'a> {
             cues: [const { Vec::new() }; CUES],
             authority_ats: Vec::new(),
             key_done: 0,
+            field_done: 0,
             cookie_done: 0,
             bearer: (0, 0),
             pem_done: 0,
             jwt_done: 0,
             host_done: 0,
             insert_done: 0,
+            create_done: 0,
+            segment_done: 0,
+            encoded_done: 0,
+            hash_done: 0,
+            rule_done: usize::MAX,
+            card_done: 0,
+            options: (0, 0),
+            manifest_done: 0,
+            tables: Vec::new(),
+            versions: Vec::new(),
             csv_done: 0,
             colon_done: 0,
             place_done: 0,
@@ -77,6 +103,7 @@ impl<'a> Scan<'a> {
         for ends in &mut self.cues {
             ends.sort_unstable();
         }
+        self.versions.sort_unstable();
         self.classes();
     }
 
@@ -84,7 +111,12 @@ impl<'a> Scan<'a> {
         let Hit { start, end, what } = hit;
         match what {
             Start::Key => assign::key(self, start, end),
-            Start::Cue(_) => {}
+            Start::Cue(cue) => {
+                // The name of a column, perhaps.
+                if matches!(cue, Cue::Phone | Cue::Ssn | Cue::Nhs) {
+                    csv::consider(self, start, end);
+                }
+            }
             Start::Vendor(index) => vendors::matched(self, index, start),
             Start::Pem => pem::matched(self, start, end),
             Start::Jwt => jwt::matched(self, start),
@@ -101,8 +133,14 @@ impl<'a> Scan<'a> {
             Start::User(cue) => users::cue(self, cue, start, end),
             Start::Person(cue) => people::cue(self, cue, start, end),
             Start::Place => places::cue(self, start, end),
-            Start::Birth => ids::birth(self, start, end),
-            Start::Passport => ids::passport(self, start, end),
+            Start::Birth => {
+                csv::consider(self, start, end);
+                ids::birth(self, start, end);
+            }
+            Start::Passport => {
+                csv::consider(self, start, end);
+                ids::passport(self, start, end);
+            }
             Start::Insert => sql::insert(self, end),
             Start::CurlUser => auth::curl_user(self, end),
             Start::Secret => prose::bare_secret(self, end),
@@ -114,6 +152,45 @@ impl<'a> Scan<'a> {
             Start::Telegram => vendors::telegram(self, start, end),
             Start::MysqlPassword => auth::mysql_password(self, end),
             Start::OracleThin => url::oracle_thin(self, end),
+            _ => self.start_of_record(hit),
+        }
+    }
+
+    /// What records and commands begin with: rarer, and apart, so that the rest stays in the cache.
+    #[inline(never)]
+    fn start_of_record(&mut self, hit: Hit) {
+        let Hit { start, end, what } = hit;
+        match what {
+            Start::Header => csv::consider(self, start, end),
+            Start::Field => assign::record(self, start, end),
+            Start::Record => grid::record(self, start),
+            Start::Segment(index) => segments::segment(self, index, start),
+            Start::Swift => segments::swift(self, start, end),
+            Start::Statement => segments::statement(self, end),
+            Start::Dicom => segments::dicom(self, start, end),
+            Start::Gedcom => segments::gedcom(self, start, end),
+            Start::Option(index) => cli::option(self, index, start, end),
+            Start::Hash(index) => hashes::matched(self, index, start, end),
+            Start::Passwd => hashes::passwd(self, start, end),
+            Start::LoginCall => cli::login_call(self, end),
+            Start::Dsn => cli::dsn(self, start),
+            Start::Todo => users::todo(self, end),
+            Start::NetUse => cli::net_use(self, end),
+            Start::Squid => users::before_bracket(self, start),
+            Start::RedisRule => cli::redis_rule(self, end),
+            Start::Relay => cli::relay(self, end),
+            Start::Process => syslog::process(self, start),
+            Start::Program => syslog::program(self, start),
+            Start::Versioned => syslog::versioned(self, end - 2),
+            Start::Uid => users::before_bracket(self, start),
+            Start::Cron => users::before_bracket(self, start),
+            Start::Card => cards::card(self, end),
+            Start::EncodedPem => encoded::pem(self, start),
+            Start::Smtp(secret) => encoded::smtp(self, end, secret),
+            Start::Manifest => encoded::manifest(self, start, end),
+            Start::CookieJar => auth::cookie_jar(self, end),
+            Start::Create => sql::create(self, end),
+            _ => {}
         }
     }
 
@@ -132,6 +209,7 @@ impl<'a> Scan<'a> {
                     email::at_sign(self, i, 1);
                     users::mention(self, i);
                     users::quoted_at(self, i);
+                    cli::remote(self, i);
                     i + 1
                 }
                 _ => i + 1,
@@ -144,7 +222,8 @@ impl<'a> Scan<'a> {
         // Both have two letters, at the start of a word; most digits behind letters are parts of hashes.
         let start = i.saturating_sub(2);
         let letters = is(self.text.before(i), ALPHA) && is(self.text.at(start), ALPHA) && start + 2 == i;
-        let found = if letters && self.text.starts_word(start) {
+        // `?31` of an account statement leads to the other account.
+        let found = if letters && (self.text.starts_word(start) || self.text.has_before(start, "?31")) {
             payment::iban(self, i).or_else(|| ids::nino(self, i))
         } else {
             None
@@ -181,9 +260,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether a column of versions has what stands at `at`.
+    pub(crate) fn is_version(&self, at: usize) -> bool {
+        let before = self.versions.partition_point(|(start, _)| *start <= at);
+        before.checked_sub(1).and_then(|last| self.versions.get(last)).is_some_and(|(_, end)| at < *end)
+    }
+
     /// How many values were reported so far.
     pub(crate) fn reported(&self) -> usize {
         self.out.len()
+    }
+
+    /// Take back what was reported since `mark`.
+    pub(crate) fn retract(&mut self, mark: usize) {
+        self.out.truncate(mark);
     }
 
     /// What was reported since `mark` is one value, which lies at `start..end` and further where it was found there.

@@ -43,7 +43,11 @@ pub(crate) const DOTTED: Class = 1 << 16;
 pub(crate) const LINE: Class = 1 << 17;
 /// Letters and digits.
 pub(crate) const ALNUM: Class = 1 << 18;
-const CLASSES: usize = 19;
+/// What the names of columns consist of, and their quotes.
+pub(crate) const TITLE: Class = 1 << 19;
+/// What parts the cells of a table.
+pub(crate) const DELIMITER: Class = 1 << 20;
+const CLASSES: usize = 21;
 
 const fn class_of(b: u8) -> Class {
     let mut c = 0;
@@ -86,6 +90,15 @@ const fn class_of(b: u8) -> Class {
     }
     if b != b'\n' && b != b'\r' {
         c |= LINE;
+    }
+    if c & KEY != 0
+        || b >= 0x80
+        || matches!(b, b' ' | b'"' | b'`' | b'\'' | b'*' | b'(' | b')' | b'/' | b'#' | b'[' | b']')
+    {
+        c |= TITLE;
+    }
+    if matches!(b, b',' | b';' | b'\t' | b'|' | b'~' | b'^') {
+        c |= DELIMITER;
     }
     c
 }
@@ -200,7 +213,14 @@ impl<'a> Text<'a> {
     }
 
     /// Whether `literal` (lower case) stands at `i` in any case.
+    #[inline]
     pub(crate) fn has(&self, i: usize, literal: &str) -> bool {
+        // The first byte tells in most cases.
+        literal.as_bytes().first().is_none_or(|first| self.at(i).eq_ignore_ascii_case(first))
+            && self.has_whole(i, literal)
+    }
+
+    fn has_whole(&self, i: usize, literal: &str) -> bool {
         self.slice(i, i + literal.len()).eq_ignore_ascii_case(literal.as_bytes())
     }
 

@@ -58,6 +58,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, start: usize, end: usize) {
     scan.authority_ats.push(at);
     if secret.is_empty()
         || (secret.len() < 256 && value::is_placeholder(secret))
+        || value::is_label(secret) && user.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b':' | b'_'))
         || user.contains(&b',') && secret.contains(&b'=')
     {
         return;

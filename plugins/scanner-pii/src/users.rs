@@ -5,7 +5,10 @@
 use crate::kind::Kind;
 use crate::scan::Scan;
 use crate::text::{BLANK, HOST, WORD, is};
+pub(crate) use crate::user_words::CUES;
+use crate::user_words::{NOBODY, VERBS};
 use crate::value;
+use crate::words::{List, Words};
 
 /// How the words before a name bind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,258 +21,22 @@ pub(crate) enum Cue {
     Sudo,
 }
 
-pub(crate) const CUES: &[(&str, Cue)] = &[
-    ("invalid user ", Cue::Sure),
-    ("illegal user ", Cue::Sure),
-    ("accepted publickey for ", Cue::Sure),
-    ("accepted password for ", Cue::Sure),
-    ("failed password for ", Cue::Sure),
-    ("failed publickey for ", Cue::Sure),
-    ("authenticating user ", Cue::Sure),
-    ("opened for user ", Cue::Sure),
-    ("closed for user ", Cue::Sure),
-    ("alter user ", Cue::Sure),
-    ("create user ", Cue::Sure),
-    ("drop user ", Cue::Sure),
-    ("alter role ", Cue::Sure),
-    ("create role ", Cue::Sure),
-    ("vpn user ", Cue::Sure),
-    ("account name: ", Cue::Sure),
-    ("account name:\t", Cue::Sure),
-    ("user name: ", Cue::Sure),
-    ("ldap user ", Cue::Sure),
-    ("access denied for user ", Cue::Sure),
-    ("failed for user ", Cue::Sure),
-    ("logged in as ", Cue::Sure),
-    ("login failed for ", Cue::Sure),
-    ("username ", Cue::Maybe),
-    ("user ", Cue::Maybe),
-    ("account ", Cue::Maybe),
-    ("sudo: ", Cue::Sudo),
-    ("authenticate user [", Cue::Sure),
-    ("authentication of [", Cue::Sure),
-    ("login ok: [", Cue::Sure),
-    ("login incorrect: [", Cue::Sure),
-    ("login incorrect (", Cue::Maybe),
-    ("' failed for ", Cue::Maybe),
-    ("login ", Cue::Maybe),
-];
+static NOBODY_KNOWN: Words = Words::new(|| List::new(NOBODY));
 
-/// Accounts that are nobody's, and words.
-const NOBODY: &[&str] = &[
-    "root",
-    "admin",
-    "administrator",
-    "system",
-    "nobody",
-    "daemon",
-    "postgres",
-    "mysql",
-    "www-data",
-    "www",
-    "nginx",
-    "apache",
-    "ubuntu",
-    "ec2-user",
-    "centos",
-    "debian",
-    "jenkins",
-    "git",
-    "guest",
-    "test",
-    "user",
-    "users",
-    "username",
-    "default",
-    "sa",
-    "service",
-    "svc",
-    "app",
-    "oracle",
-    "redis",
-    "mongodb",
-    "elastic",
-    "kibana",
-    "grafana",
-    "prometheus",
-    "docker",
-    "runner",
-    "vagrant",
-    "pi",
-    "shared",
-    "public",
-    "all",
-    "none",
-    "null",
-    "unknown",
-    "anonymous",
-    "invalid",
-    "for",
-    "from",
-    "with",
-    "is",
-    "not",
-    "has",
-    "was",
-    "does",
-    "did",
-    "who",
-    "and",
-    "or",
-    "the",
-    "a",
-    "an",
-    "to",
-    "in",
-    "on",
-    "of",
-    "by",
-    "at",
-    "no",
-    "new",
-    "agent",
-    "id",
-    "name",
-    "input",
-    "session",
-    "data",
-    "space",
-    "profile",
-    "account",
-    "accounts",
-    "role",
-    "group",
-    "login",
-    "logout",
-    "logged",
-    "sync",
-    "bin",
-    "sys",
-    "backup",
-    "operator",
-    "local",
-    "localhost",
-    "true",
-    "false",
-    "undefined",
-    "redacted",
-    "masked",
-    "hidden",
-    "if",
-    "exists",
-    "mapping",
-    "password",
-    "passwords",
-    "identified",
-    "database",
-    "table",
-    "info",
-    "settings",
-    "interface",
-    "unit",
-    "activity",
-    "authentication",
-    "manager",
-    "instance",
-    "sessions",
-    "events",
-    "errors",
-    "public",
-    "appdata",
-    "desktop",
-    "lib",
-    "controller",
-    "repository",
-    "error",
-    "request",
-    "requests",
-    "clicked",
-    "closed",
-    "opened",
-    "holder",
-    "number",
-    "balance",
-    "this",
-    "that",
-    "which",
-    "when",
-    "will",
-    "can",
-    "cannot",
-    "could",
-    "should",
-    "must",
-    "may",
-    "already",
-    "your",
-    "my",
-    "their",
-    "details",
-    "type",
-    "status",
-    "api",
-    "key",
-    "keys",
-    "token",
-    "tokens",
-    "replication",
-    "rabbitmq",
-    "kafka",
-    "always",
-    "never",
-    "still",
-    "only",
-    "also",
-    "just",
-    "supplied",
-    "provided",
-    "defined",
-    "specified",
-    "object",
-];
-
-/// Verbs of signing in and its like, right after a name.
-const VERBS: &[&str] = &[
-    "from",
-    "connected",
-    "logged",
-    "signed",
-    "failed",
-    "authenticated",
-    "login",
-    "denied",
-    "disconnected",
-    "locked",
-    "has",
-    "with password",
-    "added",
-    "removed",
-    "requested",
-    "attempted",
-    "tried",
-    "created",
-    "deleted",
-    "updated",
-    "uploaded",
-    "accessed",
-    "changed",
-    "host",
-    "on host",
-    "at ",
-    "does not exist",
-    "not found",
-    "ran ",
-    "executed",
-    "opened",
-    "reset",
-    "on /dev/",
-    "password ",
-];
+/// Build what is built once; the first look-up would.
+pub(crate) fn warm() {
+    Words::force(&NOBODY_KNOWN);
+}
 
 const MAX_NAME: usize = 40;
 
 /// Where the account's name that begins at `at` ends; nothing where it is none.
 pub(crate) fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
+    account_end(scan, at).filter(|end| scan.text.at(*end) != b'@')
+}
+
+/// The same where a host may follow.
+pub(crate) fn account_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
     let text = &scan.text;
     let mut end = text.run(at, HOST);
     while end > at && matches!(text.at(end - 1), b'.' | b'-') {
@@ -281,9 +48,9 @@ pub(crate) fn name_end(scan: &Scan<'_>, at: usize) -> Option<usize> {
         return None;
     }
     text.tick(name.len());
-    let nobody = NOBODY.iter().any(|nobody| name.eq_ignore_ascii_case(nobody.as_bytes()));
+    let nobody = NOBODY_KNOWN.has(name);
     let closed = text.at(end) < 0x80 || value::ends_bare(text, end);
-    (!nobody && closed && !matches!(text.at(end), b'@' | b'$')).then_some(end)
+    (!nobody && closed && !matches!(text.at(end), b'$' | b'+')).then_some(end)
 }
 
 /// A literal of [`CUES`] stands at `start..end`.
@@ -304,31 +71,56 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         "`",
         "\\\"",
         "(",
+        "<",
+        "[",
         "name ",
     ] {
         if text.has(at, word) {
             at += word.len();
         }
     }
-    let quoted = matches!(text.before(at), b'"' | b'\'' | b'`');
+    let quoted = matches!(text.before(at), b'"' | b'\'' | b'`' | b'<' | b'[');
     let Some(stop) = name_end(scan, at) else {
         return;
     };
     let after = text.run(stop, BLANK);
     let fits = match cue {
         Cue::Sure => true,
-        Cue::Sudo => text.has(after, ": tty=") || text.has(after, ":  tty="),
+        Cue::Sudo => text.has(after, ": ") && after > stop,
         Cue::Maybe => {
             let marked = text.slice(at, stop).iter().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
             let digits_only_tail = text.slice(at, stop).iter().any(u8::is_ascii_alphabetic);
-            (quoted && matches!(text.at(stop), b'"' | b'\'' | b'`' | b'\\'))
-                || (after > stop && VERBS.iter().any(|verb| text.has(after, verb)) && digits_only_tail)
+            (quoted && matches!(text.at(stop), b'"' | b'\'' | b'`' | b'\\' | b'>'))
+                || text.before(at) == b'[' && text.at(stop) == b']' && (marked || text.at(at).is_ascii_lowercase())
+                // `login jo` and, in the next line, `password`.
+                || text.at(stop) == b'\n' && text.has(text.run(stop + 1, BLANK), "password ")
+                || ((after > stop || text.at(stop) == b':') && VERBS.iter().any(|verb| text.has(after, verb)) && digits_only_tail)
                 || (marked && quoted)
         }
     };
     let capitalised = !quoted && cue == Cue::Maybe && text.at(at).is_ascii_uppercase();
     if fits && !capitalised {
         scan.emit(Kind::Username, at, stop, if cue == Cue::Maybe { 0.7 } else { 0.9 }, false, "account cue");
+    }
+}
+
+/// A bracket that only accounts have behind them stands at `at`: `jo(uid=1002)`; or one that closes, `(jo) CMD (`.
+pub(crate) fn before_bracket(scan: &mut Scan<'_>, at: usize) {
+    let text = &scan.text;
+    let start = text.run_back(at, HOST, MAX_NAME);
+    let opened = if text.at(at) == b')' { text.before(start) == b'(' } else { text.before(start) == b' ' };
+    if opened && name_end(scan, start) == Some(at) {
+        scan.emit(Kind::Username, start, at, 0.9, true, "account behind a number");
+    }
+}
+
+/// `TODO(` ends at `at`: who will do it follows.
+pub(crate) fn todo(scan: &mut Scan<'_>, at: usize) {
+    if let Some(stop) = name_end(scan, at)
+        && scan.text.at(stop) == b')'
+        && scan.text.at(at).is_ascii_lowercase()
+    {
+        scan.emit(Kind::Username, at, stop, 0.7, false, "remark in a program");
     }
 }
 

@@ -4,7 +4,10 @@
 //! looking for the end of an unquoted value.
 
 use crate::block;
-pub(crate) use crate::looks::{Makeup, is_code, is_path, is_placeholder, is_random, is_state, is_text};
+pub(crate) use crate::looks::{
+    Makeup, is_code, is_label, is_path, is_placeholder, is_random, is_state, is_text, is_uuid,
+};
+use crate::markup::{Wrapped, cell_behind, element_end, field_value, is_cell, next_line, part_value, wrapped};
 use crate::text::{BARE, BLANK, Text, is};
 
 /// How name and value are joined.
@@ -96,8 +99,19 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
         quoted_name = true;
     } else if text.at(i) == b']' {
         i += 1;
+        // `name="applicant[name]"`
+        if text.at(i) == b'"'
+            && let Some(at) = part_value(text, i + 1)
+        {
+            return value(text, quotes, at, Join::Other);
+        }
     } else if text.has(i, "%5d") {
         i += 3;
+    }
+    // `{<<"password">>, <<"x">>}` of Erlang.
+    if quoted_name && text.has(i, ">>,") {
+        let next = text.run(i + 3, BLANK);
+        return if text.has(next, "<<\"") { value(text, quotes, next, Join::Other) } else { None };
     }
     // The bracket of an index: `config["password"] = "x"`.
     if quoted_name && text.at(i) == b']' {
@@ -147,6 +161,16 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
                 _ => Join::Colon,
             }
         }
+        // `name <- "value"` of R.
+        b'<' if blanks && text.at(i + 1) == b'-' && !quoted_name => {
+            i += 2;
+            Join::Equals
+        }
+        // `Map(name -> value)`
+        b'-' if blanks && text.at(i + 1) == b'>' => {
+            i += 2;
+            Join::Colon
+        }
         b'%' if text.has(i, "%3d") || text.has(i, "%3a") => {
             i += 3;
             Join::Encoded
@@ -158,7 +182,9 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
         b',' if quoted_name => {
             let next = text.run(i + 1, BLANK);
             // Arguments of a call; in a list of fields the next string is a name.
-            let argument = name_start >= 2 && matches!(text.at(name_start - 2), b'(' | b'[');
+            let argument = name_start >= 2
+                && (matches!(text.at(name_start - 2), b'(' | b'[')
+                    || text.at(name_start - 2) == b' ' && text.before(name_start - 2) == b'(');
             if argument && matches!(text.at(next), b'"' | b'\'') {
                 i += 1;
                 Join::Other
@@ -180,11 +206,19 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
             return Some(Value { start: i, end, quoted: true, join: Join::Other, spaced: false, block: None });
         }
         b'\n' | b'\r' | b' ' => return field_value(text, quotes, i),
+        // `<family value="x"/>`
+        _ if blanks && matches!(text.before(name_start), b'<' | b':') && text.has(i, "value=\"") => {
+            return value(text, quotes, i + 6, Join::Equals);
+        }
+        b'<' if text.at(i + 1) == b'/' && text.before(name_start) == b'>' && is_cell(text, name_start) => {
+            i = cell_behind(text, i)?;
+            Join::Element
+        }
         _ if blanks && matches!(text.before(name_start), b'<' | b':') && element_end(text, i).is_some() => {
             i = element_end(text, i).unwrap_or(i);
             Join::Element
         }
-        _ if quoted_name && (text.has(i, "value") || text.has(i, "content=")) => {
+        _ if quoted_name && (text.has(i, "value") || text.has(i, "content=") || text.has(i, "android:value")) => {
             return field_value(text, quotes, i - 1);
         }
         _ if blanks => Join::Blank,
@@ -197,35 +231,6 @@ pub(crate) fn after(text: &Text<'_>, quotes: &mut Quotes, name_start: usize, end
         return Some(found);
     }
     value(text, quotes, i, join)
-}
-
-/// Behind the attributes of an element that go on at `i`, where it holds text.
-fn element_end(text: &Text<'_>, i: usize) -> Option<usize> {
-    let tag = text.slice(i, text.line_end(i).min(i + 200));
-    text.tick(tag.len());
-    let close = tag.iter().position(|b| matches!(b, b'>' | b'<'))?;
-    let attributes = tag.get(..close)?;
-    let closed = tag.get(close) == Some(&b'>') && attributes.contains(&b'=') && attributes.last() != Some(&b'/');
-    closed.then_some(i + close + 1)
-}
-
-/// `name: X` and `value: Y` as fields of their own, as lists of variables and XML attributes have them. `i` is behind X.
-fn field_value(text: &Text<'_>, quotes: &mut Quotes, i: usize) -> Option<Value> {
-    let mut at = i;
-    while at < i + 40 && matches!(text.at(at), b' ' | b'\t' | b'\r' | b'\n' | b',' | b'"' | b'\'' | b'\\' | b'-') {
-        at += 1;
-    }
-    text.tick(at - i);
-    // `<meta name="csrf-token" content="x">`
-    let word = ["value", "content="].into_iter().find(|word| text.has(at, word))?;
-    if at == i {
-        return None;
-    }
-    at += word.trim_end_matches('=').len();
-    while matches!(text.at(at), b'"' | b'\'' | b'\\' | b' ') && at < i + 64 {
-        at += 1;
-    }
-    matches!(text.at(at), b'=' | b':').then(|| value(text, quotes, at + 1, Join::Other)).flatten()
 }
 
 /// Behind a number or a remark in brackets that stands between a name and its colon; `i` is behind the name.
@@ -246,22 +251,6 @@ fn remark_end(text: &Text<'_>, i: usize) -> Option<usize> {
     text.tick(rest.len());
     let end = i + 3 + rest.iter().position(|b| *b == close || *b == b'\n')?;
     (text.at(end) == b':' && text.at(end - 1) == close).then_some(end)
-}
-
-/// Where the value of a form's part begins whose name's quote ended at `i` (RFC 7578: headers, an empty line, the
-/// value), and of a dump by PHP (`=>` and a line with `string(5) "x"`).
-fn next_line(text: &Text<'_>, name_start: usize, i: usize) -> Option<usize> {
-    let line = |at: usize| {
-        let at = at + usize::from(text.at(at) == b'\r');
-        (text.at(at) == b'\n').then_some(at + 1)
-    };
-    if text.has(i, "=>") {
-        let at = text.run(line(i + 2)?, BLANK);
-        let digits = text.run(at + 7, crate::text::DIGIT);
-        let open = digits + 3;
-        return (text.has(at, "string(") && text.has(digits, ") \"")).then_some(open - 1);
-    }
-    text.has_before(name_start, "name=\"").then(|| line(line(i)?)).flatten()
 }
 
 /// Behind blanks, those that do not break and those of ideographs among them.
@@ -289,18 +278,45 @@ pub(crate) fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) 
     let mut start = wide_blanks(text, i);
     let spaced = start > i;
     if join == Join::Element {
+        // `<Attribute Name="x"><AttributeValue>…`
+        if text.at(start) == b'<' && text.at(start + 1) != b'/' {
+            let tag = text.slice(start, start + 160);
+            text.tick(tag.len());
+            start += tag.iter().position(|b| *b == b'>')? + 1;
+        }
         let end = quotes.close(text, start, b'<', false)?;
         return Some(Value { start, end, quoted: true, join, spaced, block: None });
+    }
+    // `<<"…">>` of Erlang, and `STRING: "…"` of the tools for SNMP.
+    if text.has(start, "<<\"") {
+        start += 2;
+    } else if text.has(start, "string: \"") {
+        start += 8;
+    }
+    // `[]byte("…")` of Go.
+    if text.has(start, "[]byte(\"") {
+        start += 7;
     }
     // `@"…"`, `b'…'`, `u"…"`, `N'…'`.
     if matches!(text.at(start), b'@' | b'b' | b'u' | b'r' | b'N') && matches!(text.at(start + 1), b'"' | b'\'') {
         start += 1;
     }
+    if matches!(text.at(start), b'{' | b'[') && matches!(join, Join::Colon | Join::Equals) {
+        match wrapped(text, start) {
+            Wrapped::Value(at) => start = at,
+            Wrapped::Object => return None,
+            Wrapped::No => {}
+        }
+    }
     let slashes = text.run_of(start, b'\\');
     let quote = text.at(slashes);
     if matches!(quote, b'"' | b'\'' | b'`') {
         let escaped = slashes > start;
-        let open = slashes + 1;
+        let mut open = slashes + 1;
+        // `"""x"""`
+        if text.at(open) == quote && text.at(open + 1) == quote && !escaped {
+            open += 2;
+        }
         if let Some(close) = quotes.close(text, open, quote, escaped) {
             let mut end = close;
             while escaped && end > open && text.at(end - 1) == b'\\' {
@@ -335,7 +351,8 @@ fn bare_end(text: &Text<'_>, start: usize, join: Join) -> usize {
     while end < limit {
         let stop = match text.at(end) {
             b'\\' => matches!(text.at(end + 1), b'n' | b'r' | b't' | b'"'),
-            b'&' if is_entity(text, end) => true,
+            // A quote that closes has no letter behind it.
+            b'&' if is_entity(text, end) => !(text.has(end, "&quot;") && text.at(end + 6).is_ascii_alphanumeric()),
             b'&' | b',' | b';' => next_field(text, end + 1, limit),
             b'%' if join == Join::Encoded => text.has(end, "%26") || text.has(end, "%22"),
             0x80.. => ends_bare(text, end),

@@ -11,6 +11,7 @@ use crate::{assign, csv, value};
 
 /// Names in lower case, and what they hold. Case is ignored for ASCII alone, so capitals beyond it stand by themselves.
 pub(crate) const NAMES: &[(&str, Class)] = &[
+    ("data source", Class::Host),
     ("mot de passe", Class::Password),
     ("contraseña", Class::Password),
     ("contrasenya", Class::Password),
@@ -33,6 +34,32 @@ pub(crate) const NAMES: &[(&str, Class)] = &[
     ("密码", Class::Password),
     ("密碼", Class::Password),
     ("비밀번호", Class::Password),
+    ("clave", Class::Password),
+    ("비번", Class::Password),
+    ("kenncode", Class::Password),
+    ("zugangscode", Class::Password),
+    ("wlan-schlüssel", Class::Password),
+    ("clé wifi", Class::Password),
+    ("κωδικός", Class::Password),
+    ("κωδικό", Class::Password),
+    ("lozinka", Class::Password),
+    ("geslo", Class::Password),
+    ("slaptažodis", Class::Password),
+    ("parool", Class::Password),
+    ("mật khẩu", Class::Password),
+    ("kata sandi", Class::Password),
+    ("รหัสผ่าน", Class::Password),
+    ("كلمة المرور", Class::Password),
+    ("סיסמה", Class::Password),
+    ("पासवर्ड", Class::Password),
+    ("şifresi", Class::Password),
+    ("şifrem", Class::Password),
+    ("пароля", Class::Password),
+    ("парол", Class::Password),
+    ("lykilorð", Class::Password),
+    ("fjalëkalimi", Class::Password),
+    ("wi-fi key", Class::Password),
+    ("wifi key", Class::Password),
     ("benutzername", Class::Username),
     ("nutzername", Class::Username),
     ("benutzer", Class::Username),
@@ -55,6 +82,20 @@ pub(crate) const NAMES: &[(&str, Class)] = &[
     ("ユーザ名", Class::Username),
     ("用户名", Class::Username),
     ("아이디", Class::Username),
+    ("uživatel", Class::Username),
+    ("felhasználó", Class::Username),
+    ("käyttäjätunnus", Class::Username),
+    ("käyttäjä", Class::Username),
+    ("bruger", Class::Username),
+    ("användare", Class::Username),
+    ("kullanıcı adı", Class::Username),
+    ("χρήστης", Class::Username),
+    ("ユーザーid", Class::Username),
+    ("계정", Class::Username),
+    ("账号", Class::Username),
+    ("用户", Class::Username),
+    ("pengguna", Class::Username),
+    ("korisnik", Class::Username),
 ];
 
 /// A telephone number follows.
@@ -97,12 +138,58 @@ pub(crate) const PHONE: &[&str] = &[
     "电话",
     "手机",
     "전화",
+    "κινητό",
+    "τηλέφωνο",
+    "telefonum",
+    "мобильный",
+    "numero on",
+];
+
+/// Names of fields and columns of records that are not all ASCII; `vocab` knows what they mean.
+pub(crate) const FIELDS: &[&str] = &[
+    "prénom",
+    "prénoms",
+    "né(e) le",
+    "née le",
+    "straße",
+    "adhérent",
+    "dirección",
+    "población",
+    "endereço",
+    "imię",
+    "jméno",
+    "příjmení",
+    "doğum",
+    "født",
+    "född",
+    "fødsel",
+    "födelse",
+    "narození",
+    "születés",
+    "név",
+    "soyadı",
+    "имя",
+    "Имя",
+    "фамилия",
+    "Фамилия",
+    "рождения",
+    "Рождения",
+    "адрес",
+    "Адрес",
+    "氏名",
+    "姓名",
+    "お名前",
+    "生年月日",
+    "住所",
+    "地址",
+    "이름",
 ];
 
 /// All words, and what they start.
 pub(crate) fn table() -> impl Iterator<Item = (&'static str, Start)> {
     let names = NAMES.iter().enumerate().map(|(index, (literal, _))| (*literal, Start::Worded(index)));
-    names.chain(PHONE.iter().map(|literal| (*literal, Start::Cue(Cue::Phone))))
+    let phones = PHONE.iter().map(|literal| (*literal, Start::Cue(Cue::Phone)));
+    names.chain(phones).chain(FIELDS.iter().map(|literal| (*literal, Start::Field)))
 }
 
 /// A word and where in it the first byte beyond ASCII stands.
@@ -167,11 +254,6 @@ pub(crate) const VERBS: &[&str] = &[
     "er ", ": ",
 ];
 
-/// What a field of exactly this name holds.
-pub(crate) fn class(name: &[u8]) -> Option<Class> {
-    NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, class)| *class)
-}
-
 /// A name of [`NAMES`] stands at `start..end`.
 pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize, end: usize) {
     let text = &scan.text;
@@ -182,9 +264,7 @@ pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize, end: usiz
     if is(text.before(start), ALNUM) || is(text.at(end), KEY) {
         return;
     }
-    if csv::between_separators(text, start, end) {
-        csv::header(scan, start);
-    }
+    csv::consider(scan, start, end);
     let Some(found) = value::after(&scan.text, &mut scan.quotes, start, end) else {
         return;
     };
