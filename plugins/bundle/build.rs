@@ -9,8 +9,15 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Crate name of each plugin that ships.
-const PLUGINS: [&str; 5] =
-    ["scanner-pii", "provider-openai", "transport-http", "transport-stdio", "integration-confluence"];
+const PLUGINS: [&str; 7] = [
+    "scanner-pii",
+    "scanner-prose",
+    "scanner-rules",
+    "provider-openai",
+    "transport-http",
+    "transport-stdio",
+    "integration-confluence",
+];
 const TARGET: &str = "wasm32-wasip2";
 /// A folder with `<plugin>.wasm` files to use instead of building.
 const PREBUILT: &str = "FUMEHOOD_PLUGINS_DIR";

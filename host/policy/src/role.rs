@@ -99,6 +99,8 @@ pub enum Permission {
     ManageGrants,
     /// Change the organisation's ceiling, and the publishers that are trusted.
     ManageCeiling,
+    /// Change the organisation's rules: what counts as personal or secret.
+    ManageRules,
     /// Read the audit log and its checkpoints.
     ReadAudit,
     /// Accounts and their roles.
@@ -111,7 +113,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ReadIncidents,
         Self::WriteIncidents,
         Self::ReviewFindings,
@@ -127,6 +129,7 @@ impl Permission {
         Self::StopPlugins,
         Self::ManageGrants,
         Self::ManageCeiling,
+        Self::ManageRules,
         Self::ReadAudit,
         Self::ManagePeople,
         Self::ManageTokens,
@@ -147,7 +150,7 @@ impl Permission {
             Self::ReadPlugins => &[Viewer, Responder, Operator, Security],
             Self::ReadPluginLogs | Self::ManagePlugins | Self::ManageServers | Self::ManageIntegrations => &[Operator],
             Self::StopPlugins => &[Operator, Security],
-            Self::ManageGrants | Self::ManageCeiling | Self::ReadAudit => &[Security],
+            Self::ManageGrants | Self::ManageCeiling | Self::ManageRules | Self::ReadAudit => &[Security],
             Self::ManagePeople | Self::ManageTokens | Self::ManageSettings => &[],
         }
     }
@@ -165,6 +168,7 @@ impl Permission {
                 | Self::ManageIntegrations
                 | Self::ManageGrants
                 | Self::ManageCeiling
+                | Self::ManageRules
                 | Self::ManagePeople
                 | Self::ManageTokens
                 | Self::ManageSettings
@@ -193,6 +197,7 @@ ManageIntegrations* operator admin
 StopPlugins         operator security admin
 ManageGrants*       security admin
 ManageCeiling*      security admin
+ManageRules*        security admin
 ReadAudit           security admin
 ManagePeople*       admin
 ManageTokens*       admin

@@ -64,4 +64,5 @@ ids! {
     ModelId, ServerId, IntegrationId, WhyId, EvidenceId,
     /// Names a sign-in link, and does not sign in.
     LinkId,
+    RulesId,
 }

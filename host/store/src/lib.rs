@@ -27,6 +27,7 @@ pub mod plugins;
 pub mod pseudonyms;
 mod read;
 pub mod record;
+pub mod rules;
 mod scope;
 pub mod timeline;
 mod verify;

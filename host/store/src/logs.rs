@@ -208,6 +208,49 @@ impl Store {
         .await
     }
 
+    /// A chunk has other findings, because it was scanned again.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn replace_findings(
+        &self,
+        scope: &Scope,
+        log: LogId,
+        seq: i64,
+        findings: Vec<StoredFinding>,
+    ) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let packed = zstd::bulk::compress(&serde_json::to_vec(&findings)?, ZSTD_LEVEL);
+        let packed = packed.map_err(|error| StoreError::Decode(error.to_string()))?;
+        self.write(move |tx| {
+            tx.connection
+                .prepare_cached(
+                    "UPDATE log_chunks SET findings = ?4 WHERE tenant_id = ?1 AND log_id = ?2 AND seq = ?3",
+                )?
+                .execute((&tenant, log, seq, packed))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A log was scanned again to its end.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn scanned_again(&self, scope: &Scope, log: LogId, kinds: Vec<KindCount>) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        let found: i64 = kinds.iter().map(|kind| kind.total).sum();
+        let change = Change::new("log.scan", format!("log:{log}")).with("findings", found);
+        self.change(scope, change, move |tx| {
+            let this = find(tx.connection, &owner.tenant, log)?;
+            put_kinds(tx, &owner.tenant, log, &kinds)?;
+            let plural = if found == 1 { "" } else { "s" };
+            let summary = format!("Log scanned again: {}, {} finding{plural}", this.name, grouped(found));
+            tx.event(&owner, this.incident_id, "log", &summary, &format!("logs/{log}"))
+        })
+        .await
+    }
+
     /// The log is complete and scanned. Returns an older log of the incident with the same text, if there is one;
     /// then the new one is removed and nothing else changes.
     ///
@@ -256,14 +299,8 @@ impl Store {
                     totals.replaced,
                 ),
             )?;
-            let mut found = 0;
-            for kind in &totals.kinds {
-                found += kind.total;
-                tx.connection.execute(
-                    "INSERT OR REPLACE INTO log_kinds (tenant_id, log_id, kind, grp, total) VALUES (?1,?2,?3,?4,?5)",
-                    (&owner.tenant, log, &kind.kind, &kind.group, kind.total),
-                )?;
-            }
+            put_kinds(tx, &owner.tenant, log, &totals.kinds)?;
+            let found: i64 = totals.kinds.iter().map(|kind| kind.total).sum();
             let summary = format!(
                 "Log added: {}, {} line{}, {} finding{}",
                 this.name,
@@ -527,4 +564,15 @@ pub(crate) fn find(connection: &Connection, tenant: &str, id: LogId) -> Result<L
         .query_row((tenant, id), from_row)
         .optional()?
         .ok_or_else(|| StoreError::not_found("log", id))
+}
+/// How many findings of each kind a log has now.
+fn put_kinds(tx: &crate::Tx<'_>, tenant: &str, log: LogId, kinds: &[KindCount]) -> Result<(), StoreError> {
+    tx.connection.execute("DELETE FROM log_kinds WHERE tenant_id = ?1 AND log_id = ?2", (tenant, log))?;
+    for kind in kinds {
+        tx.connection.execute(
+            "INSERT INTO log_kinds (tenant_id, log_id, kind, grp, total) VALUES (?1,?2,?3,?4,?5)",
+            (tenant, log, &kind.kind, &kind.group, kind.total),
+        )?;
+    }
+    Ok(())
 }

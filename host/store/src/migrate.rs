@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../../migrations/0004_password_links.sql")),
     (5, include_str!("../../../migrations/0005_plugins.sql")),
     (6, include_str!("../../../migrations/0006_plugins_in_use.sql")),
+    (7, include_str!("../../../migrations/0007_detection_rules.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::TriageError;
 use crate::conversation::Live;
+use crate::detection::Detections;
 use crate::masking::Books;
 use crate::plugins::{Plugins, PolicyFile};
 use crate::tools::Tools;
@@ -61,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) egress: Arc<Egress>,
     pub(crate) plugins: Plugins,
     pub(crate) books: Books,
+    pub(crate) detections: Detections,
     pub(crate) tools: Tools,
     pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
     /// Zstd uploads at once: each decoder keeps its window in memory.
@@ -139,6 +141,7 @@ impl App {
             egress,
             plugins,
             books: Books::default(),
+            detections: Detections::default(),
             tools: Tools::default(),
             uploads: Mutex::default(),
             unpacking: Semaphore::new(UNPACKING),

@@ -7,14 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use fumehood_redact::rules::Rules;
 use fumehood_redact::{
-    Finding, Gate, Group, JsonPlan, Kind, KnownValue, Origin, Pseudonyms, Redacted, RedactedJson, Seams, Span, Window,
-    WindowSize, Windows, kept, merge,
+    Finding, Gate, Group, JsonPlan, Kind, KnownValue, Origin, Pseudonyms, Redacted, RedactedJson, Span, kept, merge,
 };
-use fumehood_runtime::{Chunk, KindInfo, Plugin, Runtime};
 use fumehood_store::{IncidentId, Scope};
 
-use crate::call::ScanCall;
+use crate::scanners::scan_together;
 use crate::{App, TriageError};
 
 /// Incidents whose books are kept in memory.
@@ -38,135 +37,8 @@ pub(crate) struct Book {
     /// Values that people have rejected wherever they were found: they may leave. Nothing until somebody masks, and after
     /// each judgement.
     released: Option<HashSet<String>>,
-}
-
-/// Scans text with every scanner and yields checked findings.
-#[derive(Clone)]
-pub struct Scanners {
-    runtime: Runtime,
-    plugins: Vec<(Plugin, Option<Arc<dyn fumehood_runtime::CallHost>>)>,
-    groups: Arc<HashMap<String, Group>>,
-    /// Why nothing can be scanned.
-    refusal: Option<String>,
-}
-
-/// Whether a type is one that a scanner may report under its name. Ours are not: a pseudonym is harmless in what leaves.
-pub(crate) fn may_report(kind: &str) -> bool {
-    Kind::is_valid(kind) && Kind::new(kind) != Kind::PSEUDONYM && Kind::new(kind) != Kind::OTHER
-}
-
-/// The group of each type that scanners have announced.
-fn groups_of(kinds: &[KindInfo]) -> HashMap<String, Group> {
-    let mut groups: HashMap<String, Group> = HashMap::new();
-    for kind in kinds.iter().filter(|kind| may_report(&kind.name)) {
-        // What everybody knows is not a plugin's to change; of what several announce the strictest group holds.
-        let group = Kind::new(&kind.name).known_group().unwrap_or_else(|| Group::from_code(&kind.group));
-        let entry = groups.entry(kind.name.clone()).or_insert(group);
-        *entry = stricter(*entry, group);
-    }
-    groups
-}
-
-/// Of two groups the one whose values are held back more: a structured value is known by itself wherever it stands.
-fn stricter(one: Group, other: Group) -> Group {
-    let rank = |group: Group| match group {
-        Group::Structured => 0,
-        Group::Contextual => 1,
-        Group::Secret => 2,
-    };
-    if rank(other) > rank(one) { other } else { one }
-}
-
-impl Scanners {
-    /// Scanners with what they said they can report.
-    pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo]) -> Self {
-        let groups = groups_of(kinds);
-        let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
-        Self { runtime, plugins, groups: Arc::new(groups), refusal: None }
-    }
-
-    /// The findings of one window, all scanners together.
-    ///
-    /// # Errors
-    /// The first scanner that failed: the window counts as not scanned.
-    pub async fn scan_window(&self, window: &Window) -> Result<Vec<Finding>, TriageError> {
-        let mut findings = Vec::new();
-        if let Some(refusal) = &self.refusal {
-            return Err(TriageError::Conflict(refusal.clone()));
-        }
-        for (plugin, host) in &self.plugins {
-            let chunk = Chunk {
-                text: &window.text,
-                offset: window.offset as u64,
-                continues_before: window.continues_before,
-                continues_after: window.continues_after,
-            };
-            let output = self.runtime.scan(plugin, chunk, host.clone()).await?;
-            findings.extend(output.findings.into_iter().map(|raw| {
-                // A type that the scanner did not announce is masked, under a name that says nothing.
-                let (kind, group) = match self.groups.get(&raw.kind) {
-                    Some(group) => (Kind::new(&raw.kind), *group),
-                    None => (Kind::OTHER, Group::Secret),
-                };
-                Finding {
-                    kind,
-                    group,
-                    start: raw.start,
-                    end: raw.end,
-                    confidence: raw.confidence,
-                    validated: raw.validated,
-                    detector: raw.detector,
-                    scanner: plugin.name().to_owned(),
-                }
-            }));
-        }
-        Ok(findings)
-    }
-
-    /// The findings of a whole text that is in memory.
-    ///
-    /// # Errors
-    /// As [`Scanners::scan_window`].
-    pub async fn scan(&self, text: &str) -> Result<Vec<Finding>, TriageError> {
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut windows = Windows::new(WindowSize::DEFAULT);
-        windows.push(text);
-        windows.finish();
-        let mut seams = Seams::new();
-        let mut findings = Vec::new();
-        while let Some(window) = windows.next_window() {
-            let found = self.scan_window(&window).await?;
-            findings.extend(seams.push(&window, found));
-        }
-        findings.extend(seams.finish());
-        Ok(findings)
-    }
-}
-
-/// The findings of many short texts, scanned line by line in one: a call for each of a million strings would take
-/// minutes. A finding over several of them counts in each.
-async fn scan_together(scanners: &Scanners, texts: &[&str]) -> Result<Vec<Vec<Finding>>, TriageError> {
-    let mut joined = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
-    let mut starts = Vec::with_capacity(texts.len());
-    for text in texts {
-        starts.push(joined.len());
-        joined.push_str(text);
-        joined.push('\n');
-    }
-    let mut found = vec![Vec::new(); texts.len()];
-    for finding in scanners.scan(&joined).await? {
-        let first = starts.partition_point(|start| *start <= finding.start).saturating_sub(1);
-        let places = starts.iter().zip(texts).zip(&mut found).skip(first);
-        for ((start, text), found) in places.take_while(|((start, _), _)| **start < finding.end) {
-            let own = finding.start.saturating_sub(*start)..(finding.end - start).min(text.len());
-            if own.start < own.end {
-                found.push(Finding { start: own.start, end: own.end, ..finding.clone() });
-            }
-        }
-    }
-    Ok(found)
+    /// The rules that let values through.
+    rules: Arc<Rules>,
 }
 
 /// Text that goes out beside what people and logs say: keys and words of the providers' protocols. A known value that
@@ -191,7 +63,7 @@ impl Book {
 
     /// Whether a value may leave although the book knows it.
     pub(crate) fn is_released(&self, original: &str) -> bool {
-        self.released.as_ref().is_some_and(|released| released.contains(original))
+        self.released.as_ref().is_some_and(|released| released.contains(original)) || self.rules.allows_value(original)
     }
 
     /// Take up the values that were found in a text, before any is looked for: so that each is masked wherever it stands
@@ -233,21 +105,6 @@ impl Book {
 }
 
 impl App {
-    /// The scanners for a text that belongs to `subject`, each on record with it. Where one of them is stopped or cannot
-    /// run, nothing can be scanned.
-    pub(crate) fn scanners(&self, scope: &Scope, subject: &str) -> Scanners {
-        let (plugins, refusal) = match self.0.plugins.scanners() {
-            Ok(plugins) => (plugins, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
-        };
-        let scanners = Scanners::new(self.0.runtime.clone(), Vec::new(), &self.0.plugins.kinds());
-        let hosted = plugins.into_iter().map(|plugin| {
-            let host: Arc<dyn fumehood_runtime::CallHost> = ScanCall::new(self, scope, &plugin, subject);
-            (plugin, Some(host))
-        });
-        Scanners { plugins: hosted.collect(), refusal, ..scanners }
-    }
-
     /// An incident's book, locked for as long as the caller masks.
     pub(crate) async fn book(
         &self,
@@ -281,6 +138,13 @@ impl App {
         let mut book = self.book(scope, incident).await?;
         if book.released.is_none() {
             book.released = Some(self.released(scope, incident).await?);
+            let detection = self.detection(scope, Some(incident)).await.map_err(TriageError::Conflict)?;
+            book.rules = detection.rules();
+            let pseudonyms = book.pseudonyms();
+            pseudonyms.show(detection.rules().hints());
+            for kind in detection.kinds() {
+                pseudonyms.know_kind(&Kind::new(&kind.name));
+            }
         }
         Ok(book)
     }
@@ -340,10 +204,10 @@ impl App {
         origin: Origin,
         texts: &[&str],
     ) -> Result<Vec<Redacted>, TriageError> {
-        let scanners = self.scanners(scope, &format!("incident:{incident}"));
+        let scanners = self.scanners(scope, incident, &format!("incident:{incident}")).await;
         let mut found = Vec::with_capacity(texts.len());
         for text in texts {
-            found.push(scanners.scan(text).await?);
+            found.push(scanners.scan(text, None).await?);
         }
         let mut book = self.masking_book(scope, incident).await?;
         for (text, findings) in texts.iter().zip(&found) {
@@ -395,7 +259,7 @@ impl App {
         value: &serde_json::Value,
     ) -> Result<RedactedJson, TriageError> {
         let plan = JsonPlan::new(value);
-        let scanners = self.scanners(scope, &format!("incident:{incident}"));
+        let scanners = self.scanners(scope, incident, &format!("incident:{incident}")).await;
         let texts: Vec<&str> = plan.texts().collect();
         let found = scan_together(&scanners, &texts).await?;
         let mut book = self.masking_book(scope, incident).await?;
@@ -444,6 +308,15 @@ impl App {
         self.keep_new(scope, incident, &mut book).await
     }
 
+    /// Forget in every incident what may leave: the rules of the organisation have changed.
+    pub(crate) async fn hold_everywhere(&self) {
+        let open: Vec<IncidentId> =
+            self.0.books.open.lock().map(|open| open.keys().copied().collect()).unwrap_or_default();
+        for incident in open {
+            self.hold_all(incident).await;
+        }
+    }
+
     /// Forget what may leave: a person judged anew, or there is another log. The next masking finds out again.
     pub(crate) async fn hold_all(&self, incident: IncidentId) {
         let open = self.0.books.open.lock().ok().and_then(|open| open.get(&incident).cloned());
@@ -469,25 +342,6 @@ impl App {
 mod tests {
     use super::*;
 
-    fn kind(name: &str, group: &str) -> KindInfo {
-        KindInfo { name: name.into(), group: group.into(), description: String::new() }
-    }
-
-    #[test]
-    fn no_scanner_loosens_what_another_one_reports() {
-        let ours = [kind("PASSWORD", "secret"), kind("CODENAME", "contextual")];
-        let theirs = [kind("PASSWORD", "structured"), kind("CODENAME", "structured"), kind("PSEUDONYM", "structured")];
-        for order in [[&ours[..], &theirs[..]].concat(), [&theirs[..], &ours[..]].concat()] {
-            let groups = groups_of(&order);
-            assert_eq!(groups.get("PASSWORD"), Some(&Group::Secret));
-            assert_eq!(groups.get("CODENAME"), Some(&Group::Contextual));
-            assert_eq!(groups.get("PSEUDONYM"), None, "it is ours");
-        }
-        for name in ["PSEUDONYM", "OTHER", "lower", ""] {
-            assert!(!may_report(name), "{name}");
-        }
-    }
-
     #[test]
     fn a_long_finding_does_not_swallow_the_value_within_it() {
         let text = "password: Xk29fooBarBaz77";
@@ -501,7 +355,7 @@ mod tests {
             detector: String::new(),
             scanner: String::new(),
         };
-        let mut book = Book { pseudonyms: Some(Pseudonyms::new()), released: None };
+        let mut book = Book { pseudonyms: Some(Pseudonyms::new()), ..Book::default() };
         book.learn(text, &[finding("PASSWORD", 10, false), finding("LINE", 0, true)]);
         let found = book.known_in("the box said Xk29fooBarBaz77 today");
         assert!(found.iter().any(|one| (one.start, one.end) == (13, 28)), "{found:?}");

@@ -21,4 +21,12 @@ macro_rules! bundled {
     };
 }
 
-bundled!["scanner-pii", "provider-openai", "transport-http", "transport-stdio", "integration-confluence"];
+bundled![
+    "scanner-pii",
+    "scanner-prose",
+    "scanner-rules",
+    "provider-openai",
+    "transport-http",
+    "transport-stdio",
+    "integration-confluence",
+];

@@ -6,6 +6,7 @@ mod audit;
 mod bench;
 mod chat;
 mod context;
+mod detection;
 mod document;
 mod incidents;
 mod integrations;
@@ -62,6 +63,11 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/document/publish", post(document::publish))
         .route("/incidents/{id}/document/preview", post(document::preview))
         .route("/incidents/{id}/document/export", get(document::export))
+        .route("/incidents/{id}/rules", get(detection::incident).post(detection::save_incident))
+        .route("/incidents/{id}/rules/scan", post(detection::scan_again))
+        .route("/incidents/{id}/rules/add", post(detection::add_incident))
+        .route("/incidents/{id}/rules/try", post(detection::try_incident))
+        .route("/incidents/{id}/rules/{name}/remove", post(detection::remove_incident))
         .route("/incidents/{id}/sent", get(work::sent))
         .route("/incidents/{id}/sent/{departure}", get(work::departure))
         .route("/incidents/{id}/sent/{departure}/bytes", get(work::departure_bytes))
@@ -117,6 +123,10 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/settings", get(settings::models))
         .route("/settings/models", get(settings::models).post(settings::set_model))
         .route("/settings/models/test", post(settings::test_model))
+        .route("/settings/detection", get(detection::house).post(detection::save_house))
+        .route("/settings/detection/add", post(detection::add_house))
+        .route("/settings/detection/try", post(detection::try_house))
+        .route("/settings/detection/{name}/remove", post(detection::remove_house))
         .route("/settings/people", get(settings::people))
         .route("/settings/people/invite", post(settings::invite))
         .route("/settings/people/links/{id}/withdraw", post(settings::withdraw))

@@ -12,6 +12,7 @@ pub mod account;
 pub mod audit;
 pub mod bench;
 pub mod chat;
+pub mod detection;
 pub mod document;
 pub mod errors;
 pub mod frame;

@@ -17,6 +17,8 @@ pub struct Chunk<'a> {
     pub offset: u64,
     pub continues_before: bool,
     pub continues_after: bool,
+    /// The file's name, where there is one: a hint.
+    pub name: Option<&'a str>,
 }
 
 /// A finding as the scanner reported it, its range checked: on character boundaries and inside the window.
@@ -84,7 +86,7 @@ impl Runtime {
             offset: chunk.offset,
             continues_before: chunk.continues_before,
             continues_after: chunk.continues_after,
-            extensions: Vec::new(),
+            extensions: chunk.name.map(|name| ("name".to_owned(), name.to_owned())).into_iter().collect(),
         };
         let rules = plugin.0.prepare_each_time.as_deref();
         let result = live

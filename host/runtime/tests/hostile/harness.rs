@@ -82,7 +82,7 @@ impl Room {
 }
 
 pub async fn scan(room: &Room, plugin: &Plugin, host: Option<Arc<dyn CallHost>>) -> Result<ScanOutput, CallError> {
-    let chunk = Chunk { text: TEXT, offset: 0, continues_before: false, continues_after: false };
+    let chunk = Chunk { text: TEXT, offset: 0, continues_before: false, continues_after: false, name: None };
     room.0.scan(plugin, chunk, host).await
 }
 

@@ -88,7 +88,7 @@ impl Cutter {
     }
 }
 
-fn stored(finding: &Finding) -> StoredFinding {
+pub(super) fn stored(finding: &Finding) -> StoredFinding {
     StoredFinding(
         finding.start as u64,
         finding.end as u64,

@@ -3,6 +3,7 @@
 //! Invariants: memory does not grow with the file; a log becomes readable only when all of it was scanned; what was
 //! acknowledged is stored; a failure or a cancellation removes what was stored of it and says why.
 
+mod again;
 mod chunks;
 mod text;
 
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::chunks::Cutter;
 use self::text::{Utf8, refuse_binary};
 use crate::app::Upload;
-use crate::masking::Scanners;
+use crate::scanners::Scanners;
 use crate::{App, Progress, TriageError};
 
 /// Largest text of a log after decompression, bytes.
@@ -148,8 +149,11 @@ impl App {
         // Whoever drops this future (a browser that went away) must not leave half a log behind.
         let guard = Abandon { app: Some(self.clone()), scope: scope.clone(), id };
         let _going_on = self.0.tasks.token();
-        let incident = self.0.store.log(scope, id).await?.incident_id;
-        let work = Intake::new(self, scope, (incident, id), Arc::clone(&upload)).run(encoding, body);
+        let log = self.0.store.log(scope, id).await?;
+        let incident = log.incident_id;
+        let scanners = self.scanners(scope, incident, &format!("log:{id}")).await;
+        let work =
+            Intake::new(self, scope, (incident, id), (scanners, Arc::clone(&upload), log.name)).run(encoding, body);
         let result = tokio::select! {
             result = work => result,
             () = upload.cancel.cancelled() => Err(TriageError::Cancelled("the upload was cancelled; nothing of it was kept".into())),
@@ -301,6 +305,7 @@ struct Intake<'a> {
     id: LogId,
     upload: Arc<Upload>,
     scanners: Scanners,
+    name: String,
     hash: Sha256,
     text_bytes: u64,
     replaced: i64,
@@ -308,14 +313,20 @@ struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    fn new(app: &'a App, scope: &'a Scope, (incident, id): (IncidentId, LogId), upload: Arc<Upload>) -> Self {
+    fn new(
+        app: &'a App,
+        scope: &'a Scope,
+        (incident, id): (IncidentId, LogId),
+        (scanners, upload, name): (Scanners, Arc<Upload>, String),
+    ) -> Self {
         Self {
             app,
             scope,
             incident,
             id,
             upload,
-            scanners: app.scanners(scope, &format!("log:{id}")),
+            scanners,
+            name,
             hash: Sha256::new(),
             text_bytes: 0,
             replaced: 0,
@@ -360,7 +371,7 @@ impl<'a> Intake<'a> {
                 windows.finish();
             }
             while let Some(window) = windows.next_window() {
-                let found = self.scanners.scan_window(&window).await?;
+                let found = self.scanners.scan_window(&window, Some(&self.name)).await?;
                 let found = seams.push(&window, found);
                 self.learn(&found).await?;
                 self.cutter.found(found);

@@ -34,3 +34,4 @@ pub use signature::{SignatureError, public_key, sign};
 
 pub(crate) use policy_file::PolicyFile;
 pub(crate) use reach::{CREDENTIAL, Reach};
+pub(crate) use shipped::load_with;

@@ -102,7 +102,7 @@ impl Active {
             && scanner.world() == World::Scanner
         {
             match runtime.detects(scanner, None).await {
-                Ok(found) => match found.iter().find(|kind| !ships && !crate::masking::may_report(&kind.name)) {
+                Ok(found) => match found.iter().find(|kind| !ships && !crate::scanners::may_report(&kind.name)) {
                     Some(kind) => {
                         let name: String = kind.name.chars().filter(|c| !c.is_control()).take(40).collect();
                         plugin = Err(format!("it reports the type `{name}`, which no plugin may report"));

@@ -53,6 +53,15 @@ pub async fn load(runtime: &Runtime, shipped: &Shipped) -> Result<Plugin, Triage
     loaded.map_err(TriageError::Internal)
 }
 
+/// Loads one shipped scanner with rules, as JSON.
+///
+/// # Errors
+/// What is wrong with them, in the scanner's words.
+pub(crate) async fn load_with(runtime: &Runtime, shipped: &Shipped, rules: &str) -> Result<Plugin, String> {
+    let source = PluginSource { rules, ..source(&shipped.manifest, shipped.component) };
+    runtime.load(source).await.map_err(|error| error.to_string())
+}
+
 /// A component under its manifest's name.
 pub(super) fn source<'a>(manifest: &'a Manifest, component: &'a [u8]) -> PluginSource<'a> {
     let world = world(manifest.world);

@@ -1,0 +1,335 @@
+//! All scanners on one text: side by side, on what it says and on what it hides, and what the rules make of that.
+//!
+//! Invariants: a text that one of them could not scan counts as not scanned, unless a rule says that this one may fail;
+//! what scanners report is judged by the rules of the organisation and the incident, never by a scanner; the result does
+//! not depend on which of them was done first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fumehood_redact::rules::{Rules, SCANNER, Verdict};
+use fumehood_redact::{Finding, Group, Hints, Kind, Layer, Seams, Window, WindowSize, Windows, layers};
+use fumehood_runtime::{CallHost, Chunk, KindInfo, Plugin, RawFinding, Runtime};
+use tokio::task::JoinSet;
+
+use crate::TriageError;
+
+/// Said of what is packed and was not read.
+const UNREAD: &str = "packed, too large to read";
+
+/// Scans text with every scanner and yields checked findings.
+#[derive(Clone)]
+pub struct Scanners {
+    pub(crate) runtime: Runtime,
+    pub(crate) plugins: Vec<(Plugin, Option<Arc<dyn CallHost>>)>,
+    pub(crate) groups: Arc<HashMap<String, Group>>,
+    pub(crate) kinds: Arc<[KindInfo]>,
+    pub(crate) rules: Arc<Rules>,
+    /// Why nothing can be scanned.
+    pub(crate) refusal: Option<String>,
+}
+
+/// A stretch of text with where it stands.
+#[derive(Clone)]
+struct Stretch {
+    text: Arc<str>,
+    offset: u64,
+    continues_before: bool,
+    continues_after: bool,
+}
+
+/// Whether a type is one that a scanner may report under its name. Ours are not: a pseudonym is harmless in what leaves.
+pub(crate) fn may_report(kind: &str) -> bool {
+    Kind::is_valid(kind) && ![Kind::PSEUDONYM, Kind::OTHER, Kind::ALLOWED].contains(&Kind::new(kind))
+}
+
+/// The group of each type that scanners have announced.
+pub(crate) fn groups_of(kinds: &[KindInfo]) -> HashMap<String, Group> {
+    let mut groups: HashMap<String, Group> = HashMap::new();
+    for kind in kinds.iter().filter(|kind| may_report(&kind.name)) {
+        // What everybody knows is not a plugin's to change; of what several announce the strictest group holds.
+        let group = Kind::new(&kind.name).known_group().unwrap_or_else(|| Group::from_code(&kind.group));
+        let entry = groups.entry(kind.name.clone()).or_insert(group);
+        *entry = stricter(*entry, group);
+    }
+    groups
+}
+
+/// Of two groups the one whose values are held back more: a structured value is known by itself wherever it stands.
+fn stricter(one: Group, other: Group) -> Group {
+    let rank = |group: Group| match group {
+        Group::Structured => 0,
+        Group::Contextual => 1,
+        Group::Secret => 2,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+impl Scanners {
+    /// Scanners with what they said they can report, under rules.
+    pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo], rules: Arc<Rules>) -> Self {
+        let groups = Arc::new(groups_of(kinds));
+        let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
+        Self { runtime, plugins, groups, kinds: kinds.into(), rules, refusal: None }
+    }
+
+    /// What pseudonyms show beside their number.
+    #[must_use]
+    pub fn hints(&self) -> Hints {
+        self.rules.hints()
+    }
+
+    /// What the scanner that announced a type says of it.
+    #[must_use]
+    pub fn description(&self, kind: &str) -> Option<String> {
+        let found = self.kinds.iter().find(|one| one.name == kind && !one.description.is_empty())?;
+        Some(found.description.clone())
+    }
+
+    /// What is masked of one window: the findings of all scanners that the rules leave. `name` is the file's, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// The first scanner, by name, that failed: the window counts as not scanned.
+    pub async fn scan_window(&self, window: &Window, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+        Ok(self.rules.masked(self.found(window, name).await?))
+    }
+
+    /// What is masked of a whole text that is in memory.
+    ///
+    /// # Errors
+    /// As [`Scanners::scan_window`].
+    pub async fn scan(&self, text: &str, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+        let mut seams = Seams::new();
+        let mut findings = Vec::new();
+        for window in Windows::of(WindowSize::DEFAULT, text) {
+            let found = self.scan_window(&window, name).await?;
+            findings.extend(seams.push(&window, found));
+        }
+        findings.extend(seams.finish());
+        Ok(findings)
+    }
+
+    /// Everything that scanners report of a text of at most a window, with what the rules make of each.
+    ///
+    /// # Errors
+    /// As [`Scanners::scan_window`].
+    pub async fn judge(&self, text: &str) -> Result<Vec<(Finding, Verdict)>, TriageError> {
+        let mut judged = Vec::new();
+        for window in Windows::of(WindowSize::DEFAULT, text).take(1) {
+            judged = self.rules.judge(self.found(&window, None).await?);
+        }
+        judged.sort_by(|(a, _), (b, _)| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+        Ok(judged)
+    }
+
+    /// The findings in a window and in what it hides, before the rules.
+    async fn found(&self, window: &Window, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+        if let Some(refusal) = &self.refusal {
+            return Err(TriageError::Conflict(refusal.clone()));
+        }
+        let stretch = Stretch {
+            text: window.text.as_str().into(),
+            offset: window.offset as u64,
+            continues_before: window.continues_before,
+            continues_after: window.continues_after,
+        };
+        let mut findings = self.side_by_side(stretch, name).await?;
+        let hidden = layers(&window.text);
+        findings.extend(hidden.unread.into_iter().map(|range| Finding {
+            kind: Kind::OTHER,
+            group: Group::Secret,
+            start: range.start,
+            end: range.end,
+            confidence: 1.0,
+            validated: false,
+            detector: UNREAD.to_owned(),
+            scanner: "fumehood".to_owned(),
+        }));
+        if hidden.layers.is_empty() {
+            return Ok(findings);
+        }
+        let seen = Seen::new(&findings);
+        for layer in &hidden.layers {
+            let found = self.in_layer(layer, name).await?;
+            findings.extend(found.into_iter().filter_map(|finding| led_back(finding, layer, &seen)));
+        }
+        Ok(findings)
+    }
+
+    /// The findings in a decoded text, with offsets in it. It may be longer than a window.
+    async fn in_layer(&self, layer: &Layer, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+        let mut seams = Seams::new();
+        let mut findings = Vec::new();
+        for window in Windows::of(WindowSize::DEFAULT, &layer.text) {
+            let stretch = Stretch {
+                text: window.text.as_str().into(),
+                offset: window.offset as u64,
+                continues_before: window.continues_before,
+                continues_after: window.continues_after,
+            };
+            let found = self.side_by_side(stretch, name).await?;
+            findings.extend(seams.push(&window, found));
+        }
+        findings.extend(seams.finish());
+        Ok(findings)
+    }
+
+    /// Every scanner on one stretch, at the same time; their findings in the order of the scanners.
+    async fn side_by_side(&self, stretch: Stretch, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+        let mut done: Vec<Option<_>> = self.plugins.iter().map(|_| None).collect();
+        if let [(plugin, host)] = self.plugins.as_slice() {
+            done = vec![Some(scan_one(&self.runtime, plugin, host.clone(), &stretch, name).await)];
+        } else {
+            let mut running = JoinSet::new();
+            for (place, (plugin, host)) in self.plugins.iter().cloned().enumerate() {
+                let (runtime, stretch) = (self.runtime.clone(), stretch.clone());
+                let name = name.map(str::to_owned);
+                running
+                    .spawn(async move { (place, scan_one(&runtime, &plugin, host, &stretch, name.as_deref()).await) });
+            }
+            while let Some(one) = running.join_next().await {
+                let (place, result) = one.map_err(|error| TriageError::Internal(error.to_string()))?;
+                if let Some(slot) = done.get_mut(place) {
+                    *slot = Some(result);
+                }
+            }
+        }
+        let mut findings = Vec::new();
+        for ((plugin, _), result) in self.plugins.iter().zip(done) {
+            match result {
+                Some(Ok(found)) => findings.extend(found.into_iter().map(|raw| self.checked(plugin.name(), raw))),
+                Some(Err(error)) if self.rules.may_fail(plugin.name()) => {
+                    tracing::warn!(
+                        plugin = plugin.name(),
+                        "a scanner failed that the rules let fail: {}",
+                        error.code()
+                    );
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(TriageError::Internal("a scanner gave no answer".into())),
+            }
+        }
+        Ok(findings)
+    }
+
+    fn checked(&self, scanner: &str, raw: RawFinding) -> Finding {
+        let (kind, group) = match self.groups.get(&raw.kind) {
+            Some(group) => (Kind::new(&raw.kind), *group),
+            None if raw.kind == Kind::ALLOWED.as_str() && scanner == SCANNER => (Kind::ALLOWED, Group::Structured),
+            // A type that the scanner did not announce is masked, under a name that says nothing.
+            None => (Kind::OTHER, Group::Secret),
+        };
+        Finding {
+            kind,
+            group,
+            start: raw.start,
+            end: raw.end,
+            confidence: raw.confidence,
+            validated: raw.validated,
+            detector: raw.detector,
+            scanner: scanner.to_owned(),
+        }
+    }
+}
+
+async fn scan_one(
+    runtime: &Runtime,
+    plugin: &Plugin,
+    host: Option<Arc<dyn CallHost>>,
+    stretch: &Stretch,
+    name: Option<&str>,
+) -> Result<Vec<RawFinding>, fumehood_runtime::CallError> {
+    let chunk = Chunk {
+        text: &stretch.text,
+        offset: stretch.offset,
+        continues_before: stretch.continues_before,
+        continues_after: stretch.continues_after,
+        name,
+    };
+    Ok(runtime.scan(plugin, chunk, host).await?.findings)
+}
+
+/// What was found in a text as it stands, by its start.
+struct Seen(Vec<(usize, usize, Kind, Group)>);
+
+impl Seen {
+    fn new(findings: &[Finding]) -> Self {
+        let mut all: Vec<_> = findings.iter().map(|one| (one.start, one.end, one.kind.clone(), one.group)).collect();
+        all.sort_unstable_by_key(|(start, ..)| *start);
+        Self(all)
+    }
+
+    /// Whether one that was found lies around it and says as much. Few findings overlap, so a few are looked at.
+    fn says(&self, finding: &Finding) -> bool {
+        let next = self.0.partition_point(|(start, ..)| *start <= finding.start);
+        self.0.iter().take(next).rev().take(16).any(|(_, end, kind, group)| {
+            *end >= finding.end && *kind != Kind::ALLOWED && (*kind == finding.kind || *group == Group::Secret)
+        })
+    }
+}
+
+/// A finding in a layer as one in the text that hides it; nothing where the text itself has said so.
+fn led_back(mut finding: Finding, layer: &Layer, seen: &Seen) -> Option<Finding> {
+    let inside = finding.start..finding.end;
+    let back = layer.back(&inside);
+    finding.start = back.start;
+    finding.end = back.end;
+    if back.is_empty() || seen.says(&finding) {
+        return None;
+    }
+    // What stands there as it is was found by what stands around it, decoded.
+    let by = layer.hidden_by(&inside);
+    if !by.is_empty() {
+        finding.detector = format!("{} in {by}", finding.detector);
+    }
+    Some(finding)
+}
+
+/// The findings of many short texts, scanned line by line in one: a call for each of a million strings would take
+/// minutes. A finding over several of them counts in each.
+pub(crate) async fn scan_together(scanners: &Scanners, texts: &[&str]) -> Result<Vec<Vec<Finding>>, TriageError> {
+    let mut joined = String::with_capacity(texts.iter().map(|text| text.len() + 1).sum());
+    let mut starts = Vec::with_capacity(texts.len());
+    for text in texts {
+        starts.push(joined.len());
+        joined.push_str(text);
+        joined.push('\n');
+    }
+    let mut found = vec![Vec::new(); texts.len()];
+    for finding in scanners.scan(&joined, None).await? {
+        let first = starts.partition_point(|start| *start <= finding.start).saturating_sub(1);
+        let places = starts.iter().zip(texts).zip(&mut found).skip(first);
+        for ((start, text), found) in places.take_while(|((start, _), _)| **start < finding.end) {
+            let own = finding.start.saturating_sub(*start)..(finding.end - start).min(text.len());
+            if own.start < own.end {
+                found.push(Finding { start: own.start, end: own.end, ..finding.clone() });
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(name: &str, group: &str) -> KindInfo {
+        KindInfo { name: name.into(), group: group.into(), description: String::new() }
+    }
+
+    #[test]
+    fn no_scanner_loosens_what_another_one_reports() {
+        let ours = [kind("PASSWORD", "secret"), kind("CODENAME", "contextual")];
+        let theirs = [kind("PASSWORD", "structured"), kind("CODENAME", "structured"), kind("PSEUDONYM", "structured")];
+        for order in [[&ours[..], &theirs[..]].concat(), [&theirs[..], &ours[..]].concat()] {
+            let groups = groups_of(&order);
+            assert_eq!(groups.get("PASSWORD"), Some(&Group::Secret));
+            assert_eq!(groups.get("CODENAME"), Some(&Group::Contextual));
+            assert_eq!(groups.get("PSEUDONYM"), None, "it is ours");
+        }
+        for name in ["PSEUDONYM", "OTHER", "lower", ""] {
+            assert!(!may_report(name), "{name}");
+        }
+    }
+}
