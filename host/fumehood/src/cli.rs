@@ -93,13 +93,15 @@ pub enum Command {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ScanFormat {
-    /// One finding a line: start, end, type, confidence (bytes, tab-separated)
+    /// One finding a line: start, end, type, confidence (bytes, tab-separated); of several files `file:line:column` first
     #[default]
     Spans,
     /// The text with every finding replaced by its pseudonym
     Redacted,
-    /// Reads {"id":…,"text":…} a line, writes {"id":…,"spans":[…]} a line
+    /// One finding a line as JSON. Where the input is {"id":…,"text":…} a line, {"id":…,"spans":[…]} a line
     Jsonl,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 #[derive(Debug, Args)]
@@ -107,12 +109,39 @@ pub struct ScanArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t)]
     pub format: ScanFormat,
-    /// Exit with 1 where something was found, 0 where nothing was
+    /// Exit with 1 where something was found, 0 where nothing was, 2 where something could not be read
     #[arg(long)]
     pub exit_code: bool,
-    /// File to read; `-` or nothing reads standard input
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    /// Report only these: groups (secret, personal, structured, contextual) and types (EMAIL, PASSWORD, …)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Report only what is at least as sure, 0 to 1
+    #[arg(long, value_name = "NUMBER")]
+    pub min_confidence: Option<f32>,
+    /// Rules of your own, in TOML; gitleaks' files load as they are. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// Leave out what this file knows
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write everything that is found to this file, which holds no values, as what is known from now on
+    #[arg(long, value_name = "FILE")]
+    pub write_baseline: Option<PathBuf>,
+    /// Leave out files and folders whose path matches: `*.min.js`, `**/node_modules`
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Where the masked files go that `redacted` makes of several; nothing is overwritten
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Threads; all cores without
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Keep the compiled scanners here, so that the next scan starts at once
+    #[arg(long, value_name = "FOLDER", env = "FUMEHOOD_SCAN_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Files, folders and archives (zip, tar, gzip, zstd); `-` or nothing reads standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -136,7 +136,7 @@ impl<'a> Bench<'a> {
 
     async fn scan(&self, plugin: &Plugin, case: &Case, host: &Arc<TestHost>) -> anyhow::Result<Result<(), CallError>> {
         let text = case.text.as_deref().context("a scanner's case has a `text`")?;
-        let chunk = Chunk { text, offset: 0, continues_before: false, continues_after: false };
+        let chunk = Chunk { text, offset: 0, continues_before: false, continues_after: false, name: None };
         let output = match self.runtime.scan(plugin, chunk, Some(host.clone())).await {
             Ok(output) => output,
             Err(error) => return Ok(Err(error)),

@@ -1,0 +1,347 @@
+//! `fumehood scan`: the scanners as a tool of their own, in bounded memory, over all cores.
+//!
+//! Invariants: what could not be read is said, and never counts as clean; no value that was found is written out, but by
+//! the format whose purpose that is not to do, `redacted`, which masks it; the order of the output is that of the input,
+//! whatever was done first.
+
+mod baseline;
+mod documents;
+mod inputs;
+mod report;
+mod stream;
+mod unpack;
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use fumehood_redact::Pseudonyms;
+use fumehood_redact::rules::Rules;
+use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
+use fumehood_triage::detection::Detection;
+use fumehood_triage::plugins;
+use fumehood_triage::scanners::Scanners;
+
+use self::baseline::Baseline;
+use self::inputs::{Input, Inputs};
+use self::report::{Found, Report};
+use self::stream::Filter;
+use crate::cli::{ScanArgs, ScanFormat};
+use crate::data;
+use crate::settings::Settings;
+
+/// Inputs that are scanned at once; bounds the memory.
+const AT_ONCE: usize = 16;
+/// Written at once, bytes.
+const WRITE: usize = 256 << 10;
+
+pub fn run(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(jobs) = args.jobs {
+        builder.worker_threads(usize::from(jobs));
+    }
+    let runtime = builder.enable_all().build()?;
+    runtime.block_on(scan(settings, args))
+}
+
+async fn scan(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let filter = Filter::new(&args.only, args.min_confidence)?;
+    let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+    let scanners = scanners(settings, args).await?;
+    let out = report::UntilGone { inner: std::io::stdout(), quietly: args.exit_code };
+    let mut out = std::io::BufWriter::with_capacity(WRITE, out);
+    let many = args.paths.len() > 1 || args.paths.iter().any(|path| path.is_dir());
+    let mut inputs = inputs::start(args.paths.clone(), &args.exclude, many)?;
+    let outcome = match (args.format, many) {
+        (ScanFormat::Redacted, _) => redacted(&scanners, &mut inputs, args, &filter, &mut out).await?,
+        (ScanFormat::Jsonl, false) if inputs.is_documents().await? => {
+            let any = documents::answer(&scanners, &mut inputs, &filter, &mut out).await?;
+            Outcome { any, ..Outcome::default() }
+        }
+        (ScanFormat::Spans, false)
+            if baseline.is_none() && args.write_baseline.is_none() && !inputs.is_archive().await? =>
+        {
+            let any = one_stream(&scanners, &mut inputs, &filter, &mut out).await?;
+            Outcome { any, ..Outcome::default() }
+        }
+        (format, _) => {
+            let mut report = Report::new(format, &mut out);
+            let outcome = collected(&scanners, &mut inputs, &filter, (baseline, args), &mut report).await?;
+            report.finish(&scanners)?;
+            outcome
+        }
+    };
+    out.flush()?;
+    let skipped = inputs.skipped();
+    outcome.say(&skipped, many)?;
+    Ok(match (args.exit_code, outcome.any, skipped.unread.is_empty()) {
+        (true, true, _) => ExitCode::from(1),
+        (true, _, false) => ExitCode::from(2),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Outcome {
+    any: bool,
+    inputs: usize,
+    bytes: u64,
+    found: usize,
+    known: usize,
+}
+
+impl Outcome {
+    /// What could not be read, and, on a terminal, the sum.
+    fn say(&self, skipped: &inputs::Skipped, many: bool) -> std::io::Result<()> {
+        let mut err = std::io::stderr();
+        for reason in &skipped.unread {
+            writeln!(err, "not scanned: {reason}")?;
+        }
+        if many && err.is_terminal() {
+            let known =
+                if self.known > 0 { format!(", {} of them in the baseline", self.known) } else { String::new() };
+            writeln!(
+                err,
+                "{} files, {:.1} MB: {} findings{known}; {} binary files passed over",
+                self.inputs,
+                self.bytes as f64 / 1e6,
+                self.found + self.known,
+                skipped.binary
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The one input, written as it is found: a stream may be endless.
+async fn one_stream(
+    scanners: &Scanners,
+    inputs: &mut Inputs,
+    filter: &Filter,
+    out: &mut impl std::io::Write,
+) -> anyhow::Result<bool> {
+    let mut any = false;
+    while let Some(mut input) = inputs.next().await? {
+        stream::scan(scanners, &mut input, filter, |piece| {
+            for span in piece.spans {
+                any = true;
+                let (start, end) = (piece.begin + span.start as u64, piece.begin + span.end as u64);
+                writeln!(out, "{start}\t{end}\t{}\t{:.2}", span.kind.as_str(), span.confidence)?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(any)
+}
+
+/// Masked text: of one input on standard output, of several in a folder of their own.
+async fn redacted(
+    scanners: &Scanners,
+    inputs: &mut Inputs,
+    args: &ScanArgs,
+    filter: &Filter,
+    out: &mut impl std::io::Write,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut book = Pseudonyms::new();
+    book.show(scanners.hints());
+    while let Some(mut input) = inputs.next().await? {
+        outcome.inputs += 1;
+        match &args.output {
+            Some(folder) => {
+                let path = target(folder, &input.name)?;
+                let mut file = std::io::BufWriter::with_capacity(WRITE, new_file(&path)?);
+                stream::mask(scanners, &mut input, filter, &mut book, &mut outcome.any, &mut file).await?;
+                file.flush().with_context(|| format!("{} cannot be written", path.display()))?;
+            }
+            None if outcome.inputs > 1 => {
+                bail!("several files do not go into one; name a folder for the masked ones: --output FOLDER")
+            }
+            None => stream::mask(scanners, &mut input, filter, &mut book, &mut outcome.any, out).await?,
+        }
+        outcome.bytes += input.read;
+    }
+    Ok(outcome)
+}
+
+/// Where the masked text of an input goes.
+fn target(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    // What an archive calls its entries must not lead out of the folder.
+    let parts = name.split(['/', '\\', '!']).filter(|part| !part.is_empty() && *part != "." && *part != "..");
+    let path = folder.join(parts.collect::<PathBuf>());
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("{} cannot be created", parent.display()))?;
+    }
+    Ok(path)
+}
+
+fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    file.with_context(|| format!("{} cannot be written (nothing is overwritten)", path.display()))
+}
+
+/// An input that is being scanned: its bytes, and what was found.
+type Scanning = tokio::task::JoinHandle<anyhow::Result<(u64, Vec<Found>)>>;
+
+/// Every input, several at once, reported in their order.
+async fn collected<W: std::io::Write>(
+    scanners: &Scanners,
+    inputs: &mut Inputs,
+    filter: &Filter,
+    (mut baseline, args): (Option<Baseline>, &ScanArgs),
+    report: &mut Report<'_, W>,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut new = args.write_baseline.as_ref().map(|_| Baseline::new()).transpose()?;
+    // One that is written anew goes on with the salt of the old one, so that both say the same of a value.
+    if let (Some(new), Some(old)) = (&mut new, &baseline) {
+        new.with_salt_of(old);
+    }
+    let salt = baseline.as_ref().or(new.as_ref()).map(Baseline::salt);
+    let mut pending: VecDeque<Scanning> = VecDeque::new();
+    let mut ended = false;
+    while !(ended && pending.is_empty()) {
+        if !ended {
+            match inputs.next().await? {
+                Some(input) => {
+                    let (scanners, filter) = (scanners.clone(), filter.clone());
+                    pending.push_back(tokio::spawn(async move { found_in(&scanners, input, &filter, salt).await }));
+                }
+                None => ended = true,
+            }
+        }
+        while pending.len() >= AT_ONCE || (ended && !pending.is_empty()) {
+            let Some(task) = pending.pop_front() else { break };
+            let (bytes, found) = task.await??;
+            outcome.inputs += 1;
+            outcome.bytes += bytes;
+            for one in found {
+                if let Some(new) = &mut new {
+                    new.add(&one);
+                }
+                if baseline.as_mut().is_some_and(|baseline| baseline.takes(&one)) {
+                    outcome.known += 1;
+                    continue;
+                }
+                outcome.any = true;
+                outcome.found += 1;
+                report.add(&one)?;
+            }
+        }
+    }
+    if let (Some(new), Some(path)) = (new, &args.write_baseline) {
+        new.write(path)?;
+        // What is in it is known from now on.
+        outcome.any = false;
+    }
+    Ok(outcome)
+}
+
+async fn found_in(
+    scanners: &Scanners,
+    mut input: Input,
+    filter: &Filter,
+    salt: Option<[u8; 32]>,
+) -> anyhow::Result<(u64, Vec<Found>)> {
+    let mut all = Vec::new();
+    let mut lines = report::Lines::default();
+    let name = input.name.clone();
+    stream::scan(scanners, &mut input, filter, |piece| {
+        for span in piece.spans {
+            let value = piece.text.get(span.start..span.end).unwrap_or_default();
+            let (line, column) = lines.at(piece.text, span.start);
+            all.push(Found {
+                file: name.clone(),
+                line,
+                column,
+                start: piece.begin + span.start as u64,
+                end: piece.begin + span.end as u64,
+                kind: span.kind.clone(),
+                group: span.group,
+                confidence: span.confidence,
+                validated: span.validated,
+                detector: span.detector.clone(),
+                scanner: span.scanner.clone(),
+                mark: salt.map(|salt| baseline::mark(&salt, &name, &span.kind, value)),
+            });
+        }
+        lines.pass(piece.text);
+        Ok(())
+    })
+    .await
+    .with_context(|| name.clone())?;
+    Ok((input.read, all))
+}
+
+/// The shipped scanners under the rules that were named. The compiled form is cached in the data folder where there is
+/// one already, or in a folder that was named; otherwise a scan leaves nothing behind.
+async fn scanners(settings: &Settings, args: &ScanArgs) -> anyhow::Result<Scanners> {
+    let cache = match &args.cache {
+        Some(folder) => own_cache(folder)?,
+        None => data::open(settings)
+            .map_or_else(|_| CompiledCache::none(), |vault| fumehood_triage::cache(&settings.data, vault)),
+    };
+    let runtime =
+        Runtime::new(RuntimeConfig { cache, instances: 64, egress: None, compiler: None, deterministic: false })?;
+    let mut rules = Rules::default();
+    for path in &args.rules {
+        let toml = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        rules = rules.with(Rules::parse(&path.display().to_string(), &toml)?);
+    }
+    let detection = Detection::prepare(&runtime, rules);
+    let mut loading = Vec::new();
+    for shipped in plugins::shipped().iter().filter(|plugin| plugin.world() == World::Scanner) {
+        if shipped.manifest.name != fumehood_redact::rules::SCANNER {
+            let runtime = runtime.clone();
+            loading.push(tokio::spawn(async move { plugins::load(&runtime, shipped).await }));
+        }
+    }
+    let detection = detection.await?;
+    let mut loaded = Vec::new();
+    for one in loading {
+        loaded.push(one.await??);
+    }
+    let mut kinds = Vec::new();
+    for plugin in &loaded {
+        kinds.extend(runtime.detects(plugin, None).await?);
+    }
+    kinds.extend_from_slice(detection.kinds());
+    let loaded = detection.scanners(loaded);
+    Ok(Scanners::new(runtime, loaded, &kinds, detection.rules()))
+}
+
+/// A cache beside no data folder: what is in it is authenticated with a key of its own, for this user alone.
+fn own_cache(folder: &Path) -> anyhow::Result<CompiledCache> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let cannot = || format!("the cache {} cannot be used", folder.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
+    let path = folder.join("key");
+    let key = match std::fs::read(&path) {
+        Ok(key) => key,
+        Err(_) => new_key(folder, &path).with_context(cannot)?,
+    };
+    anyhow::ensure!(key.len() == 32, "{}: its key is damaged; remove the folder", cannot());
+    Ok(CompiledCache::new(
+        folder.to_owned(),
+        Arc::new(move |name, bytes| baseline::hmac(&key, &[b"compiled-cache", name, bytes])),
+    ))
+}
+
+/// Make the cache's key, unless another scan was faster.
+fn new_key(folder: &Path, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut key = vec![0; 32];
+    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    // Readable for this user alone, and never there by half.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&key)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(key),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(std::fs::read(path)?),
+        Err(error) => Err(error.error.into()),
+    }
+}
