@@ -30,7 +30,7 @@ async fn load(runtime: &Runtime, component: &[u8]) -> Plugin {
 }
 
 fn chunk(text: &str) -> Chunk<'_> {
-    Chunk { text, offset: 0, continues_before: false, continues_after: false }
+    Chunk { text, offset: 0, continues_before: false, continues_after: false, name: None }
 }
 
 /// From the switch to the end of a call that computes without end, in the middle and at worst.

@@ -78,7 +78,10 @@ export async function addLog(page, name, text) {
   await page.locator('[data-log][data-state=ready]').filter({ hasText: name }).waitFor();
 }
 
-/** Pictures of a page at both widths in both themes, and the two things that no page may have. */
+/**
+ * Pictures of a page at both widths in both themes, and the two things that no page may have. Without a path it is the page
+ * as it stands, which a form may have answered.
+ */
 export async function picture(page, path, name) {
   mkdirSync(shots, { recursive: true });
   const problems = [];
@@ -86,8 +89,8 @@ export async function picture(page, path, name) {
     for (const colorScheme of ['light', 'dark']) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      const answer = await page.goto(path);
-      if (answer.status() >= 500) problems.push(`${name}: ${answer.status()}`);
+      const answer = path ? await page.goto(path) : null;
+      if (answer?.status() >= 500) problems.push(`${name}: ${answer.status()}`);
       await page.evaluate(() => document.fonts.ready);
       await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

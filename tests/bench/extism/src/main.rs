@@ -39,7 +39,7 @@ fn main() {
     };
     let plugin = executor.block_on(runtime.load(source)).unwrap();
     let ours = || {
-        let chunk = Chunk { text: &text, offset: 0, continues_before: false, continues_after: false };
+        let chunk = Chunk { text: &text, offset: 0, continues_before: false, continues_after: false, name: None };
         executor.block_on(runtime.scan(&plugin, chunk, None)).unwrap().findings.len()
     };
     let manifest = extism::Manifest::new([extism::Wasm::data(std::fs::read(Path::new(&guest)).unwrap())]);

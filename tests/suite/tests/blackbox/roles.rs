@@ -114,11 +114,14 @@ fn pages() -> Vec<(&'static str, &'static str)> {
 fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     Some(match (method, parts.as_slice()) {
+        ("GET", ["incidents", "{id}", "rules"]) => &["responder"],
         ("GET", ["incidents", "new"]) => &["responder"],
         ("GET", ["" | "incidents" | "plugins" | "integrations" | "keyboard" | "palette" | "account", ..]) => EVERYBODY,
         ("GET", ["servers", "new"] | ["servers", "{id}", "edit"]) => &["operator"],
         ("GET", ["servers", ..] | ["settings"] | ["settings", "models"]) => EVERYBODY,
         ("GET" | "POST", ["audit", ..]) => &["security"],
+        ("GET", ["settings", "detection"]) | ("POST", ["settings", "detection", "try"]) => &["responder", "security"],
+        ("POST", ["settings", "detection", ..]) => &["security"],
         ("GET" | "POST", ["settings", "people" | "tokens", ..]) => &[],
         ("POST", ["settings" | "servers" | "integrations", ..]) => &["operator"],
         ("POST", ["plugins", "stop" | "resume"]) => &["operator", "security"],
