@@ -39,7 +39,9 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
     let name_start = name_start.max(name_end.saturating_sub(MAX_NAME));
     // `AWS::ApiKey` names a type.
-    if scan.text.has_before(name_start, "::") {
+    // A name of SNMP has its module before it.
+    let mib = scan.text.has_before(name_start, "mib::");
+    if scan.text.has_before(name_start, "::") && !mib {
         return;
     }
     // `arn:aws:secretsmanager:…:secret:name` names where a secret is.
@@ -63,7 +65,7 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         return;
     }
     let Some(class) = classify::classify(scan.text.slice(name_start, name_end)) else {
-        if name_end - name_start == 3 && scan.text.has(name_start, "key") {
+        if name_end - name_start == 3 && scan.text.has(name_start, "key") && !in_query(scan, name_start) {
             secrets::bare_key(scan, name_start, name_end);
         } else if scan.text.has(name_start, "key") && name_end - name_start == 4 {
             secrets::numbered_key(scan, name_end);
@@ -73,6 +75,9 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         }
         return;
     };
+    if mib && class != Class::Password {
+        return;
+    }
     if class == Class::Cookie {
         auth::cookie_field(scan, name_end);
         return;
@@ -364,6 +369,24 @@ mod tests {
         }
         let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         assert_eq!(one(&format!("aws_secret_access_key = \"{key} - x"), "AWS_SECRET_KEY"), key);
+    }
+
+    #[test]
+    fn values_of_programs_and_devices() {
+        for text in [
+            "[{<<\"password\">>,<<\"Kestrel81!\">>}]",
+            "password= <<\"Kestrel81!\">>, x",
+            "password <- \"Kestrel81!\"",
+            "tacacs-server host 10.0.0.0 key Kestrel81!\n",
+            "X-MIB::snmpTrapCommunity.0 = STRING: \"Kestrel81!\"",
+            "ipmitool -H x -P Kestrel81! chassis",
+            "xfreerdp /v:x /p:'Kestrel81!' /f",
+        ] {
+            assert_eq!(one(text, "PASSWORD"), "Kestrel81!", "{text}");
+        }
+        assert_eq!(one("\"pin\":\"480217\"", "PASSWORD"), "480217");
+        nothing("\"pin\":13,");
+        nothing("key: v1-deps-linux-node20\n");
     }
 
     #[test]

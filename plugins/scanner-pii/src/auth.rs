@@ -227,6 +227,14 @@ pub(crate) fn cookie_field(scan: &mut Scan<'_>, end: usize) {
         return;
     }
     let text = &scan.text;
+    // `{"name":"cookie","value":"…"}`
+    let end = if text.has(end, "\",\"value\":") {
+        end + 8
+    } else if text.has(end, "\", \"value\":") {
+        end + 9
+    } else {
+        end
+    };
     let mut i = end;
     while matches!(text.at(i), b'"' | b'\'' | b'\\' | b':' | b'=' | b' ' | b'\t' | b'[') && i < end + 12 {
         i += 1;

@@ -139,7 +139,11 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
         "code" if ["pin", "otp", "access", "unlock", "passcode"].contains(&previous) => Some(Class::Pin),
         "seed" if ["totp", "otp", "mfa"].contains(&previous) => Some(Class::Token),
         // Sessions of networks are numbers of records, and open nothing.
-        "id" if name.ends_with("acs_session_id") || name.ends_with("cpm_session_id") || name.ends_with("acct_session_id") || name.ends_with("audit_session_id") => {
+        "id" if name.ends_with("acs_session_id")
+            || name.ends_with("cpm_session_id")
+            || name.ends_with("acct_session_id")
+            || name.ends_with("audit_session_id") =>
+        {
             None
         }
         "authorization" => Some(Class::Authorization),

@@ -119,7 +119,7 @@ fn month(text: &Text<'_>, at: usize) -> Option<usize> {
 
 /// Blanks, commas, dashes and the endings of ordinal numbers.
 fn skip(text: &Text<'_>, mut at: usize) -> usize {
-    for ending in ["st", "nd", "rd", "th", "."] {
+    for ending in ["st", "nd", "rd", "th", "er", "."] {
         if text.has(at, ending) {
             at += ending.len();
             break;

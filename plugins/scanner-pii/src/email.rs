@@ -73,7 +73,8 @@ pub(crate) fn at_sign(scan: &mut Scan<'_>, at: usize, length: usize) {
 }
 
 /// Realms that are no domains of the mail.
-const REALMS: &[&str] = &["example", "local", "internal", "lan", "corp", "realm", "intra", "int", "test", "home", "private"];
+const REALMS: &[&str] =
+    &["example", "local", "internal", "lan", "corp", "realm", "intra", "int", "test", "home", "private"];
 
 /// `jo@ACME.EXAMPLE`, `nfs/db7.internal@ACME.EXAMPLE`: a principal of Kerberos, whose realm is all capitals. So are the
 /// random hosts of calls (`184-7@BJC.BGI`), whose number is nobody. Gives whether it is one of them.
@@ -237,6 +238,15 @@ mod tests {
             assert_eq!(one(text, "EMAIL"), address, "{text}");
         }
         assert_eq!(found("a@b.com,c@d.com;e@f.com", "EMAIL").len(), 3);
+    }
+
+    #[test]
+    fn principals() {
+        assert_eq!(one("for jdoe7@CAMPUS.EXAMPLE x", "USERNAME"), "jdoe7");
+        assert_eq!(one("nfs/db7.acme@CAMPUS.EXAMPLE", "HOSTNAME"), "db7.acme");
+        assert_eq!(one("JO@ACME.COM", "EMAIL"), "JO@ACME.COM");
+        nothing("(callid: 184-5060-7@BJC.BGI.A.BA)");
+        nothing("krbtgt/CAMPUS.EXAMPLE@CAMPUS.EXAMPLE");
     }
 
     #[test]

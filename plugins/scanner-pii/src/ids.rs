@@ -144,9 +144,12 @@ fn pairs(scan: &mut Scan<'_>, start: usize, i: usize) -> Option<usize> {
 /// Words between a cue and its value.
 fn skip_words(scan: &Scan<'_>, mut at: usize, words: &[&str]) -> usize {
     let text = &scan.text;
-    for _ in 0..6 {
+    for _ in 0..9 {
         at = text.run(at, BLANK);
-        if matches!(text.at(at), b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'(' | b'{') {
+        if matches!(
+            text.at(at),
+            b':' | b'=' | b'"' | b'\'' | b'#' | b'.' | b'\\' | b'_' | b'-' | b',' | b'(' | b'{' | b'}'
+        ) {
             at += 1;
         } else if let Some(word) = words.iter().find(|word| text.has(at, word)) {
             at += word.len();
@@ -162,7 +165,10 @@ pub(crate) fn passport(scan: &mut Scan<'_>, start: usize, end: usize) {
     if is(scan.text.before(start), ALPHA) {
         return;
     }
-    let words = ["numbers", "number", "num", "no", "nr", "id", "is", "holder", "was", "with"];
+    let words = [
+        "numbers", "number", "num", "no", "nr", "id", "is", "holder", "was", "with", "em ", "nummer", "numero",
+        "número", "numéro", "n°", "nº", "value", "lautet",
+    ];
     let at = skip_words(scan, end, &words);
     let text = &scan.text;
     let stop = text.run(at, ALNUM);
@@ -182,7 +188,11 @@ pub(crate) fn birth(scan: &mut Scan<'_>, start: usize, end: usize) {
     if is(scan.text.before(start), WORD) {
         return;
     }
-    let at = skip_words(scan, end, &["is ", "was ", "on ", "in ", "am ", "the ", "dob", "of birth", "le "]);
+    let at = skip_words(
+        scan,
+        end,
+        &["is ", "was ", "a ", "em ", "el ", "dne ", "den ", "on ", "in ", "am ", "the ", "dob", "of birth", "le "],
+    );
     if let Some(stop) = dates::date(&scan.text, at) {
         scan.emit(Kind::Dob, at, stop, 0.95, true, "birth date cue");
     }

@@ -24,6 +24,7 @@ mod cards;
 mod classify;
 mod cli;
 mod columns;
+mod credentials;
 mod csv;
 #[cfg(test)]
 mod csv_tests;

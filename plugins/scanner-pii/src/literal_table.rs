@@ -70,7 +70,8 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "pin=",
             "otp\"",
             "otp=",
-            "_code\"",
+            "otp_c",
+            "pin_c",
         ],
         Start::Key,
     );
@@ -196,7 +197,7 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
         ],
         Start::Birth,
     );
-    add(&["passport"], Start::Passport);
+    add(&["passport", "passeport", "paspoort", "paszport", "reisepass", "pasaporte", "passaporto"], Start::Passport);
     add(&["insert into "], Start::Insert);
     add(&["create table "], Start::Create);
     add(&["-[ record "], Start::Record);
@@ -244,6 +245,9 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "assigned to",
             "surname",
             "sysobjectid",
+            ";fw;",
+            ",fw,",
+            ",fw_version",
             "created_by",
         ],
         Start::Header,
@@ -314,6 +318,8 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "pasaport",
             "passapor",
             "stras=",
+            "geboren_",
+            "\"geb\"",
         ],
         Start::Field,
     );

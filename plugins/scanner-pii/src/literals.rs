@@ -108,6 +108,8 @@ pub(crate) enum Start {
     /// An option of a program; index into [`crate::cli::OPTIONS`].
     Option(usize),
     RedisRule,
+    /// Index into [`crate::credentials::LEADS`].
+    Lead(usize),
     /// A hash of a password; index into [`crate::hashes::SCHEMES`].
     Hash(usize),
     /// `:x:` of a line of `passwd`.

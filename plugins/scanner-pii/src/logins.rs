@@ -27,7 +27,10 @@ pub(crate) fn inner(scan: &Scan<'_>, found: Value) -> Value {
 /// The value of a field for accounts.
 pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     // `User jo` is a line of the configuration of ssh.
-    let directive = scan.text.slice(name_start, name_start + 5) == b"User "
+    // And `HTTP_User jo` one of a shipper of logs.
+    let name = scan.text.slice(name_start, scan.text.run(name_start, crate::text::KEY));
+    let joined = name.contains(&b'_') && name.len() > 5 && found.start > name_start + name.len();
+    let directive = (joined || scan.text.slice(name_start, name_start + 5) == b"User ")
         && matches!(scan.text.before(name_start), b' ' | b'\t')
         && matches!(scan.text.at(found.end), b'\n' | b'\r' | 0)
         && {
@@ -82,6 +85,10 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     let code = value::is_code(name) && (!is_dotted(name) || !found.quoted && is_member(name));
     if whole && plain && !random && is(text.at(found.start), ALPHA) && !code && !value::is_state(name) {
         scan.emit(Kind::Username, found.start, stop, 0.8, false, "field of an account");
+        // `login: jo / secret`
+        if !found.quoted && scan.text.has(stop, " / ") {
+            crate::prose::candidate(scan, stop + 3);
+        }
     }
 }
 

@@ -149,10 +149,14 @@ pub(crate) fn ipv4(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> O
     let lone = matches!(address, [a, b, c, d] if a < 10 && b < 10 && c < 10 && d < 10 && [a, b, c, d] != [8, 8, 8, 8] && [a, b, c, d] != [1, 1, 1, 1]);
     scan.emit(Kind::Ipv4, start, end, if lone { 0.6 } else { 0.95 }, !lone, "ipv4 address");
     users::after_address(scan, end);
+    if before == b'|' {
+        users::before_address(scan, start);
+    }
     Some(4 + usize::from(port))
 }
 
 /// The fifth group is a port, as `tcpdump` writes it: an arrow stands before the address or behind the port.
+#[inline(never)]
 fn has_dotted_port(text: &Text<'_>, groups: &[Group]) -> bool {
     let [first, _, _, _, port, ..] = groups else {
         return false;
@@ -215,7 +219,11 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         let before = text.slice(at.saturating_sub(12), at);
         return before.windows(7).any(|w| w.eq_ignore_ascii_case(b"version"));
     }
-    if VERSION_WORDS.contains(&word) || word.ends_with("version") || word.starts_with("version") || word.ends_with("_ver") || word.ends_with("release")
+    if VERSION_WORDS.contains(&word)
+        || word.ends_with("version")
+        || word.starts_with("version")
+        || word.ends_with("_ver")
+        || word.ends_with("release")
     {
         return true;
     }
@@ -251,6 +259,17 @@ pub(crate) fn colon(scan: &mut Scan<'_>, i: usize) -> usize {
     }
     if colons == 5 && end - start == 17 && mac(scan, start, b':') {
         return end;
+    }
+    // The id of a client of DHCP: the type of its network, and its address.
+    if colons == 6 && end - start == 20 && scan.text.has(start, "01:") {
+        let lead = scan.text.slice(start.saturating_sub(14), start);
+        let named = [&b"cid"[..], b"client"].iter().any(|of| lead.windows(of.len()).any(|w| w == *of));
+        if named
+            && let Some(digits) = mac_digits(&scan.text, start + 3, b':')
+            && report_mac(scan, start + 3, end, &digits)
+        {
+            return end;
+        }
     }
     // Firewalls write destination, source and type in one row.
     if colons == 13 && end - start == 41 && scan.text.has_before(start, "mac=") {
@@ -476,6 +495,18 @@ mod tests {
         ] {
             assert_eq!(one(text, "IPV4"), ip, "{text}");
         }
+    }
+
+    #[test]
+    fn ports_behind_addresses() {
+        let text = "IP 10.7.15.17.51422 > 10.18.17.15.8080: Flags";
+        assert_eq!(crate::testing::found(text, "IPV4"), ["10.7.15.17", "10.18.17.15"]);
+        let text = "TCP fd5d:cd64:2954::1146.52210 -> fd0d:1779:5098::af8c.993 x";
+        assert_eq!(crate::testing::found(text, "IPV6"), ["fd5d:cd64:2954::1146", "fd0d:1779:5098::af8c"]);
+        assert_eq!(one("to fd00:1:2:3:4:5:6:72:443 x", "IPV6"), "fd00:1:2:3:4:5:6:72");
+        assert_eq!(one("a[x]...10.1.2.3[y]", "IPV4"), "10.1.2.3");
+        nothing("versionName=6.18.10.11");
+        nothing("<e name=\"lmsVersion\" value=\"11.17.10.20\"/>");
     }
 
     #[test]

@@ -259,7 +259,7 @@ const COUNTRIES: &[(&[u8; 2], usize)] = &[
 pub(crate) fn iban(scan: &mut Scan<'_>, i: usize) -> Option<usize> {
     let text = &scan.text;
     let start = i.checked_sub(2)?;
-    if !is(text.at(i + 1), crate::text::DIGIT) || !is(text.at(start), crate::text::ALPHA) || !text.starts_word(start) {
+    if !is(text.at(i + 1), crate::text::DIGIT) || !is(text.at(start), crate::text::ALPHA) {
         return None;
     }
     let country = [text.at(start).to_ascii_uppercase(), text.at(start + 1).to_ascii_uppercase()];

@@ -60,7 +60,8 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
     let zeros = text.slice(first.start, first.start + 2) == b"00" && first.len() != 1;
     // Code points come in groups of four.
     let points = groups.iter().all(|group| group.len() == 4);
-    let spelled = phone || call || is_dialled(text, first) || (groups.len() > 2 && (4..=6).contains(&first.len()) && !points);
+    let spelled =
+        phone || call || is_dialled(text, first) || (groups.len() > 2 && (4..=6).contains(&first.len()) && !points);
     if zeros
         && spelled
         && text.at(first.start + 2) != b'0'
@@ -72,6 +73,7 @@ pub(crate) fn number(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) ->
 }
 
 /// What an exchange dials: `PJSIP/0049…@trunk`, `[0049…@from-internal`, `sofia/external/044…`.
+#[inline(never)]
 fn is_dialled(text: &Text<'_>, first: &Group) -> bool {
     if !(9..=16).contains(&first.len()) {
         return false;
@@ -89,7 +91,8 @@ fn is_dialled(text: &Text<'_>, first: &Group) -> bool {
 fn near(scan: &Scan<'_>, cue: Cue, at: usize, limit: usize) -> bool {
     scan.cue_before(cue, at, limit).is_some_and(|between| {
         let between = scan.text.slice(at - between, at);
-        !between.iter().any(|b| b.is_ascii_digit() || *b == b';')
+        // `phone_placeholder` shows a form what one looks like.
+        !between.iter().any(|b| b.is_ascii_digit() || *b == b';') && !between.starts_with(b"_placeholder")
     })
 }
 
@@ -167,6 +170,20 @@ fn national(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8, phone: bool
     if zero && groups.len() == 1 && is_dialled(text, first) {
         scan.emit(Kind::Phone, first.start, first.end, 0.8, false, "dialled number");
         return Some(1);
+    }
+    // `04469 417-0`: the switchboard of a house in Germany.
+    if zero
+        && joint_before == 0
+        && (3..=5).contains(&first.len())
+        && matches!(first.joint, b' ' | b'/')
+        && let [_, second, third, ..] = groups
+        && (3..=7).contains(&second.len())
+        && second.joint == b'-'
+        && text.slice(third.start, third.end) == b"0"
+        && ends(text, groups, 3)
+    {
+        scan.emit(Kind::Phone, first.start, third.end, 0.8, false, "number of a switchboard");
+        return Some(3);
     }
     // Germany's mobile networks: 015, 016, 017.
     if zero
@@ -358,6 +375,14 @@ mod tests {
         }
         assert_eq!(one("phone: 0301234567 x", "PHONE"), "0301234567");
         assert_eq!(one("\"mobile\":\"5551234567\"", "PHONE"), "5551234567");
+    }
+
+    #[test]
+    fn dialled_numbers() {
+        assert_eq!(one("Dial(\"PJSIP/0049897216640@trunk\")", "PHONE"), "0049897216640");
+        assert_eq!(one("[sofia/external/0445128830] x", "PHONE"), "0445128830");
+        assert_eq!(one("unter 0171 7174584, x", "PHONE"), "0171 7174584");
+        nothing("Dial(\"PJSIP/2041-00000a3c\")");
     }
 
     #[test]

@@ -67,14 +67,29 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
         }
         let word = line.get(word_start..at).unwrap_or_default();
         word_start = at + 1;
-        let verb = ["is", "was", "es", "est", "ist", "jest", "still", ":", "lautet", "era", "er", "on", "é", "är", "je", "este", "это"]
-            .iter()
-            .any(|verb| word == verb.as_bytes())
+        let verb = [
+            "is", "was", "es", "est", "ist", "jest", "still", ":", "lautet", "era", "er", "on", "é", "är", "je",
+            "este", "это",
+        ]
+        .iter()
+        .any(|verb| word == verb.as_bytes())
             || word == "è".as_bytes()
             || word.ends_with(b":")
-            || ["iniziale", "initial", "temporary", "vorläufig", "voorlopig", "tymczasowe", "temporaneo", "provisoire", "temporal", "inicial", "provisional"]
-                .iter()
-                .any(|kind| word.eq_ignore_ascii_case(kind.as_bytes()));
+            || [
+                "iniziale",
+                "initial",
+                "temporary",
+                "vorläufig",
+                "voorlopig",
+                "tymczasowe",
+                "temporaneo",
+                "provisoire",
+                "temporal",
+                "inicial",
+                "provisional",
+            ]
+            .iter()
+            .any(|kind| word.eq_ignore_ascii_case(kind.as_bytes()));
         if verb && candidate(scan, start + at + 1) {
             return;
         }
@@ -85,7 +100,7 @@ pub(crate) fn found(scan: &mut Scan<'_>, at: usize) {
 const AHEAD: usize = 56;
 
 /// A word that looks like a password stands at `at`, perhaps in quotes. Gives whether it does.
-fn candidate(scan: &mut Scan<'_>, at: usize) -> bool {
+pub(crate) fn candidate(scan: &mut Scan<'_>, at: usize) -> bool {
     let text = &scan.text;
     let mut start = at;
     // `<b>`, `<code>`: mail in HTML sets it off.
@@ -130,6 +145,7 @@ fn candidate(scan: &mut Scan<'_>, at: usize) -> bool {
         || other
         || !digits_or_marks
         || counted
+        || value.starts_with(b"HTTP/")
         || value::is_placeholder(value)
         || value::is_path(value)
         || value::is_state(value)
@@ -147,7 +163,9 @@ fn candidate(scan: &mut Scan<'_>, at: usize) -> bool {
     let head = value.get(..4.min(value.len())).unwrap_or_default();
     let algorithm = makeup.lower == 0
         && value.len() <= 16
-        && ["SHA", "AES", "RSA", "HMAC", "MD5", "SCRA", "3DES", "WPA"].iter().any(|name| head.starts_with(name.as_bytes()));
+        && ["SHA", "AES", "RSA", "HMAC", "MD5", "SCRA", "3DES", "WPA"]
+            .iter()
+            .any(|name| head.starts_with(name.as_bytes()));
     if algorithm {
         return false;
     }

@@ -6,8 +6,8 @@ use crate::kind::{Group, Kind};
 use crate::literals::{CUES, Cue, Hit, Literals, Start};
 use crate::text::{ALPHA, HEX, Text, WORD, is};
 use crate::{
-    Finding, assign, auth, cards, cli, csv, email, encoded, grid, hashes, hosts, ids, jwt, network, numbers, payment,
-    pem, people, phone, places, prose, segments, sql, syslog, url, users, vendors, worded,
+    Finding, assign, auth, cards, cli, credentials, csv, email, encoded, grid, hashes, hosts, ids, jwt, network,
+    numbers, payment, pem, people, phone, places, prose, segments, sql, syslog, url, users, vendors, worded,
 };
 
 /// One window being scanned.
@@ -177,6 +177,7 @@ impl<'a> Scan<'a> {
             Start::Todo => users::todo(self, end),
             Start::NetUse => cli::net_use(self, end),
             Start::Squid => users::before_bracket(self, start),
+            Start::Lead(index) => credentials::matched(self, index, start, end),
             Start::RedisRule => cli::redis_rule(self, end),
             Start::Relay => cli::relay(self, end),
             Start::Process => syslog::process(self, start),

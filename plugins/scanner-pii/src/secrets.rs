@@ -108,14 +108,15 @@ pub(crate) fn makeup_marks(value: &[u8]) -> usize {
 }
 
 pub(crate) fn token(scan: &mut Scan<'_>, class: Class, name_start: usize, found: Value) {
-    if found.join == Join::Blank
-        && !found.quoted
-        && !scan.text.has_before(name_start, "set ")
-        && !scan.text.has_before(name_start, "--")
-        && !scan.text.has(name_start, "--")
-        && !(prose::is_directive(&scan.text, name_start, found) && found.end - found.start >= 16)
-    {
-        return;
+    if found.join == Join::Blank && !found.quoted {
+        let text = &scan.text;
+        let named =
+            text.has_before(name_start, "set ") || text.has_before(name_start, "--") || text.has(name_start, "--");
+        // `apikey  9f8e…`: a line of a configuration.
+        let directive = found.end - found.start >= 16 && prose::is_directive(text, name_start, found);
+        if !named && !directive {
+            return;
+        }
     }
     if class == Class::Signature
         && !matches!(scan.text.before(name_start), b'?' | b'&')
@@ -369,6 +370,9 @@ pub(crate) fn pin(scan: &mut Scan<'_>, found: Value) {
 #[inline(never)]
 pub(crate) fn bare_key(scan: &mut Scan<'_>, start: usize, end: usize) {
     let text = &scan.text;
+    if !matches!(text.at(end), b' ' | b'\t' | b'=' | b':') {
+        return;
+    }
     let line = text.slice(text.line_start(start, 120), start);
     text.tick(line.len());
     if text.at(end) == b' ' && text.at(end + 1) != b'=' && line.contains(&b'-') {
@@ -398,7 +402,7 @@ pub(crate) fn bare_key(scan: &mut Scan<'_>, start: usize, end: usize) {
     let makeup = Makeup::of(value);
     if closed
         && (24..=128).contains(&value.len())
-        && makeup.digits > 1
+        && (makeup.digits > 1 || value.ends_with(b"=") && value.len().is_multiple_of(4))
         && makeup.upper > 3
         && makeup.lower > 3
         && crate::vendors::distinct(value) >= 14

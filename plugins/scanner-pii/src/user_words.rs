@@ -56,10 +56,24 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("login incorrect (", Cue::Maybe),
     ("' failed for ", Cue::Maybe),
     ("login ", Cue::Maybe),
+    ("requested-by: ", Cue::Sure),
+    ("authentication with ", Cue::Maybe),
+    ("login failed: ", Cue::Maybe),
+    ("system login user ", Cue::Sure),
+    ("-samaccountname ", Cue::Sure),
+    ("set-aduser ", Cue::Sure),
+    ("get-aduser ", Cue::Sure),
+    ("unlock-adaccount ", Cue::Sure),
+    ("\tperm=", Cue::Sure),
+    ("linkedin.com/in/", Cue::Sure),
 ];
 
 /// Accounts that are nobody's, and words.
 pub(crate) const NOBODY: &[&str] = &[
+    "authenticator",
+    "enable_15",
+    "enable_1",
+    "ci-deployer",
     "set",
     "unset",
     "empty",
@@ -310,6 +324,7 @@ pub(crate) const NOBODY: &[&str] = &[
 
 /// Verbs of signing in and its like, right after a name.
 pub(crate) const VERBS: &[&str] = &[
+    "(remote ip",
     "from",
     "connected",
     "logged",

@@ -67,6 +67,7 @@ pub(crate) fn cue(scan: &mut Scan<'_>, cue: Cue, start: usize, end: usize) {
         "if not exists ",
         "if exists ",
         "'",
+        "\"\"",
         "\"",
         "`",
         "\\\"",
@@ -178,6 +179,16 @@ pub(crate) fn after_address(scan: &mut Scan<'_>, end: usize) {
     };
     if text.slice(stop, stop + 2) == b" [" && text.at(stop + 2).is_ascii_digit() {
         scan.emit(Kind::Username, end + 3, stop, 0.95, true, "access log");
+    }
+}
+
+/// An address begins at `start` behind a bar: what an audit of Samba names first is the account (`]: jo|10.1.2.3|…`).
+#[inline(never)]
+pub(crate) fn before_address(scan: &mut Scan<'_>, start: usize) {
+    let at = scan.text.run_back(start - 1, HOST, MAX_NAME);
+    let led = scan.text.has_before(at, "]: ");
+    if led && at + 1 < start && name_end(scan, at) == Some(start - 1) {
+        scan.emit(Kind::Username, at, start - 1, 0.85, false, "audit of a server");
     }
 }
 

@@ -4,10 +4,11 @@
 //! the same rules decide as for every other field.
 
 use crate::classify::Class;
+use crate::kind::Kind;
 use crate::literals::{Cue, Hit, Start};
 use crate::scan::Scan;
 use crate::text::{ALNUM, ALPHA, KEY, Text, is};
-use crate::{assign, csv, value};
+use crate::{assign, csv, users, value};
 
 /// Names in lower case, and what they hold. Case is ignored for ASCII alone, so capitals beyond it stand by themselves.
 pub(crate) const NAMES: &[(&str, Class)] = &[
@@ -41,6 +42,8 @@ pub(crate) const NAMES: &[(&str, Class)] = &[
     ("wlan-schlüssel", Class::Password),
     ("clé wifi", Class::Password),
     ("κωδικός", Class::Password),
+    ("Κωδικός", Class::Password),
+    ("Şifre", Class::Password),
     ("κωδικό", Class::Password),
     ("lozinka", Class::Password),
     ("geslo", Class::Password),
@@ -139,6 +142,11 @@ pub(crate) const PHONE: &[&str] = &[
     "手机",
     "전화",
     "κινητό",
+    "Κινητό",
+    "Τηλέφωνο",
+    "Телефон",
+    "Мобильный",
+    "Тел.",
     "τηλέφωνο",
     "telefonum",
     "мобильный",
@@ -185,11 +193,36 @@ pub(crate) const FIELDS: &[&str] = &[
     "이름",
 ];
 
+/// A date of birth follows.
+pub(crate) const BIRTHS: &[&str] = &[
+    "geboren ",
+    "nasci ",
+    "nascido ",
+    "nascida ",
+    "născut ",
+    "născută ",
+    "nașterii",
+    "született",
+    "γέννησης",
+    "doğum tarihim",
+    "doğum tarihi",
+    "рождения",
+    "urodzony ",
+    "urodzona ",
+    "narozen ",
+    "född ",
+    "født ",
+    "syntynyt ",
+];
+
 /// All words, and what they start.
 pub(crate) fn table() -> impl Iterator<Item = (&'static str, Start)> {
     let names = NAMES.iter().enumerate().map(|(index, (literal, _))| (*literal, Start::Worded(index)));
     let phones = PHONE.iter().map(|literal| (*literal, Start::Cue(Cue::Phone)));
-    names.chain(phones).chain(FIELDS.iter().map(|literal| (*literal, Start::Field)))
+    let leads = crate::credentials::LEADS.iter().enumerate();
+    let leads = leads.map(|(index, (literal, _))| (*literal, Start::Lead(index)));
+    let births = BIRTHS.iter().map(|literal| (*literal, Start::Birth));
+    names.chain(phones).chain(leads).chain(births).chain(FIELDS.iter().map(|literal| (*literal, Start::Field)))
 }
 
 /// A word and where in it the first byte beyond ASCII stands.
@@ -261,16 +294,40 @@ pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize, end: usiz
         return;
     };
     // A literal inside another word, or one that goes on.
-    if is(text.before(start), ALNUM) || is(text.at(end), KEY) {
+    if is(text.before(start), ALNUM) && !text.after_escape(start) || is(text.at(end), KEY) {
         return;
     }
     csv::consider(scan, start, end);
     let Some(found) = value::after(&scan.text, &mut scan.quotes, start, end) else {
         return;
     };
+    // "utilizador é jo7", "uživatel jo.doe, heslo …": without a separator, a name has a digit or a dot in it.
+    if *class == Class::Username && found.join == value::Join::Blank {
+        let verb = VERBS.iter().find(|verb| scan.text.has(found.start, verb)).map_or(0, |verb| verb.len());
+        let at = found.start + verb;
+        if let Some(stop) = users::name_end(scan, at)
+            && (scan.text.slice(at, stop).iter().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'))
+                || names_password(&scan.text, stop))
+            && is(scan.text.at(at), ALPHA)
+            && !matches!(scan.text.at(stop), b'(' | b'/' | b'=' | b':')
+        {
+            scan.emit(Kind::Username, at, stop, 0.7, false, "account cue");
+        }
+        return;
+    }
     if scan.value_again(start, found.end) <= assign::NESTED {
         assign::field(scan, *class, start, found);
     }
+}
+
+/// A word for passwords stands shortly behind `at`.
+fn names_password(text: &Text<'_>, at: usize) -> bool {
+    let near = text.slice(at, (at + 32).min(text.line_end(at)));
+    text.tick(near.len());
+    NAMES
+        .iter()
+        .filter(|(_, class)| *class == Class::Password)
+        .any(|(word, _)| near.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word.as_bytes())))
 }
 
 /// The first words of names that are written apart: `API key: …`.

@@ -28,7 +28,9 @@ pub(crate) fn at_number(text: &str, start: usize, end: usize, least: usize, lexi
     let number_end = number(&reading, end)?;
     let ahead = reading.at(number_end + usize::from(reading.at(number_end) == b','));
     let first = if matches!(ahead, b' ' | b'\n' | b'\r' | b'\\') {
-        number_first(&reading, start, number_end, least)
+        let found = number_first(&reading, start, number_end, least);
+        // "The Old Forge, 2 Church Lane"
+        found.map(|f| if f.start == start { Finding { start: house_before(&reading, start, least), ..f } } else { f })
     } else {
         None
     };
@@ -101,7 +103,7 @@ fn number_first(reading: &Reading<'_>, start: usize, end: usize, least: usize) -
         _ => return None,
     };
     // Behind a unit there may be the number of the house; that one asks for itself.
-    let begin = unit.unwrap_or_else(|| house_before(reading, start, least));
+    let begin = unit.unwrap_or(start);
     if !(reading.at(at).is_ascii_alphabetic() || reading.at(at) >= 0x80) {
         return None;
     }

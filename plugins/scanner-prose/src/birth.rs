@@ -137,9 +137,8 @@ fn cued(reading: &Reading<'_>, at: usize) -> bool {
         }
     }
     // "(b. 3 May 1980)"
-    let short =
-        ["(b. ", ", b. ", " b. ", "(*", " * ", " *", ",*", "(f. ", ", f. ", " f. ", "*", "bdate ", "nar. ", "r. "];
-    if short.iter().take(11).any(|cue| clause.ends_with(cue)) && (!clause.trim().is_empty() && clause.trim() != "*") {
+    let short = ["(b. ", " b. ", "(f. ", ", f. ", "*"];
+    if short.iter().any(|cue| clause.ends_with(cue)) && !clause.trim_matches(['*', ' ']).is_empty() {
         return true;
     }
     let mut words = 0;

@@ -445,7 +445,10 @@ pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, 
         comma && first_flags & LAST != 0 && behind_comma & FIRST != 0,
         comma && (first_flags & NAME != 0) != (behind_comma & NAME != 0),
         comma && matches!(out.left, Left::Label | Left::Head | Left::Cell | Left::NameOf | Left::FieldQuote),
-        start && one && first_flags & ORDINARY != 0,
+        start
+            && one
+            && first_flags & ORDINARY != 0
+            && (first_flags & FIRST_COMMON == 0 || first_flags & WORD_COMMON != 0),
         one && out.right == Right::Number,
         seen && one && first.is_some_and(|t| t.shape == Shape::Lower),
         start && one && (around.german || around.foreign),

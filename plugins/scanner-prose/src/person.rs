@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::{Left, Right, left};
-use crate::features::{Around, Candidate, Features, around, features, score, tongues};
+use crate::features::{Around, Candidate, Features, Tongue, around, features, score, tongues};
 use crate::lexicon::*;
 use crate::steps::tick;
 use crate::strength::Strength;
@@ -59,7 +59,9 @@ fn fits(token: &Token) -> bool {
     }
     match token.shape {
         Shape::Capital => true,
-        Shape::Upper => token.flags & NAME != 0 && token.end - token.start > 2 || token.flags & SUFFIX != 0,
+        Shape::Upper => {
+            token.flags & NAME != 0 && token.end - token.start > 2 || token.flags & (SUFFIX | PARTICLE) != 0
+        }
         Shape::Initial => true,
         Shape::Mixed => token.flags & NAME != 0 && token.flags & TECH == 0,
         Shape::Lower | Shape::Caseless => false,
@@ -70,7 +72,7 @@ fn fits(token: &Token) -> bool {
 fn may_begin(token: &Token) -> bool {
     fits(token)
         && (token.shape != Shape::Initial || token.end - token.start > 1)
-        && token.flags & (SUFFIX | DETERMINER) == 0
+        && (token.flags & (SUFFIX | DETERMINER) == 0 || token.shape == Shape::Initial)
 }
 
 fn may_end(token: &Token) -> bool {
@@ -166,7 +168,8 @@ fn alone(tokens: &[Token], at: usize) -> bool {
     {
         return true;
     }
-    if token.shape == Shape::Upper
+    let bracket = before.is_some_and(|t| t.is_mark(b'(')) && tokens.get(at + 1).is_some_and(|t| t.is_mark(b')'));
+    if token.shape == Shape::Upper && !(bracket && f & FIRST_COMMON != 0 && f & DOUBT == 0)
         || f & NAME == 0 && f & (DOUBT | NOUN | ROLE | SAY | OBJECT | GREETING | SIGNOFF) != 0
     {
         return false;
@@ -198,7 +201,14 @@ fn alone(tokens: &[Token], at: usize) -> bool {
 /// All candidates of a run.
 fn candidates(tokens: &[Token], run: (usize, usize), mut on: impl FnMut(Candidate)) {
     for from in run.0..run.1 {
-        if !tokens.get(from).is_some_and(may_begin) {
+        // "Mrs F Roe": an initial without a dot begins a name only behind a title.
+        let bare = tokens.get(from).is_some_and(|t| t.shape == Shape::Initial)
+            && from
+                .checked_sub(1)
+                .and_then(|i| tokens.get(i))
+                .is_some_and(|t| t.is(TITLE) && t.shape != Shape::Initial)
+            && run.1 - from > 1;
+        if !bare && !tokens.get(from).is_some_and(may_begin) {
             continue;
         }
         for to in from + 1..=run.1.min(from + LONGEST) {
@@ -214,7 +224,8 @@ fn candidates(tokens: &[Token], run: (usize, usize), mut on: impl FnMut(Candidat
                 // "Rand von Südamerika": a particle binds only to a first name.
                 let inside = tokens.get(from..to).unwrap_or_default();
                 let bound = inside.iter().any(|t| t.shape == Shape::Lower);
-                let first = inside.first().is_some_and(|t| t.shape == Shape::Initial || is_first(t.flags));
+                let first =
+                    inside.first().is_some_and(|t| t.shape == Shape::Initial || is_first(t.flags) || t.flags == 0);
                 if bound && !first && !from.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.is(TITLE)) {
                     continue;
                 }
@@ -264,7 +275,8 @@ fn reversed(tokens: &[Token], at: usize) -> Option<Candidate> {
     if surname == 1 && given == 1 && first.flags & FIRST != 0 && !list && !listed {
         return candidate;
     }
-    let number = next.is_none_or(|t| !t.is_mark(b',') || tokens.get(comma + 2 + given).is_none_or(|t| !fits(t)));
+    let number = !next.is_some_and(|t| t.is(AND))
+        && next.is_none_or(|t| !t.is_mark(b',') || tokens.get(comma + 2 + given).is_none_or(|t| !fits(t)));
     let known = last.flags & LAST != 0 && last.flags & DOUBT == 0 || first.flags & FIRST != 0;
     let led = match left(tokens, at) {
         Left::Label | Left::Cell | Left::Head | Left::FieldQuote | Left::NameOf => true,
@@ -280,7 +292,10 @@ fn lower(tokens: &[Token], at: usize, seen: &Seen) -> Option<Candidate> {
     let known = token.kind == Kind::Word
         && token.shape == Shape::Lower
         && token.flags & NAME != 0
-        && token.flags & (DOUBT | ROLE | SAY | OBJECT | NOUN | PARTICLE | PERSON_PREP | PLACE_PREP) == 0
+        && token.flags & (ROLE | SAY | OBJECT | NOUN | PARTICLE | PERSON_PREP | PLACE_PREP | GREETING | AND) == 0
+        && (token.flags & DOUBT == 0
+            || token.flags & FIRST_COMMON != 0
+                && token.flags & (WORD_COMMON | FUNCTION | TECH | CALENDAR | ORG | TITLE | STREET) == 0)
         && token.end - token.start > 2;
     if !known {
         return None;
@@ -289,10 +304,11 @@ fn lower(tokens: &[Token], at: usize, seen: &Seen) -> Option<Candidate> {
     let title = before.is_some_and(|t| t.is(TITLE) || t.is_mark(b'.'))
         && (1..=2).any(|n| at.checked_sub(n).and_then(|i| tokens.get(i)).is_some_and(|t| t.is(TITLE)));
     let first = token.flags & FIRST != 0;
-    let cue = before.is_some_and(|t| t.is(OBJECT | GREETING | TITLE | PERSON_PREP | ROLE | SIGNOFF));
+    let cue = before.is_some_and(|t| t.is(OBJECT | GREETING | TITLE | PERSON_PREP | SIGNOFF));
     let speaker = matches!(left(tokens, at), Left::LineStart | Left::Head | Left::Break)
         && tokens.get(at + 1).is_none_or(|t| t.is_mark(b':') || t.kind == Kind::Break);
-    let usual = token.flags & FIRST_COMMON != 0;
+    let usual = token.flags & FIRST_COMMON != 0
+        && (title || token.flags & DOUBT == 0 || before.is_some_and(|t| t.is(GREETING | SIGNOFF)));
     // "mr ahmed el-sayed": the surname belongs to it.
     let more = tokens.get(at + 1).is_some_and(|t| {
         t.kind == Kind::Word && t.shape == Shape::Lower && t.space && t.flags & LAST != 0 && t.flags & DOUBT == 0
@@ -304,7 +320,7 @@ fn lower(tokens: &[Token], at: usize, seen: &Seen) -> Option<Candidate> {
 
 /// All candidates of a stretch with their features, for the model's training.
 pub(crate) fn all(tokens: &[Token], seen: &Seen) -> Vec<(Candidate, Features, bool)> {
-    let tongues = tongues(tokens);
+    let mut told: Option<Vec<Tongue>> = None;
     let mut out = Vec::new();
     let mut judge = |candidate: Candidate, around: &Around| {
         let known = is_seen(tokens, candidate, seen);
@@ -313,12 +329,15 @@ pub(crate) fn all(tokens: &[Token], seen: &Seen) -> Vec<(Candidate, Features, bo
     for run in runs(tokens) {
         let mut looked = None;
         candidates(tokens, run, |candidate| {
-            judge(candidate, looked.get_or_insert_with(|| around(tokens, run, &tongues)))
+            judge(
+                candidate,
+                looked.get_or_insert_with(|| around(tokens, run, told.get_or_insert_with(|| tongues(tokens)))),
+            )
         });
     }
     for at in 0..tokens.len() {
         if let Some(candidate) = reversed(tokens, at).or_else(|| lower(tokens, at, seen)) {
-            judge(candidate, &around(tokens, candidate.run, &tongues));
+            judge(candidate, &around(tokens, candidate.run, told.get_or_insert_with(|| tongues(tokens))));
         }
     }
     out

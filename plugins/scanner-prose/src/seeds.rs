@@ -75,7 +75,7 @@ pub(crate) fn find(text: &str, lexicon: &Lexicon, mut on: impl FnMut(Seed, usize
                     i += 1;
                 }
                 // "hey marco", "mr ahmed": names written small.
-                if i - begin <= 6 && at(i) <= b'.' && calls(bytes.get(begin..i).unwrap_or_default()) {
+                if i - begin <= 6 && matches!(at(i), b' ' | b'.') && calls(bytes.get(begin..i).unwrap_or_default()) {
                     on(Seed::Name, begin, i);
                 }
             }
@@ -140,7 +140,7 @@ pub(crate) fn find(text: &str, lexicon: &Lexicon, mut on: impl FnMut(Seed, usize
 fn calls(word: &[u8]) -> bool {
     match word.first() {
         Some(b'h') => matches!(word, b"hey" | b"hi" | b"hello"),
-        Some(b'm') => matches!(word, b"mr" | b"mrs" | b"ms"),
+        Some(b'm') => matches!(word, b"mr" | b"mrs"),
         Some(b't') => matches!(word, b"thx" | b"thanks" | b"ty"),
         Some(b'd') => matches!(word, b"dr" | b"dear"),
         Some(b'c') => word == b"cc",
@@ -193,10 +193,11 @@ fn worth(flags: Flags, lower: bool, bytes: &[u8], start: usize, end: usize) -> b
         start > 0 && at(start - 1) == b' ' && (two.is_ascii_lowercase() || two == b',' || two == b'.' || two >= 0x80);
     // "02:15 Lindiwe paged", "[10:42] Jez: yes": behind the head of a line.
     let small = |i: usize| at(i).is_ascii_lowercase();
+    let clock = two.is_ascii_digit() || two == b']';
     let head = start > 0
         && at(start - 1) == b' '
-        && (two.is_ascii_digit() || matches!(two, b']' | b'-' | b')' | b':' | b'>'))
-        && (at(end) == b' ' && small(end + 1) || at(end) == b':' && at(end + 1) == b' ');
+        && (two.is_ascii_digit() && at(end) == b' ' && small(end + 1)
+            || (clock || two == b'-') && at(end) == b':' && at(end + 1) == b' ');
     followed
         || prose
         || head

@@ -177,7 +177,10 @@ impl<'a> Reader<'a> {
         let mut flags = self.lexicon.get(whole);
         if hyphen {
             flags |= merge(flags_all, self.lexicon.get(part));
-            if lower_part || !first_upper {
+            // "Hye-jin", but no "Turing-complete".
+            let names =
+                flags_all.is_some_and(|f| f & NAME != 0 || f == 0) && self.lexicon.get(part) & (NAME | WORD) == NAME;
+            if !first_upper || lower_part && !names {
                 flags = flags & !NAME | WORD;
             }
         } else if apostrophe && flags == 0 && first_upper {
@@ -385,7 +388,8 @@ const ENDS: &[&str] = &[
 ];
 
 fn ordinary(word: &str) -> bool {
-    word.len() >= 8 && ENDS.iter().any(|end| word.ends_with(end))
+    let last = word.as_bytes().last();
+    word.len() >= 8 && ENDS.iter().any(|end| end.as_bytes().last() == last && word.ends_with(end))
 }
 
 /// What is known of a word of several parts: a name only where each part is one, or unknown.
@@ -402,7 +406,7 @@ fn merge(before: Option<Flags>, flags: Flags) -> Flags {
 
 /// Marks the word before the one at `at` where both are a firm's: "Wells Fargo", "Johnson & Johnson", "Mann-Whitney".
 fn pair(out: &mut [Token], at: usize, lexicon: &Lexicon) {
-    let Some(second) = out.get(at).filter(|t| t.is_capital()).copied() else { return };
+    let Some(second) = out.get(at).filter(|t| t.is_capital()).map(|t| (t.flags, t.hash)) else { return };
     let back = (1..=2).find(|n| {
         at.checked_sub(*n)
             .and_then(|i| out.get(i))
@@ -410,9 +414,9 @@ fn pair(out: &mut [Token], at: usize, lexicon: &Lexicon) {
     });
     if let Some(first) = back.and_then(|n| at.checked_sub(n)).and_then(|i| out.get_mut(i))
         && first.is_capital()
-        && first.flags | second.flags != 0
+        && first.flags | second.0 != 0
     {
-        first.pair = lexicon.pair(first.hash, second.hash);
+        first.pair = lexicon.pair(first.hash, second.1);
     }
 }
 
@@ -437,7 +441,9 @@ pub(crate) fn read(text: &str, start: usize, end: usize, lexicon: &Lexicon, out:
         if is_letter(c) {
             let before = out.len();
             reader.word(space, out);
-            pair(out, before, lexicon);
+            if before > 0 {
+                pair(out, before, lexicon);
+            }
             space = false;
             continue;
         }
