@@ -124,12 +124,15 @@ pub struct ScanArgs {
     /// Leave out what this file knows
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Write everything that is found to this file, which holds no values, as what is known from now on
+    /// Write marks of everything that is found to this file, as what is known from now on
     #[arg(long, value_name = "FILE")]
     pub write_baseline: Option<PathBuf>,
     /// Leave out files and folders whose path matches: `*.min.js`, `**/node_modules`
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Follow links in folders
+    #[arg(long)]
+    pub follow: bool,
     /// Where the masked files go that `redacted` makes of several; nothing is overwritten
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,

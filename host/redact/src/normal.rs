@@ -8,6 +8,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{Group, Kind, Layer, layers};
 
+/// Whether two spellings are one value, and have one pseudonym.
+#[must_use]
+pub fn same_value(kind: &Kind, one: &str, other: &str) -> bool {
+    normal_form(kind, one) == normal_form(kind, other)
+}
+
 /// The form by which values of a kind are compared. Never empty for a value that is not.
 pub fn normal_form(kind: &Kind, original: &str) -> String {
     let plain = match kind.known_group() {

@@ -83,7 +83,12 @@ const CACHE_BYTES: u64 = 2 << 30;
 /// Remove what was used the longest ago, as far as all of it is more than `most` bytes.
 fn prune(folder: &std::path::Path, most: u64) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    // The folder may be one that somebody named: what is not ours stays.
+    let ours = |name: &std::ffi::OsStr| {
+        name.to_str().is_some_and(|name| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
     let mut files: Vec<_> = entries
+        .filter(|entry| ours(&entry.file_name()))
         .filter_map(|entry| {
             let about = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
             Some((about.modified().ok()?, about.len(), entry.path()))

@@ -240,7 +240,7 @@ impl Store {
     pub async fn scanned_again(&self, scope: &Scope, log: LogId, kinds: Vec<KindCount>) -> Result<(), StoreError> {
         let owner = scope.clone();
         let found: i64 = kinds.iter().map(|kind| kind.total).sum();
-        let change = Change::new("log.scan", format!("log:{log}")).with("findings", found);
+        let change = Change::new("log.scanned", format!("log:{log}")).with("findings", found);
         self.change(scope, change, move |tx| {
             let this = find(tx.connection, &owner.tenant, log)?;
             put_kinds(tx, &owner.tenant, log, &kinds)?;

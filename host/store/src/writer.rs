@@ -54,6 +54,18 @@ impl Tx<'_> {
     ) -> Result<Vec<u8>, StoreError> {
         Ok(self.vault.seal(&fumehood_vault::Place { tenant: &scope.tenant, table, row, column }, plain)?)
     }
+
+    /// What was sealed there.
+    pub(crate) fn open(
+        &self,
+        scope: &Scope,
+        table: &str,
+        row: &str,
+        column: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        Ok(self.vault.open(&fumehood_vault::Place { tenant: &scope.tenant, table, row, column }, sealed)?.to_vec())
+    }
 }
 
 /// The sending side; cheap to clone. The thread ends when the last one is dropped, after what is queued.

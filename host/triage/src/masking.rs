@@ -137,8 +137,10 @@ impl App {
     ) -> Result<tokio::sync::OwnedMutexGuard<Book>, TriageError> {
         let mut book = self.book(scope, incident).await?;
         if book.released.is_none() {
-            book.released = Some(self.released(scope, incident).await?);
+            let released = self.released(scope, incident).await?;
             let detection = self.detection(scope, Some(incident)).await.map_err(TriageError::Conflict)?;
+            // Last: where something fails before, the next caller begins anew.
+            book.released = Some(released);
             book.rules = detection.rules();
             let pseudonyms = book.pseudonyms();
             pseudonyms.show(detection.rules().hints());

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fumehood_redact::rules::{Rules, SCANNER, Verdict};
-use fumehood_redact::{Finding, Group, Hints, Kind, Layer, Seams, Window, WindowSize, Windows, layers};
+use fumehood_redact::{Finding, Group, Hints, Kind, Layer, Seams, Window, WindowSize, Windows, layers_of};
 use fumehood_runtime::{CallHost, Chunk, KindInfo, Plugin, RawFinding, Runtime};
 use tokio::task::JoinSet;
 
@@ -92,7 +92,8 @@ impl Scanners {
     /// # Errors
     /// The first scanner, by name, that failed: the window counts as not scanned.
     pub async fn scan_window(&self, window: &Window, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
-        Ok(self.rules.masked(self.found(window, name).await?))
+        let judged = self.judged(window, name).await?.into_iter();
+        Ok(judged.filter(|(_, verdict)| *verdict == Verdict::Masked).map(|(finding, _)| finding).collect())
     }
 
     /// What is masked of a whole text that is in memory.
@@ -117,14 +118,15 @@ impl Scanners {
     pub async fn judge(&self, text: &str) -> Result<Vec<(Finding, Verdict)>, TriageError> {
         let mut judged = Vec::new();
         for window in Windows::of(WindowSize::DEFAULT, text).take(1) {
-            judged = self.rules.judge(self.found(&window, None).await?);
+            judged = self.judged(&window, None).await?;
         }
         judged.sort_by(|(a, _), (b, _)| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
         Ok(judged)
     }
 
-    /// The findings in a window and in what it hides, before the rules.
-    async fn found(&self, window: &Window, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
+    /// The findings in a window and in what it hides, with what the rules make of each. What a layer hides is judged in the
+    /// layer: an allowed value lets nothing through that is packed together with it.
+    async fn judged(&self, window: &Window, name: Option<&str>) -> Result<Vec<(Finding, Verdict)>, TriageError> {
         if let Some(refusal) = &self.refusal {
             return Err(TriageError::Conflict(refusal.clone()));
         }
@@ -134,9 +136,9 @@ impl Scanners {
             continues_before: window.continues_before,
             continues_after: window.continues_after,
         };
-        let mut findings = self.side_by_side(stretch, name).await?;
-        let hidden = layers(&window.text);
-        findings.extend(hidden.unread.into_iter().map(|range| Finding {
+        let mut judged = self.rules.judge(self.side_by_side(stretch, name).await?);
+        let hidden = layers_of(&window.text, window.continues_before);
+        let unread = hidden.unread.into_iter().map(|range| Finding {
             kind: Kind::OTHER,
             group: Group::Secret,
             start: range.start,
@@ -145,16 +147,14 @@ impl Scanners {
             validated: false,
             detector: UNREAD.to_owned(),
             scanner: "fumehood".to_owned(),
-        }));
-        if hidden.layers.is_empty() {
-            return Ok(findings);
-        }
-        let seen = Seen::new(&findings);
+        });
+        judged.extend(unread.map(|finding| (finding, Verdict::Masked)));
+        let seen = Seen::new(&judged);
         for layer in &hidden.layers {
-            let found = self.in_layer(layer, name).await?;
-            findings.extend(found.into_iter().filter_map(|finding| led_back(finding, layer, &seen)));
+            let inside = self.rules.judge(self.in_layer(layer, name).await?).into_iter();
+            judged.extend(inside.filter_map(|(finding, verdict)| Some((led_back(finding, layer, &seen)?, verdict))));
         }
-        Ok(findings)
+        Ok(judged)
     }
 
     /// The findings in a decoded text, with offsets in it. It may be longer than a window.
@@ -250,22 +250,22 @@ async fn scan_one(
     Ok(runtime.scan(plugin, chunk, host).await?.findings)
 }
 
-/// What was found in a text as it stands, by its start.
-struct Seen(Vec<(usize, usize, Kind, Group)>);
+/// What is masked of a text as it stands, by its start.
+struct Seen(Vec<(usize, usize, Kind)>);
 
 impl Seen {
-    fn new(findings: &[Finding]) -> Self {
-        let mut all: Vec<_> = findings.iter().map(|one| (one.start, one.end, one.kind.clone(), one.group)).collect();
+    fn new(judged: &[(Finding, Verdict)]) -> Self {
+        let masked = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Masked);
+        let mut all: Vec<_> = masked.map(|(one, _)| (one.start, one.end, one.kind.clone())).collect();
         all.sort_unstable_by_key(|(start, ..)| *start);
         Self(all)
     }
 
-    /// Whether one that was found lies around it and says as much. Few findings overlap, so a few are looked at.
+    /// Whether one of the same kind lies around it, so that it says nothing new. Few findings overlap, so a few are looked
+    /// at.
     fn says(&self, finding: &Finding) -> bool {
         let next = self.0.partition_point(|(start, ..)| *start <= finding.start);
-        self.0.iter().take(next).rev().take(16).any(|(_, end, kind, group)| {
-            *end >= finding.end && *kind != Kind::ALLOWED && (*kind == finding.kind || *group == Group::Secret)
-        })
+        self.0.iter().take(next).rev().take(16).any(|(_, end, kind)| *end >= finding.end && *kind == finding.kind)
     }
 }
 

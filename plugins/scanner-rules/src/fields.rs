@@ -102,7 +102,15 @@ impl Fields {
 
     /// All values that the rules speak of.
     pub(crate) fn scan(&self, text: &str, continues_before: bool, hits: &mut Hits) {
+        let mark = hits.allowed_so_far();
         json::Pass::new(self, text, hits).run();
+        if continues_before {
+            // How deep the window begins nobody knows: `$.user.id` may be `$.rows[7].user.id`. A brace at the start of a
+            // line begins a document of its own.
+            let root = |at: &usize| matches!(text.as_bytes().get(at + 1), Some(b'{' | b'['));
+            let sure = memchr::memchr_iter(b'\n', text.as_bytes()).find(root).unwrap_or(text.len());
+            hits.not_allowed_before(mark, sure);
+        }
         pairs::scan(self, text, hits);
         columns::scan(self, text, continues_before, hits);
     }

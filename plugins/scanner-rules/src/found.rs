@@ -63,6 +63,17 @@ impl Hits {
         }
     }
 
+    /// How many ranges are allowed so far.
+    pub(crate) fn allowed_so_far(&self) -> usize {
+        self.allowed.len()
+    }
+
+    /// Of what was allowed since `mark`, what begins before `sure` is not: what stands before it decides, and is not known.
+    pub(crate) fn not_allowed_before(&mut self, mark: usize, sure: usize) {
+        let since = self.allowed.split_off(mark.min(self.allowed.len()));
+        self.allowed.extend(since.into_iter().filter(|hit| hit.start >= sure));
+    }
+
     /// A range that is allowed.
     pub(crate) fn push_allowed(&mut self, range: Range<usize>, detector: &Arc<str>) {
         self.push(Hit {

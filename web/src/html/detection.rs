@@ -177,6 +177,7 @@ async fn save(reader: Reader, incident: Option<String>, input: DocumentInput) ->
 
 async fn add(reader: Reader, incident: Option<String>, input: AddInput) -> Result<Response, PageError> {
     let about = About::of(&reader, incident).await?;
+    reader.app().must_change_rules(&reader.scope, about.incident)?;
     let result = match input.addition() {
         Ok(addition) => reader.app().add_rule(&reader.scope, about.incident, &addition).await,
         Err(error) => Err(error),

@@ -35,6 +35,8 @@ pub(super) enum Way {
     Wide,
     /// They were packed.
     Gzip,
+    /// They are UTF-8, and stood on several lines.
+    Lines,
 }
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -63,8 +65,47 @@ fn in_run(bytes: &[u8], at: usize) -> bool {
     bytes.get(at).is_some_and(|b| IN_RUN.get(usize::from(*b)).is_some_and(|yes| *yes))
 }
 
-/// The first run in a line, from `from` on, that holds text. At most `room` bytes are unpacked.
-pub(super) fn first(line: &str, from: usize, room: usize) -> Option<Packed> {
+/// How long the lines are into which encoders cut a run.
+const WRAPPED: std::ops::RangeInclusive<usize> = 60..=120;
+
+/// The run over several lines that begins with the line at `line`: lines of one length and base64 alone, the last of them
+/// shorter. Gives up to where such lines were read, whatever they hold.
+pub(super) fn wrapped(source: &str, line: &Range<usize>, room: usize) -> (usize, Option<Packed>) {
+    let content = |line: &str| line.trim_end_matches(['\r', '\n']).len();
+    let is_run = |line: &str| line.trim_end_matches(['\r', '\n', '=']).bytes().all(|b| in_run(&[b], 0));
+    let first = source.get(line.clone()).unwrap_or_default();
+    let length = content(first);
+    // The last byte tells most lines apart.
+    if !WRAPPED.contains(&length) || !in_run(first.as_bytes(), length - 1) || !is_run(first) {
+        return (line.start, None);
+    }
+    let mut run = Vec::new();
+    let (mut end, mut lines) = (line.start, 0);
+    for next in source.get(line.start..).unwrap_or_default().split_inclusive('\n') {
+        if content(next) == 0 || content(next) > length || !is_run(next) {
+            break;
+        }
+        run.extend_from_slice(next.as_bytes().get(..content(next)).unwrap_or_default());
+        end += next.len();
+        lines += 1;
+        if content(next) < length {
+            break;
+        }
+    }
+    let bare = run.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1);
+    let packed = (lines > 1).then(|| opened(&run, 0, bare, room)).flatten();
+    let stop = line.start + source.get(line.start..end).unwrap_or_default().trim_end_matches(['\r', '\n']).len();
+    let whole = |packed: Packed| Packed {
+        range: line.start..stop,
+        way: if packed.way == Way::Bytes { Way::Lines } else { packed.way },
+        ..packed
+    };
+    (end, packed.map(whole))
+}
+
+/// The first run in a line, from `from` on, that holds text. With `cut`, one at the beginning of the line may begin before
+/// it. At most `room` bytes are unpacked.
+pub(super) fn first(line: &str, from: usize, cut: bool, room: usize) -> Option<Packed> {
     let bytes = line.as_bytes();
     let mut at = from;
     while at + MIN_RUN <= bytes.len() {
@@ -77,12 +118,17 @@ pub(super) fn first(line: &str, from: usize, room: usize) -> Option<Packed> {
         while start > at && in_run(bytes, start - 1) {
             start -= 1;
         }
+        // The letter of `\n`, `\r` and `\t` is none of a run.
+        if start > 0 && bytes.get(start - 1) == Some(&b'\\') && matches!(bytes.get(start), Some(b'n' | b'r' | b't')) {
+            start += 1;
+        }
         let mut end = at + MIN_RUN;
         while in_run(bytes, end) {
             end += 1;
         }
         if end - start >= MIN_RUN {
-            if let Some(packed) = opened(bytes, start, end, room) {
+            let skips = if cut && start == 0 { 0..4 } else { 0..1 };
+            if let Some(packed) = skips.into_iter().find_map(|skip| opened(bytes, start + skip, end, room)) {
                 return Some(packed);
             }
             // A path or a name may stand before it, joined by a mark that is in the alphabet.
@@ -103,7 +149,7 @@ pub(super) fn first(line: &str, from: usize, room: usize) -> Option<Packed> {
 fn opened(bytes: &[u8], start: usize, end: usize, room: usize) -> Option<Packed> {
     let run = bytes.get(start..end)?;
     let head = four(run)?;
-    let text_like = |b: u8| b >= b' ' && b != 0x7f || matches!(b, b'\n' | b'\r' | b'\t');
+    let text_like = |b: u8| b >= b' ' && b != 0x7f || matches!(b, b'\n' | b'\r' | b'\t' | 0x1b);
     let packed = matches!(head, [0x1f, 0x8b, 0x08] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, _]);
     let wide = text_like(head[0]) && head[1] == 0 && text_like(head[2]);
     if !packed && !wide && !head.iter().all(|b| text_like(*b)) {
@@ -154,7 +200,8 @@ fn four(run: &[u8]) -> Option<[u8; 3]> {
 }
 
 fn is_text(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t') || c == '\u{fffd}')
+    // Terminals are coloured with escapes.
+    !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{1b}') || c == '\u{fffd}')
 }
 
 fn unpacked(bytes: &[u8], range: Range<usize>, room: usize) -> Option<Packed> {
@@ -170,19 +217,12 @@ fn unpacked(bytes: &[u8], range: Range<usize>, room: usize) -> Option<Packed> {
     if out.is_empty() || (read.is_err() && !gzip) {
         return None;
     }
-    let cut = out.len() as u64 >= limit;
+    // What is broken off, or more than there is room for, is read in part: the rest is masked unseen.
+    let cut = out.len() as u64 >= limit || read.is_err();
     out.truncate(room);
-    let text = match String::from_utf8(out) {
-        Ok(text) => text,
-        // The last character may be cut.
-        Err(error) if cut || read.is_err() => {
-            let valid = error.utf8_error().valid_up_to();
-            let mut bytes = error.into_bytes();
-            bytes.truncate(valid);
-            String::from_utf8(bytes).ok()?
-        }
-        Err(_) => return None,
-    };
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let odd = |c: &char| *c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace();
     // An image or a program is packed data, and no text that somebody could read.
-    (cut || !text.is_empty()).then_some(Packed { range, text, way: Way::Gzip, cut })
+    let readable = text.chars().filter(odd).count() * 10 <= text.len();
+    (readable && (cut || !text.is_empty())).then_some(Packed { range, text, way: Way::Gzip, cut })
 }

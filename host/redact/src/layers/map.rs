@@ -170,11 +170,13 @@ pub(super) struct Builder {
     layer: Layer,
     room: usize,
     unread: Vec<Range<usize>>,
+    /// Up to where the source was taken with a run over several lines.
+    done: usize,
 }
 
 impl Builder {
     pub(super) const fn new(room: usize) -> Self {
-        Self { layer: Layer { text: String::new(), pieces: Vec::new() }, room, unread: Vec::new() }
+        Self { layer: Layer { text: String::new(), pieces: Vec::new() }, room, unread: Vec::new(), done: 0 }
     }
 
     /// A line begins.
@@ -194,6 +196,11 @@ impl Builder {
             From::Whole(_, end) | From::Quanta(_, end) => end,
         });
         self.push("\n", From::Whole(at, at), Via::default());
+    }
+
+    /// Up to where the source was taken already.
+    pub(super) const fn done(&self) -> usize {
+        self.done
     }
 
     /// How many bytes may still be unpacked.
@@ -224,9 +231,10 @@ impl Builder {
         if packed.cut {
             self.unread.push(range.clone());
         }
+        self.done = range.end;
         let from = match packed.way {
             Way::Bytes => From::Quanta(range.start, range.end),
-            Way::Wide | Way::Gzip => From::Whole(range.start, range.end),
+            Way::Wide | Way::Gzip | Way::Lines => From::Whole(range.start, range.end),
         };
         if !packed.text.is_empty() {
             self.push(&packed.text, from, via);

@@ -36,16 +36,38 @@ pub struct Layers {
 /// The layers of a text: all lines in which something is encoded, decoded; then what is encoded in those.
 #[must_use]
 pub fn layers(text: &str) -> Layers {
+    layers_of(text, false)
+}
+
+/// As [`layers`], of a window: with `continues_before`, its beginning may be the middle of a run of base64.
+#[must_use]
+pub fn layers_of(text: &str, continues_before: bool) -> Layers {
     let mut found = Layers::default();
     let mut room = MAX_UNPACKED;
     for _ in 0..DEPTH {
         let outer = found.layers.last();
         let source = outer.map_or(text, |layer| layer.text.as_str());
         let mut builder = Builder::new(room);
-        let mut from = 0;
+        let (mut from, mut block) = (0, 0);
         for line in source.split_inclusive('\n') {
-            decode_line(source, from..from + line.len(), &mut builder);
-            from += line.len();
+            let range = from..from + line.len();
+            from = range.end;
+            if range.start < builder.done() {
+                continue;
+            }
+            // Each block of such lines is looked at once.
+            if range.start >= block {
+                let (end, packed) = base64::wrapped(source, &range, builder.room());
+                block = end;
+                if let Some(packed) = packed {
+                    builder.begin();
+                    builder.unpack(packed, 0);
+                    builder.end_line();
+                    continue;
+                }
+            }
+            let cut = continues_before && outer.is_none() && range.start == 0;
+            decode_line(source, range, cut, &mut builder);
         }
         room = builder.room();
         let Some((layer, unread)) = builder.finish() else { break };
@@ -60,10 +82,10 @@ pub fn layers(text: &str) -> Layers {
 }
 
 /// Add a line to the layer, if something in it is encoded.
-fn decode_line(source: &str, line: Range<usize>, builder: &mut Builder) {
+fn decode_line(source: &str, line: Range<usize>, cut: bool, builder: &mut Builder) {
     let Some(text) = source.get(line.clone()) else { return };
     let mut next_escape = escapes::first(text);
-    let mut next_packed = base64::first(text, 0, builder.room());
+    let mut next_packed = base64::first(text, 0, cut, builder.room());
     if next_escape.is_none() && next_packed.is_none() {
         return;
     }
@@ -71,7 +93,7 @@ fn decode_line(source: &str, line: Range<usize>, builder: &mut Builder) {
     let mut at = 0;
     loop {
         if next_packed.as_ref().is_some_and(|packed| packed.range.start < at) {
-            next_packed = base64::first(text, at, builder.room());
+            next_packed = base64::first(text, at, false, builder.room());
         }
         let escape_at = next_escape.unwrap_or(text.len());
         let packed_at = next_packed.as_ref().map_or(text.len(), |packed| packed.range.start);
@@ -85,7 +107,7 @@ fn decode_line(source: &str, line: Range<usize>, builder: &mut Builder) {
             let Some(packed) = next_packed.take() else { break };
             at = packed.range.end;
             builder.unpack(packed, line.start);
-            next_packed = base64::first(text, at, builder.room());
+            next_packed = base64::first(text, at, false, builder.room());
             if next_escape.is_some_and(|escape| escape < at) {
                 next_escape = escapes::next(text, at);
             }
@@ -164,6 +186,34 @@ mod tests {
         // As PowerShell takes its commands.
         let wide: Vec<u8> = "Set-Pass Kestrel81!".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(behind(&STANDARD.encode(wide), "Kestrel81!").len(), 1);
+    }
+
+    #[test]
+    fn base64_goes_over_lines_and_begins_before_a_window() {
+        let secret =
+            r#"{"note":"a text that is long enough for some lines","user":"jo@acme.com","password":"Kestrel81!"}"#;
+        for packed in [STANDARD.encode(secret), STANDARD.encode(gzip(secret.repeat(3).as_bytes()))] {
+            for line_end in ["\n", "\r\n"] {
+                let wrapped: Vec<&str> =
+                    packed.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+                let text = format!("mail:{line_end}{}{line_end}after", wrapped.join(line_end));
+                let seen = behind(&text, "Kestrel81!");
+                assert!(!seen.is_empty(), "{text}");
+                assert!(seen.iter().all(|stood| stood.ends_with(wrapped[wrapped.len() - 1])), "{seen:?}");
+            }
+        }
+        let packed = STANDARD.encode(secret.repeat(4));
+        for cut in 1..9 {
+            let found = layers_of(&packed[cut..], true);
+            assert!(found.layers.iter().any(|layer| layer.text.contains("Kestrel81!")), "{cut}");
+        }
+        // The letter of an escape is none of the run behind it.
+        let text = format!(r#"{{"msg":"config:\n{}"}}"#, STANDARD.encode(secret));
+        assert_eq!(behind(&text, "Kestrel81!").len(), 1);
+        // What is broken off is read as far as it goes, and masked as a whole.
+        let zipped = STANDARD.encode(gzip(secret.repeat(9).as_bytes()));
+        let broken = &zipped[..zipped.len() - 8];
+        assert_eq!(layers(broken).unread.first().cloned(), Some(0..broken.len()));
     }
 
     #[test]

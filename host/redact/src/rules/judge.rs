@@ -9,6 +9,9 @@ use std::fmt;
 use crate::rules::{Rules, SCANNER};
 use crate::{Finding, Kind};
 
+/// The reason that [`SCANNER`] gives for a value of the deny list.
+const DENIED: &str = "deny list";
+
 /// What a finding comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -41,6 +44,10 @@ impl Rules {
         let (allowed, findings): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(marks);
         let allowed = Ranges::new(&allowed);
         let verdict = |finding: &Finding| {
+            // What is always masked is, whatever else is allowed.
+            if finding.scanner == SCANNER && finding.detector == DENIED {
+                return Verdict::Masked;
+            }
             let threshold = self.thresholds.get(finding.kind.as_str()).copied().unwrap_or(self.default_threshold);
             if allowed.hold(finding) {
                 Verdict::Allowed
@@ -102,6 +109,18 @@ mod tests {
         assert_eq!(rules.masked(vec![mail.clone(), allowed(0, 20, SCANNER), allowed(1, 2, SCANNER)]), []);
         assert_eq!(rules.masked(vec![mail.clone(), allowed(4, 9, SCANNER)]).len(), 1);
         assert_eq!(rules.masked(vec![mail.clone(), allowed(3, 9, "theirs")]).len(), 2);
+    }
+
+    #[test]
+    fn what_is_always_masked_is() {
+        let rules = Rules::parse("x", "[thresholds]\nCODENAME = 1.0\n[scanner]\ndisabled = ['CODENAME']").unwrap();
+        let deny = |detector: &str, scanner: &str| Finding {
+            detector: detector.to_owned(),
+            scanner: scanner.to_owned(),
+            ..plain("CODENAME", 3, 9)
+        };
+        assert_eq!(rules.masked(vec![deny(DENIED, SCANNER), allowed(0, 20, SCANNER)]).len(), 1);
+        assert_eq!(rules.masked(vec![deny(DENIED, "theirs"), allowed(0, 20, SCANNER)]), []);
     }
 
     #[test]

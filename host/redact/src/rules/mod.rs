@@ -126,6 +126,12 @@ impl Rules {
         self.may_fail.contains(scanner)
     }
 
+    /// Whether some scanner may fail under these rules.
+    #[must_use]
+    pub fn loosens_scanning(&self) -> bool {
+        !self.may_fail.is_empty()
+    }
+
     /// Whether a value is on a list of what may be shown, as a whole and in any case.
     #[must_use]
     pub fn allows_value(&self, value: &str) -> bool {

@@ -7,6 +7,7 @@
 mod additions;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fumehood_policy::Permission;
@@ -102,8 +103,12 @@ type Held = Result<Arc<Detection>, String>;
 pub(crate) struct Detections {
     house: Mutex<Option<Held>>,
     incidents: Mutex<HashMap<IncidentId, Held>>,
-    /// Held while rules are prepared, so that what is in force is what was stored last.
+    /// Held while rules are changed.
     changing: tokio::sync::Mutex<()>,
+    /// Raised with each change: what was prepared before it is not kept.
+    generation: AtomicU64,
+    /// Held while stored logs are scanned again: two at a time could put old findings over new ones.
+    pub(crate) scanning: tokio::sync::Mutex<()>,
 }
 
 /// A finding of a text that was tried.
@@ -228,6 +233,14 @@ impl App {
         Ok(self.0.store.rules(scope, incident).await?)
     }
 
+    /// Refuse whoever may not change these rules.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn must_change_rules(&self, scope: &Scope, incident: Option<IncidentId>) -> Result<(), TriageError> {
+        self.require(scope, rule_permission(incident))
+    }
+
     /// Whether somebody may change these rules.
     #[must_use]
     pub fn may_change_rules(&self, scope: &Scope, incident: Option<IncidentId>) -> bool {
@@ -253,6 +266,10 @@ impl App {
         }
         let name = checked_name(name)?;
         let own = Rules::parse(&name, toml).map_err(|error| TriageError::invalid("toml", error.to_string()))?;
+        if incident.is_some() && own.loosens_scanning() {
+            let message = "`may-fail` is for the rules of the organisation, not of an incident.";
+            return Err(TriageError::invalid("toml", message));
+        }
         let _changing = self.0.detections.changing.lock().await;
         let others = self.0.store.rules(scope, incident).await?;
         if others.iter().filter(|one| one.name != name).count() >= MAX_DOCUMENTS {
@@ -359,6 +376,7 @@ impl App {
         if let Some(held) = self.held(incident) {
             return held;
         }
+        let generation = self.rules_generation();
         let held = async {
             let own = self.0.store.rules(scope, incident).await?;
             if own.is_empty() && incident.is_some() {
@@ -366,13 +384,20 @@ impl App {
             }
             self.prepared(scope, incident, &own, None).await.map(|detection| Some(Arc::new(detection)))
         };
-        let held = match held.await {
+        let held = held.await;
+        let lasting = matches!(held, Ok(_) | Err(TriageError::Invalid { .. }));
+        let held = match held {
             Ok(Some(detection)) => Ok(detection),
-            Ok(None) => Box::pin(self.detection(scope, None)).await,
+            // The organisation's are kept in their own place, and change there.
+            Ok(None) => return Box::pin(self.detection(scope, None)).await,
             Err(error) => Err(format!(
                 "The detection rules cannot be used: {error} Until they are mended, nothing is scanned and nothing leaves."
             )),
         };
+        // What has failed for a reason that may pass is tried again; so is what was prepared while rules changed.
+        if !lasting || generation != self.rules_generation() {
+            return held;
+        }
         match incident {
             Some(incident) => {
                 if let Ok(mut incidents) = self.0.detections.incidents.lock() {
@@ -391,6 +416,11 @@ impl App {
         held
     }
 
+    /// Which change of rules was the last.
+    pub(crate) fn rules_generation(&self) -> u64 {
+        self.0.detections.generation.load(Ordering::SeqCst)
+    }
+
     fn held(&self, incident: Option<IncidentId>) -> Option<Held> {
         match incident {
             Some(incident) => self.0.detections.incidents.lock().ok()?.get(&incident).cloned(),
@@ -400,6 +430,7 @@ impl App {
 
     /// What is in force is found out anew. Books of pseudonyms hold what may leave, which rules have changed.
     async fn forget_rules(&self, incident: Option<IncidentId>) {
+        self.0.detections.generation.fetch_add(1, Ordering::SeqCst);
         if incident.is_none()
             && let Ok(mut house) = self.0.detections.house.lock()
         {

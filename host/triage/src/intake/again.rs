@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use fumehood_policy::Permission;
 use fumehood_redact::{Finding, Group, Seams, WindowSize, Windows};
 use fumehood_store::logs::{ChunkPlace, KindCount, LogFile};
-use fumehood_store::{IncidentId, Scope};
+use fumehood_store::{Change, IncidentId, Scope};
 
 use super::chunks::stored;
 use crate::{App, TriageError};
@@ -24,15 +24,47 @@ impl App {
         self.incident(scope, incident).await?;
         let (app, scope) = (self.clone(), scope.clone());
         let work = self.0.tasks.spawn(async move {
+            let _alone = app.0.detections.scanning.lock().await;
             let logs = app.0.store.logs(&scope, incident).await?;
             let mut done = 0;
             for log in logs.iter().filter(|log| log.state == "ready") {
-                app.scan_log_again(&scope, log).await?;
+                app.scan_until_current(&scope, log).await?;
                 done += 1;
             }
             Ok(done)
         });
         work.await.map_err(|error| TriageError::Internal(error.to_string()))?
+    }
+
+    /// Scan a log, and once more where the rules have changed meanwhile.
+    async fn scan_until_current(&self, scope: &Scope, log: &LogFile) -> Result<(), TriageError> {
+        loop {
+            let generation = self.rules_generation();
+            let change = Change::new("log.scan", format!("log:{}", log.id));
+            let intent = self.0.store.intent(scope, change.clone()).await?;
+            let result = self.scan_log_again(scope, log).await;
+            self.hold_all(log.incident_id).await;
+            let said = result.as_ref().map_or_else(|_| "failed", |()| "done");
+            self.0.store.outcome(scope, intent, change, said).await?;
+            result?;
+            if generation == self.rules_generation() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A log that arrived while rules changed is scanned under those that hold now.
+    pub(super) fn scan_if_stale(&self, scope: &Scope, log: &LogFile, generation: u64) {
+        if generation == self.rules_generation() {
+            return;
+        }
+        let (app, scope, log) = (self.clone(), scope.clone(), log.clone());
+        self.0.tasks.spawn(async move {
+            let _alone = app.0.detections.scanning.lock().await;
+            if let Err(error) = app.scan_until_current(&scope, &log).await {
+                tracing::warn!(%error, "a log that arrived while rules changed could not be scanned again");
+            }
+        });
     }
 
     async fn scan_log_again(&self, scope: &Scope, log: &LogFile) -> Result<(), TriageError> {
@@ -68,7 +100,6 @@ impl App {
         self.keep_settled(scope, log, &mut again, u64::MAX).await?;
         let counts = again.counts.into_iter().map(|(kind, (group, total))| KindCount { kind, group, total }).collect();
         self.0.store.scanned_again(scope, log.id, counts).await?;
-        self.hold_all(log.incident_id).await;
         Ok(())
     }
 

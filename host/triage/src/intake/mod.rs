@@ -151,6 +151,7 @@ impl App {
         let _going_on = self.0.tasks.token();
         let log = self.0.store.log(scope, id).await?;
         let incident = log.incident_id;
+        let generation = self.rules_generation();
         let scanners = self.scanners(scope, incident, &format!("log:{id}")).await;
         let work =
             Intake::new(self, scope, (incident, id), (scanners, Arc::clone(&upload), log.name)).run(encoding, body);
@@ -173,7 +174,11 @@ impl App {
                 self.0.store.drop_chunks(scope, id).await?;
                 Ok(Received { log: older, duplicate: true })
             }
-            Ok(None) => Ok(Received { log: self.0.store.log(scope, id).await?, duplicate: false }),
+            Ok(None) => {
+                let log = self.0.store.log(scope, id).await?;
+                self.scan_if_stale(scope, &log, generation);
+                Ok(Received { log, duplicate: false })
+            }
             Err(error) => {
                 let state = if matches!(error, TriageError::Cancelled(_)) { "cancelled" } else { "failed" };
                 // On a full disk this fails as well; the next start cleans up.

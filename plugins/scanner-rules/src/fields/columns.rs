@@ -23,6 +23,8 @@ struct Table {
     cells: usize,
     actions: Vec<(usize, Action)>,
     misfits: usize,
+    /// A line did not fit: what follows may be no row of it.
+    broken: bool,
 }
 
 /// All values in columns that the rules speak of.
@@ -45,12 +47,17 @@ pub(super) fn scan(fields: &Fields, text: &str, continues_before: bool, hits: &m
             if fits {
                 table.misfits = 0;
                 for (column, action) in &table.actions {
-                    if let Some(cell) = row.get(*column).filter(|cell| !cell.is_empty()) {
+                    // Nothing that a line of a log could slip in is let through: a word, in a table that was not broken.
+                    let word = |cell: &&Range<usize>| {
+                        *action != Action::Never || !(table.broken || text.get((*cell).clone()).is_some_and(has_blank))
+                    };
+                    if let Some(cell) = row.get(*column).filter(|cell| !cell.is_empty()).filter(word) {
                         fields.report(*action, cell.start, cell.end, hits);
                     }
                 }
             } else {
                 table.misfits += 1;
+                table.broken = true;
             }
         }
         if line.is_empty() || table.as_ref().is_some_and(|table| table.misfits > MAX_MISFITS) {
@@ -67,6 +74,10 @@ pub(super) fn scan(fields: &Fields, text: &str, continues_before: bool, hits: &m
         }
         whole = true;
     }
+}
+
+fn has_blank(cell: &str) -> bool {
+    cell.contains([' ', '\t'])
 }
 
 fn line_end(bytes: &[u8], at: usize) -> usize {
@@ -102,7 +113,7 @@ fn names(fields: &Fields, text: &str, line: &Range<usize>) -> Option<Table> {
             actions.push((i, action));
         }
     }
-    (!actions.is_empty()).then_some(Table { delimiter, cells: columns.len(), actions, misfits: 0 })
+    (!actions.is_empty()).then_some(Table { delimiter, cells: columns.len(), actions, misfits: 0, broken: false })
 }
 
 /// The cells of a line, without their quotes and the blanks around them.

@@ -370,3 +370,88 @@ fn a_cache_of_its_own_is_used_and_not_trusted() {
     run();
     assert!(!empty.exists(), "a scan makes no data folder");
 }
+
+#[test]
+fn a_long_secret_is_masked_from_its_first_byte() {
+    let data = Data::prepared();
+    let file = data.beside("long.log");
+    let secret = "Xk29".repeat(600 << 10);
+    for line in [format!("{{\"password\":\"{secret}\"}}\n"), format!("Authorization: Bearer {secret}\nnext\n")] {
+        std::fs::write(&file, &line).unwrap();
+        let output = scan(&data, &["--format", "redacted", file.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(!contains(&output.stdout, b"Xk29Xk29"), "{} bytes are left", output.stdout.len());
+    }
+}
+
+#[test]
+fn an_allowed_value_lets_nothing_through_that_is_packed_with_it() {
+    let data = Data::prepared();
+    use base64::Engine as _;
+    let packed = base64::engine::general_purpose::STANDARD;
+    let json = format!("{{\"mail\":\"support@acme-mail.example\",\"to\":\"{MAIL}\",\"password\":\"{SECRET}\"}}");
+    let (rules, log) = (data.beside("allow.toml"), data.beside("packed.log"));
+    std::fs::write(&rules, "[allow]\nvalues = [\"support@acme-mail.example\"]\n[scanner]\ndisabled = [\"USERNAME\"]\n")
+        .unwrap();
+    let zipped = packed.encode(gzip(json.as_bytes()));
+    std::fs::write(&log, format!("blob={zipped}\nsecond: {}\n", packed.encode(&json))).unwrap();
+    let arguments = ["--format", "redacted", "--rules", rules.to_str().unwrap(), log.to_str().unwrap()];
+    let masked = text(&scan(&data, &arguments).stdout);
+    assert!(!masked.contains(&zipped[..40]), "{masked}");
+    let second = masked.lines().nth(1).unwrap();
+    assert!(
+        second.starts_with("second: ") && second.contains('[') && !second.contains(&packed.encode(&json)[60..90]),
+        "{second}"
+    );
+}
+
+#[test]
+fn what_a_cache_folder_holds_beside_it_stays() {
+    let data = Data::prepared();
+    let (cache, file) = (data.beside("shared-cache"), data.beside("x.log"));
+    std::fs::write(&file, format!("mail {MAIL}\n")).unwrap();
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().mode(0o700).create(&cache).unwrap();
+    let mine = std::fs::File::create(cache.join("thesis.img")).unwrap();
+    // More than a cache may hold, and no byte of it on the disk.
+    mine.set_len(3 << 30).unwrap();
+    let run = || {
+        let arguments = ["scan", "--cache", cache.to_str().unwrap(), file.to_str().unwrap()];
+        command_on(&data.beside("no-data"), &arguments).output().unwrap()
+    };
+    assert!(run().status.success());
+    assert!(cache.join("thesis.img").exists() && cache.join("key").exists());
+    // One that others may write to is not used.
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = run();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("belong to you alone"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn what_is_passed_over_in_folders_is_said() {
+    let data = Data::prepared();
+    let (folder, elsewhere) = (data.beside("links"), data.beside("elsewhere.log"));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(&elsewhere, format!("mail {MAIL}\n")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, folder.join("link.log")).unwrap();
+    let mut cut = vec![0; 20 << 10];
+    cut.extend_from_slice(format!("\npassword={SECRET}\n").as_bytes());
+    std::fs::write(folder.join("cut.log"), cut).unwrap();
+    let plain = scan(&data, &["--exit-code", folder.to_str().unwrap()]);
+    assert_eq!(plain.status.code(), Some(1), "zeros before a log do not hide it");
+    assert!(text(&plain.stderr).contains("1 links in folders (follow them with --follow)"), "{}", text(&plain.stderr));
+    let followed = text(&scan(&data, &["--follow", folder.to_str().unwrap()]).stdout);
+    assert!(followed.contains("link.log") && followed.contains("EMAIL"), "{followed}");
+}
+
+#[test]
+fn documents_of_an_archive_are_all_answered() {
+    let data = Data::prepared();
+    let file = data.beside("documents.zip");
+    let line = |id: u32| format!("{{\"id\":{id},\"text\":\"mail {MAIL}\"}}\n");
+    std::fs::write(&file, zip(&[("1.jsonl", line(1).as_bytes()), ("2.jsonl", line(2).as_bytes())])).unwrap();
+    let output = scan(&data, &["--format", "jsonl", file.to_str().unwrap()]);
+    let ids: Vec<serde_json::Value> = found(&output).into_iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(ids, [1, 2]);
+}

@@ -1,7 +1,8 @@
 //! Findings that are known and accepted: what is in a baseline is not reported again.
 //!
-//! Invariant: a baseline holds no value, only a keyed mark of file, type and value: it can be committed, and a value that
-//! changes is a new finding, wherever it moves in its file.
+//! Invariant: a baseline holds no value, only a mark of file, type and value, keyed with its own salt: a value that changes
+//! is a new finding, and one that moves in its file is not. Who has the file can check a guess, so it is for the place where
+//! the values are.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -87,10 +87,22 @@ pub async fn answer(
     filter: &Filter,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let Some(mut input) = inputs.next().await? else { return Ok(false) };
+    let mut any = false;
+    while let Some(mut input) = inputs.next().await? {
+        any |= answer_one(scanners, &mut input, filter, out).await?;
+    }
+    Ok(any)
+}
+
+async fn answer_one(
+    scanners: &Scanners,
+    input: &mut Input,
+    filter: &Filter,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
     let mut any = false;
     let mut pending: VecDeque<tokio::task::JoinHandle<anyhow::Result<DocSpans>>> = VecDeque::new();
-    let mut lines = Lines { input: &mut input, buffer: Vec::new(), at: 0 };
+    let mut lines = Lines { input, buffer: Vec::new(), at: 0 };
     let (mut number, mut wrong, mut ended) = (0usize, None, false);
     while !(ended && pending.is_empty()) {
         if !ended {

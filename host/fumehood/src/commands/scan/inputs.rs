@@ -44,6 +44,8 @@ impl Input {
 pub struct Skipped {
     /// Files that are no text.
     pub binary: usize,
+    /// Links in folders, which were not followed.
+    pub links: usize,
     /// What could not be read, and why.
     pub unread: Vec<String>,
 }
@@ -113,14 +115,14 @@ impl Inputs {
 }
 
 /// Begin to read. With `many`, a file that is no text is passed over; alone, it is scanned as what it may be.
-pub fn start(paths: Vec<PathBuf>, exclude: &[String], many: bool) -> anyhow::Result<Inputs> {
+pub fn start(paths: Vec<PathBuf>, exclude: &[String], many: bool, follow: bool) -> anyhow::Result<Inputs> {
     let mut globs = GlobSetBuilder::new();
     for pattern in exclude {
         globs.add(Glob::new(pattern).with_context(|| format!("--exclude {pattern}"))?);
     }
     let (give, texts) = channel(INPUTS);
     let skipped = Arc::new(Mutex::new(Skipped::default()));
-    let reader = Reader { give, skipped: Arc::clone(&skipped), exclude: globs.build()?, many };
+    let reader = Reader { give, skipped: Arc::clone(&skipped), exclude: globs.build()?, many, follow };
     std::thread::spawn(move || {
         if let Err(error) = reader.all(&paths) {
             let _ = reader.give.blocking_send(Err(error));
@@ -135,6 +137,15 @@ pub(super) struct Reader {
     skipped: Arc<Mutex<Skipped>>,
     exclude: GlobSet,
     many: bool,
+    follow: bool,
+}
+
+/// Whether a file begins as no text does. Zeros alone do not say so: a log that was cut while it was written to begins with
+/// any number of them.
+fn is_binary(head: &[u8]) -> bool {
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    let control = head.iter().filter(|byte| matches!(**byte, 1..=8 | 14..=26 | 28..=31)).count();
+    zeros > 0 && control * 50 > head.len() - zeros
 }
 
 /// The scanning has ended before its input.
@@ -170,7 +181,7 @@ impl Reader {
 
     /// Everything in a folder, by name; links are not followed, and what git keeps for itself is left out.
     fn folder(&self, folder: &Path) -> anyhow::Result<()> {
-        let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
+        let entries = walkdir::WalkDir::new(folder).sort_by_file_name().follow_links(self.follow).into_iter();
         let wanted = |entry: &walkdir::DirEntry| {
             let inside = entry.path().strip_prefix(folder).unwrap_or(entry.path());
             entry.file_name() != ".git" && !self.exclude.is_match(inside)
@@ -184,7 +195,13 @@ impl Reader {
                         Err(error) => self.unread(&name, &error.to_string()),
                     }
                 }
-                Ok(_) => {}
+                Ok(entry) => {
+                    if entry.file_type().is_symlink()
+                        && let Ok(mut skipped) = self.skipped.lock()
+                    {
+                        skipped.links += 1;
+                    }
+                }
                 Err(error) => {
                     let name = error.path().unwrap_or(folder).display().to_string();
                     self.unread(&name, &error.io_error().map_or_else(|| error.to_string(), ToString::to_string));
@@ -222,7 +239,7 @@ impl Reader {
         }
         let wide = unpack::Wide::of(&head);
         let control = head.iter().filter(|byte| **byte < 9).count();
-        if wide.is_none() && head.contains(&0) && self.many {
+        if wide.is_none() && is_binary(&head) && self.many {
             if let Ok(mut skipped) = self.skipped.lock() {
                 skipped.binary += 1;
             }

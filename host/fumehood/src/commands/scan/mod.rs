@@ -54,7 +54,7 @@ async fn scan(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> 
     let out = report::UntilGone { inner: std::io::stdout(), quietly: args.exit_code };
     let mut out = std::io::BufWriter::with_capacity(WRITE, out);
     let many = args.paths.len() > 1 || args.paths.iter().any(|path| path.is_dir());
-    let mut inputs = inputs::start(args.paths.clone(), &args.exclude, many)?;
+    let mut inputs = inputs::start(args.paths.clone(), &args.exclude, many, args.follow)?;
     let outcome = match (args.format, many) {
         (ScanFormat::Redacted, _) => redacted(&scanners, &mut inputs, args, &filter, &mut out).await?,
         (ScanFormat::Jsonl, false) if inputs.is_documents().await? => {
@@ -101,16 +101,23 @@ impl Outcome {
         for reason in &skipped.unread {
             writeln!(err, "not scanned: {reason}")?;
         }
+        if skipped.binary + skipped.links > 0 {
+            let links = if skipped.links > 0 { " (follow them with --follow)" } else { "" };
+            writeln!(
+                err,
+                "not scanned: {} binary files and {} links in folders{links}",
+                skipped.binary, skipped.links
+            )?;
+        }
         if many && err.is_terminal() {
             let known =
                 if self.known > 0 { format!(", {} of them in the baseline", self.known) } else { String::new() };
             writeln!(
                 err,
-                "{} files, {:.1} MB: {} findings{known}; {} binary files passed over",
+                "{} files, {:.1} MB: {} findings{known}",
                 self.inputs,
                 self.bytes as f64 / 1e6,
-                self.found + self.known,
-                skipped.binary
+                self.found + self.known
             )?;
         }
         Ok(())
@@ -317,10 +324,26 @@ async fn scanners(settings: &Settings, args: &ScanArgs) -> anyhow::Result<Scanne
 
 /// A cache beside no data folder: what is in it is authenticated with a key of its own, for this user alone.
 fn own_cache(folder: &Path) -> anyhow::Result<CompiledCache> {
-    use std::os::unix::fs::DirBuilderExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
     let cannot = || format!("the cache {} cannot be used", folder.display());
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
     let path = folder.join("key");
+    // Machine code is loaded from it: it has to be this user's alone.
+    let alone = |path: &Path| {
+        let about = std::fs::symlink_metadata(path).with_context(cannot)?;
+        let owned = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & 0o077 == 0;
+        anyhow::ensure!(
+            owned && !about.file_type().is_symlink(),
+            "{}: {} has to belong to you alone (chmod go-rwx), and must be no link",
+            cannot(),
+            path.display()
+        );
+        Ok(())
+    };
+    alone(folder)?;
+    if path.exists() {
+        alone(&path)?;
+    }
     let key = match std::fs::read(&path) {
         Ok(key) => key,
         Err(_) => new_key(folder, &path).with_context(cannot)?,

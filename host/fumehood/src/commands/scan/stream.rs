@@ -129,17 +129,18 @@ impl Held {
         let spans = merge(usize::MAX, &self.findings);
         let settled = spans
             .iter()
-            .filter(|span| span.end as u64 >= settled)
+            .filter(|span| span.end as u64 > settled)
             .map(|span| span.start as u64)
             .min()
             .map_or(settled, |start| start.min(settled));
-        self.findings.retain(|finding| finding.end as u64 >= settled && settled != u64::MAX);
+        self.findings.retain(|finding| finding.end as u64 > settled);
         let cut = usize::try_from(settled.saturating_sub(self.begin)).unwrap_or(usize::MAX).min(self.text.len());
         let cut = self.text.floor_char_boundary(cut);
         let rest = self.text.split_off(cut);
         let text = std::mem::replace(&mut self.text, rest);
         let begin = self.begin as usize;
-        let ready = spans.into_iter().filter(|span| (span.end as u64) < settled || settled == u64::MAX);
+        // What ends where the settled text does lies in it; what goes on behind it has lowered `settled` to its start.
+        let ready = spans.into_iter().filter(|span| span.end as u64 <= settled);
         let spans: Vec<Span> = ready
             .map(|mut span| {
                 span.start -= begin;

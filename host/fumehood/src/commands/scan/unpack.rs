@@ -80,7 +80,11 @@ fn tar(reader: &Reader, name: &str, source: impl Read, depth: usize) -> anyhow::
             Ok(entry) => entry,
             Err(error) => return reader.damaged(name, &format!("a damaged tar archive: {error}")),
         };
-        if entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_sparse() || kind.is_contiguous() {
+            reader.unread(name, "an entry of its tar archive is stored in pieces, which are not put together here");
+        }
+        if kind.is_file() {
             let inner = format!("{name}!{}", String::from_utf8_lossy(&entry.path_bytes()));
             open(reader, &inner, Box::new(entry), depth + 1)?;
         }
