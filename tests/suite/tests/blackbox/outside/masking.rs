@@ -39,6 +39,7 @@ fn a_value_that_is_known_does_not_stop_a_turn_in_any_encoding() {
     bench.use_model("plain");
     let incident = bench.client.incident("Encoded");
     let log = "ERROR mail to jane.roe@customer-mail.example failed\n\
+               ERROR mail to Jane.Roe@Customer-Mail.example failed again\n\
                ERROR q=jane.roe%2540customer-mail.example\n\
                ERROR body=amFuZS5yb2VAY3VzdG9tZXItbWFpbC5leGFtcGxl\n\
                ERROR {\"to\":\"jane.roe\\u0040customer-mail.example\"}\n";
