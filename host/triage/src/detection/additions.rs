@@ -54,6 +54,8 @@ fn push(document: &mut DocumentMut, name: &str, table: Table) -> Result<(), Tria
 /// The document with the rule in it.
 fn with(toml: &str, addition: &Addition) -> Result<String, TriageError> {
     let mut document: DocumentMut = toml.parse().map_err(|_| odd())?;
+    // Comments without a table under them would slide below the new one.
+    let comments = if document.is_empty() { std::mem::take(&mut document).to_string() } else { String::new() };
     let mut new = Table::new();
     match addition {
         Addition::Deny { value: text, kind } => {
@@ -98,7 +100,7 @@ fn with(toml: &str, addition: &Addition) -> Result<String, TriageError> {
             push(&mut document, "type", new)?;
         }
     }
-    Ok(document.to_string())
+    Ok(comments + &document.to_string())
 }
 
 impl App {
