@@ -139,9 +139,12 @@ pub struct ScanArgs {
     /// Threads; all cores without
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
-    /// Keep the compiled scanners here, so that the next scan starts at once
+    /// Keep the compiled scanners here, so that the next scan starts at once [default: ~/.cache/fumehood/compiled]
     #[arg(long, value_name = "FOLDER", env = "FUMEHOOD_SCAN_CACHE")]
     pub cache: Option<PathBuf>,
+    /// Keep nothing: compile the scanners, which takes a second or two
+    #[arg(long, overrides_with = "cache")]
+    pub no_cache: bool,
     /// Files, folders and archives (zip, tar, gzip, zstd); `-` or nothing reads standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,

@@ -19,6 +19,7 @@
 
 mod assign;
 mod auth;
+mod automaton;
 mod block;
 mod cards;
 mod classify;

@@ -3,10 +3,7 @@
 //! Invariant: a literal is only a hint. Whatever a literal starts checks the exact spelling, the boundaries and the
 //! value itself; a matcher whose literal does not occur costs nothing.
 
-use aho_corasick::automaton::Automaton;
-use aho_corasick::dfa::DFA;
-use aho_corasick::{Anchored, BuildError, MatchKind};
-
+use crate::automaton::{Automaton, TooMany};
 use crate::literal_table::table;
 
 /// A word whose place matters to what follows it.
@@ -151,7 +148,7 @@ const PREFIX: usize = 6;
 /// The automaton over all literals: one table look-up for each byte of text.
 #[derive(Clone, Debug)]
 pub(crate) struct Literals {
-    automaton: DFA,
+    automaton: Automaton,
     /// What each pattern starts, its length, and the rest of its literal.
     starts: Vec<(Start, usize, Box<[u8]>)>,
     foreign: crate::worded::Index,
@@ -166,12 +163,11 @@ pub(crate) struct Hit {
 }
 
 impl Literals {
-    pub(crate) fn new(internal_labels: &[String]) -> Result<Self, BuildError> {
+    pub(crate) fn new(internal_labels: &[String]) -> Result<Self, TooMany> {
         let table = table(internal_labels);
-        let automaton =
-            DFA::builder().match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false).build(
-                table.iter().map(|(literal, _)| literal.as_bytes().get(..PREFIX).unwrap_or(literal.as_bytes())),
-            )?;
+        let beginnings =
+            table.iter().map(|(literal, _)| literal.as_bytes().get(..PREFIX).unwrap_or(literal.as_bytes()));
+        let automaton = Automaton::new(beginnings)?;
         let starts = table
             .into_iter()
             .map(|(literal, start)| {
@@ -189,31 +185,21 @@ impl Literals {
         if !text.is_ascii() {
             self.foreign.find(text, |hit| hits.push(hit));
         }
-        // Nearly in order: long literals are found by their beginnings.
+        // In order but for what begins a long literal or another part of the text.
         hits.sort_by_key(|hit| hit.end);
         hits
     }
 
-    #[inline(never)]
     fn find(&self, text: &[u8], mut hit: impl FnMut(Hit)) {
-        let Ok(mut state) = self.automaton.start_state(Anchored::No) else {
-            return;
-        };
-        for (i, byte) in text.iter().enumerate() {
-            state = self.automaton.next_state(Anchored::No, state, *byte);
-            if self.automaton.is_special(state) && self.automaton.is_match(state) {
-                for n in 0..self.automaton.match_len(state) {
-                    let pattern = self.automaton.match_pattern(state, n);
-                    let Some((what, length, rest)) = self.starts.get(pattern.as_usize()) else {
-                        continue;
-                    };
-                    let end = i + 1 + rest.len();
-                    if rest.is_empty() || text.get(i + 1..end).is_some_and(|found| found.eq_ignore_ascii_case(rest)) {
-                        hit(Hit { start: i + 1 - length, end, what: *what });
-                    }
+        self.automaton.find(text, |end, patterns| {
+            for pattern in patterns {
+                let Some((what, length, rest)) = self.starts.get(usize::from(*pattern)) else { continue };
+                let whole = end + rest.len();
+                if rest.is_empty() || text.get(end..whole).is_some_and(|found| found.eq_ignore_ascii_case(rest)) {
+                    hit(Hit { start: end - length, end: whole, what: *what });
                 }
             }
-        }
+        });
     }
 }
 
@@ -222,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_occurrences_in_any_case() -> Result<(), BuildError> {
+    fn all_occurrences_in_any_case() -> Result<(), TooMany> {
         let literals = Literals::new(&[])?;
         let mut found = Vec::new();
         literals.find(b"xPassphraseBEARERx", |hit| found.push((hit.start, hit.end, hit.what)));
@@ -232,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_automaton_stays_small() -> Result<(), BuildError> {
+    fn the_automaton_stays_small() -> Result<(), TooMany> {
         let bytes = Literals::new(&[])?.automaton.memory_usage();
         assert!(bytes < 2 << 20, "{bytes}");
         Ok(())

@@ -44,6 +44,9 @@ pub(crate) fn at(scan: &mut Scan<'_>, i: usize) -> usize {
     if is(before, WORD) && !scan.text.after_escape(i) {
         return scan.lettered_number(i).max(i + 1);
     }
+    if let Some(end) = timestamp(&scan.text, i) {
+        return end;
+    }
     if let Some(end) = network::hardware(scan, i) {
         return end;
     }
@@ -86,6 +89,20 @@ pub(crate) fn at(scan: &mut Scan<'_>, i: usize) -> usize {
     }
     scan.groups = groups;
     end.max(i + 1)
+}
+
+/// The end of a date with its time, `2026-04-01T09:30:00`, that begins at `i`: nearly every line of a log has one, and
+/// nothing else begins in it.
+fn timestamp(text: &Text<'_>, i: usize) -> Option<usize> {
+    let shape = *b"2000-00-00T00:00:00";
+    let found = text.slice(i, i + shape.len());
+    let fits = found.len() == shape.len()
+        && found.iter().zip(&shape).all(|(found, shape)| match shape {
+            b'0' => found.is_ascii_digit(),
+            b'T' => matches!(found, b'T' | b' '),
+            _ => found == shape,
+        });
+    (fits && !text.at(i + shape.len()).is_ascii_digit()).then_some(i + shape.len())
 }
 
 /// The first validator that takes the first of `groups` and those behind it. Gives how many groups it took.

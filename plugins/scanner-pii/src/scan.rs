@@ -195,26 +195,61 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What no literal starts.
+    /// What no literal starts: digits and the marks within values, most of a log being neither.
     fn classes(&mut self) {
         self.authority_ats.sort_unstable();
-        let mut i = 0;
-        while let Some(byte) = self.text.bytes().get(i).copied() {
-            self.text.tick(1);
-            i = match byte {
-                b'0'..=b'9' => numbers::at(self, i),
-                b':' => network::colon(self, i),
-                b'-' if self.text.at(i + 3) == b'-' => network::dash(self, i),
-                b'.' if is(self.text.at(i + 4), HEX) => network::dot(self, i),
-                b'@' => {
-                    email::at_sign(self, i, 1);
-                    users::mention(self, i);
-                    users::quoted_at(self, i);
-                    cli::remote(self, i);
-                    i + 1
+        let (words, rest) = self.text.bytes().as_chunks::<8>();
+        self.text.tick(self.text.len());
+        let (mut n, mut next) = (0, 0);
+        'words: while let Some(word) = words.get(n) {
+            let begin = n * 8;
+            let mut marks = marks(u64::from_le_bytes(*word)) & from_byte(next - begin);
+            while marks != 0 {
+                let place = marks.trailing_zeros() as usize / 8;
+                let i = begin + place;
+                // Most marks are in dates, paths and sentences, and are told here.
+                let passed = match word.get(place) {
+                    Some(b'/') => true,
+                    Some(b'-') => self.text.at(i + 3) != b'-',
+                    Some(b'.') => !is(self.text.at(i + 4), HEX),
+                    _ => false,
+                };
+                if passed {
+                    marks &= marks - 1;
+                    continue;
                 }
-                _ => i + 1,
-            };
+                next = self.class(i);
+                if next - begin >= 8 {
+                    n = next / 8;
+                    continue 'words;
+                }
+                marks &= from_byte(next - begin);
+            }
+            n += 1;
+            next = n * 8;
+        }
+        let end = words.len() * 8 + rest.len();
+        while next < end {
+            next = self.class(next);
+        }
+    }
+
+    /// Looks at a digit or a mark; gives where to go on.
+    #[inline(never)]
+    fn class(&mut self, i: usize) -> usize {
+        match self.text.at(i) {
+            b'0'..=b'9' => numbers::at(self, i),
+            b':' => network::colon(self, i),
+            b'-' if self.text.at(i + 3) == b'-' => network::dash(self, i),
+            b'.' if is(self.text.at(i + 4), HEX) => network::dot(self, i),
+            b'@' => {
+                email::at_sign(self, i, 1);
+                users::mention(self, i);
+                users::quoted_at(self, i);
+                cli::remote(self, i);
+                i + 1
+            }
+            _ => i + 1,
         }
     }
 
@@ -349,6 +384,24 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// The highest bit of each of eight bytes that is `@` or from `-` to `:`, which are the digits and the marks that
+/// [`Scan::class`] looks at, and a slash.
+const fn marks(word: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let low = word & each(0x7f);
+    let from_dash = low + each(0x80 - b'-');
+    let behind_colon = low + each(0x80 - b':' - 1);
+    let no_at = (low ^ each(b'@')) + each(0x7f);
+    ((from_dash & !behind_colon) | !no_at) & !word & each(0x80)
+}
+
+/// All bits of the bytes from `place` on, which is below eight.
+const fn from_byte(place: usize) -> u64 {
+    u64::MAX << ((place & 7) * 8)
+}
+
 /// Whether `inner` says nothing that `outer` does not: same range and group, or a part of a secret.
 fn covers(outer: &Finding, inner: &Finding) -> bool {
     if inner.start < outer.start || inner.end > outer.end {
@@ -358,5 +411,22 @@ fn covers(outer: &Finding, inner: &Finding) -> bool {
     match (outer.kind.group(), inner.kind.group()) {
         (Group::Secret, _) => true,
         (a, b) => inner.kind == outer.kind || (same_range && a == b && !inner.validated),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_what_is_looked_at() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut bytes = [b'A'; 8];
+                bytes[place] = byte;
+                let expected = if matches!(byte, b'-'..=b':' | b'@') { 0x80 << (place * 8) } else { 0 };
+                assert_eq!(marks(u64::from_le_bytes(bytes)), expected, "{byte} at {place}");
+            }
+        }
     }
 }

@@ -81,6 +81,10 @@ pub fn command_on(data: &Path, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FUMEHOOD_")) {
         command.env_remove(name);
     }
+    // Scans leave the user's own cache alone, and share one.
+    if arguments.first() == Some(&"scan") {
+        command.env("XDG_CACHE_HOME", std::env::temp_dir().join("fumehood-tests/cache"));
+    }
     command.args(arguments).arg("--data").arg(data);
     command
 }

@@ -372,6 +372,33 @@ fn a_cache_of_its_own_is_used_and_not_trusted() {
 }
 
 #[test]
+fn the_users_own_cache_is_used_where_nothing_is_named() {
+    let data = Data::prepared();
+    let (home, file) = (data.beside("cache-home"), data.beside("x.log"));
+    std::fs::write(&file, format!("mail {MAIL}\n")).unwrap();
+    let run = |options: &[&str]| {
+        let mut arguments = vec!["scan", file.to_str().unwrap()];
+        arguments.extend(options);
+        let mut command = command_on(&data.beside("no-data"), &arguments);
+        let output = command.env("XDG_CACHE_HOME", &home).output().unwrap();
+        assert!(text(&output.stdout).contains("EMAIL"), "{}", text(&output.stderr));
+    };
+    run(&["--no-cache"]);
+    assert!(!home.exists(), "nothing is kept");
+    run(&[]);
+    let compiled = home.join("fumehood/compiled");
+    let kept = || std::fs::read_dir(&compiled).unwrap().count();
+    let count = kept();
+    assert!(count >= 2, "{count}");
+    run(&[]);
+    assert_eq!(kept(), count);
+    // One that cannot be used costs time and nothing else.
+    std::fs::remove_dir_all(&home).unwrap();
+    std::fs::write(&home, "a file").unwrap();
+    run(&[]);
+}
+
+#[test]
 fn a_long_secret_is_masked_from_its_first_byte() {
     let data = Data::prepared();
     let file = data.beside("long.log");

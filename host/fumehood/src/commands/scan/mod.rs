@@ -5,6 +5,7 @@
 //! whatever was done first.
 
 mod baseline;
+mod cache;
 mod documents;
 mod inputs;
 mod report;
@@ -15,12 +16,11 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use fumehood_redact::Pseudonyms;
 use fumehood_redact::rules::Rules;
-use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig, World};
+use fumehood_runtime::{Runtime, RuntimeConfig, World};
 use fumehood_triage::detection::Detection;
 use fumehood_triage::plugins;
 use fumehood_triage::scanners::Scanners;
@@ -30,7 +30,6 @@ use self::inputs::{Input, Inputs};
 use self::report::{Found, Report};
 use self::stream::Filter;
 use crate::cli::{ScanArgs, ScanFormat};
-use crate::data;
 use crate::settings::Settings;
 
 /// Inputs that are scanned at once; bounds the memory.
@@ -285,14 +284,9 @@ async fn found_in(
     Ok((input.read, all))
 }
 
-/// The shipped scanners under the rules that were named. The compiled form is cached in the data folder where there is
-/// one already, or in a folder that was named; otherwise a scan leaves nothing behind.
+/// The shipped scanners under the rules that were named.
 async fn scanners(settings: &Settings, args: &ScanArgs) -> anyhow::Result<Scanners> {
-    let cache = match &args.cache {
-        Some(folder) => own_cache(folder)?,
-        None => data::open(settings)
-            .map_or_else(|_| CompiledCache::none(), |vault| fumehood_triage::cache(&settings.data, vault)),
-    };
+    let cache = cache::find(settings, args)?;
     let runtime =
         Runtime::new(RuntimeConfig { cache, instances: 64, egress: None, compiler: None, deterministic: false })?;
     let mut rules = Rules::default();
@@ -320,51 +314,4 @@ async fn scanners(settings: &Settings, args: &ScanArgs) -> anyhow::Result<Scanne
     kinds.extend_from_slice(detection.kinds());
     let loaded = detection.scanners(loaded);
     Ok(Scanners::new(runtime, loaded, &kinds, detection.rules()))
-}
-
-/// A cache beside no data folder: what is in it is authenticated with a key of its own, for this user alone.
-fn own_cache(folder: &Path) -> anyhow::Result<CompiledCache> {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-    let cannot = || format!("the cache {} cannot be used", folder.display());
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
-    let path = folder.join("key");
-    // Machine code is loaded from it: it has to be this user's alone.
-    let alone = |path: &Path| {
-        let about = std::fs::symlink_metadata(path).with_context(cannot)?;
-        let owned = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & 0o077 == 0;
-        anyhow::ensure!(
-            owned && !about.file_type().is_symlink(),
-            "{}: {} has to belong to you alone (chmod go-rwx), and must be no link",
-            cannot(),
-            path.display()
-        );
-        Ok(())
-    };
-    alone(folder)?;
-    if path.exists() {
-        alone(&path)?;
-    }
-    let key = match std::fs::read(&path) {
-        Ok(key) => key,
-        Err(_) => new_key(folder, &path).with_context(cannot)?,
-    };
-    anyhow::ensure!(key.len() == 32, "{}: its key is damaged; remove the folder", cannot());
-    Ok(CompiledCache::new(
-        folder.to_owned(),
-        Arc::new(move |name, bytes| baseline::hmac(&key, &[b"compiled-cache", name, bytes])),
-    ))
-}
-
-/// Make the cache's key, unless another scan was faster.
-fn new_key(folder: &Path, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut key = vec![0; 32];
-    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-    // Readable for this user alone, and never there by half.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&key)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(key),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(std::fs::read(path)?),
-        Err(error) => Err(error.error.into()),
-    }
 }
