@@ -343,11 +343,11 @@ def labelled(rounds, seed, plain=False):
     out = []
     for turn in range(rounds):
         values = detection.Values(seed + turn)
-        for name in ("prose", "nonames", "records", "applications", "systems", "configs"):
+        for name in ("prose", "nonames", "people", "mixed", "records", "applications", "systems", "configs"):
             for line in open(os.path.join(DETECTION, "templates", name + ".jsonl"), encoding="utf-8"):
                 template = json.loads(line)
                 fold = hashlib.sha256(template["text"].encode()).digest()[1] % 4
-                if not plain and name not in ("prose", "nonames") and random.random() < .5:
+                if not plain and name not in ("prose", "nonames", "people") and random.random() < .5:
                     continue
                 if turn and not plain:
                     template["text"] = renamed(template["text"])
