@@ -111,7 +111,15 @@ impl Lookalikes {
         let mut seen = Vec::new();
         let mut at = 0;
         let mut before = None;
-        while let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        // Most of a text neither opens a bracket nor begins a word of capitals.
+        let plain = |byte: &u8| byte.is_ascii() && *byte != b'[' && !is_word(char::from(*byte));
+        while at < text.len() {
+            let skipped = text.as_bytes().get(at..).unwrap_or_default().iter().take_while(|byte| plain(byte)).count();
+            if let Some(last) = skipped.checked_sub(1) {
+                before = text.as_bytes().get(at + last).copied().map(char::from);
+                at += skipped;
+            }
+            let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else { break };
             let found = if fold(character) == Some('[') {
                 self.bracketed(text, at)
             } else if is_word(character) && !before.is_some_and(joins) {
@@ -246,6 +254,9 @@ fn separates(character: char) -> bool {
 
 /// The plain form of a character: ASCII for fullwidth forms, one bracket, one hyphen; nothing for the invisible.
 fn fold(character: char) -> Option<char> {
+    if character.is_ascii() {
+        return Some(character);
+    }
     Some(match character {
         '【' | '〔' | '〚' | '⟦' | '⁅' | '［' => '[',
         '】' | '〕' | '〛' | '⟧' | '⁆' | '］' => ']',

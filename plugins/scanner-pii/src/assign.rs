@@ -92,7 +92,7 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
         }
         return;
     };
-    let found = if class == Class::Username { logins::inner(scan, found) } else { found };
+    let found = if matches!(class, Class::Username | Class::Actor) { logins::inner(scan, found) } else { found };
     if scan.value_again(name_start, found.end) > NESTED {
         return;
     }
@@ -272,6 +272,7 @@ pub(crate) fn one_value(scan: &mut Scan<'_>, class: Class, name_start: usize, fo
             }
         }
         Class::Username => logins::field(scan, name_start, found),
+        Class::Actor => logins::actor(scan, name_start, found),
         Class::Address => places::field(scan, name_start, found),
         Class::Street => places::line(scan, name_start, found),
         Class::Birth => {

@@ -34,6 +34,8 @@ pub(crate) enum Class {
     /// `name`: a person's, if it looks like one.
     Name,
     Username,
+    /// Who did something: a person, an account, or a program.
+    Actor,
     Address,
     /// The line of an address that has the street.
     Street,
@@ -160,6 +162,42 @@ fn secret(name: &str, previous: &str, last: &str) -> Option<Class> {
     }
 }
 
+/// What stands before `_by` where somebody did it.
+const DEEDS: &[&str] = &[
+    "created",
+    "modified",
+    "updated",
+    "changed",
+    "edited",
+    "deleted",
+    "removed",
+    "added",
+    "assigned",
+    "requested",
+    "reviewed",
+    "approved",
+    "rejected",
+    "submitted",
+    "reported",
+    "opened",
+    "closed",
+    "resolved",
+    "merged",
+    "triggered",
+    "initiated",
+    "started",
+    "performed",
+    "executed",
+    "acknowledged",
+    "acked",
+    "uploaded",
+    "owned",
+    "granted",
+    "revoked",
+    "invited",
+    "signed",
+];
+
 fn personal(name: &str, rest: &str, previous: &str, last: &str) -> Option<Class> {
     match last {
         "username" | "user" | "login" | "uname" | "usr" | "logname" | "suser" | "duser" | "ruser" => {
@@ -177,7 +215,15 @@ fn personal(name: &str, rest: &str, previous: &str, last: &str) -> Option<Class>
         }
         "name" if PERSON_OF_KNOWN.has(previous.as_bytes()) => return Some(Class::Person),
         "name" if name == "name" => return Some(Class::Name),
-        "cn" | "author" | "committer" | "reviewer" if name == last => return Some(Class::Name),
+        "cn" if name == last => return Some(Class::Name),
+        "by" if DEEDS.contains(&previous) => return Some(Class::Actor),
+        "to" if previous == "assigned" => return Some(Class::Actor),
+        "actor" | "author" | "committer" | "reviewer" | "assignee" | "approver" | "requester" | "requestor"
+        | "reporter" | "operator"
+            if rest.is_empty() || !OF_THINGS.contains(&previous) =>
+        {
+            return Some(Class::Actor);
+        }
         "dob" | "birthdate" | "birthday" | "dateofbirth" => return Some(Class::Birth),
         "birth" if previous == "of" => return Some(Class::Birth),
         "date" if previous == "birth" => return Some(Class::Birth),
@@ -236,6 +282,11 @@ mod tests {
             ("Proxy-Authorization", Some(Class::Authorization)),
             ("Set-Cookie", Some(Class::Cookie)),
             ("user_name", Some(Class::Username)),
+            ("createdBy", Some(Class::Actor)),
+            ("last_modified_by", Some(Class::Actor)),
+            ("sortedBy", None),
+            ("assigned_to", Some(Class::Actor)),
+            ("reviewer", Some(Class::Actor)),
             ("firstName", Some(Class::NamePart)),
             ("filename", None),
             ("name", Some(Class::Name)),

@@ -72,6 +72,18 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "otp=",
             "otp_c",
             "pin_c",
+            "ed_by",
+            "edby",
+            "ed-by",
+            "assign",
+            "approver",
+            "reviewer",
+            "committer",
+            "requester",
+            "requestor",
+            "reporter",
+            "operator",
+            "actor",
         ],
         Start::Key,
     );
@@ -224,6 +236,8 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
     add(&["login(", "getconnection(", "dbi->connect("], Start::LoginCall);
     add(&["@tcp(", "@unix("], Start::Dsn);
     add(&["todo(", "fixme("], Start::Todo);
+    add(&["> "], Start::Nick);
+    add(&["ed by ", " by @"], Start::By);
     add(&[" /user:"], Start::NetUse);
     add(&[" hier_"], Start::Squid);
     add(&["]:587", "]:465", "]:25 "], Start::Relay);

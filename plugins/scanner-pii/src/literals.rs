@@ -121,6 +121,10 @@ pub(crate) enum Start {
     Squid,
     /// `TODO(jo)`.
     Todo,
+    /// `10:22 <jo> `, a line of a chat.
+    Nick,
+    /// `approved by jo.king`.
+    By,
     /// A host and its port in a map of Postfix.
     Relay,
     /// The number of a process in a line of syslog.

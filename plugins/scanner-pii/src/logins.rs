@@ -92,6 +92,27 @@ pub(crate) fn field(scan: &mut Scan<'_>, name_start: usize, found: Value) {
     }
 }
 
+/// The value of a field for who did something: a person's name, or an account. Programs do things, too, so a word alone
+/// has to look like an account: digits behind letters, or two words with a dot.
+pub(crate) fn actor(scan: &mut Scan<'_>, name_start: usize, found: Value) {
+    let before = scan.reported();
+    crate::people::field(scan, found, true);
+    if scan.reported() > before || found.join == value::Join::Blank {
+        return;
+    }
+    let Some(stop) = name_end(scan, found.start) else { return };
+    let name = scan.text.slice(found.start, stop);
+    let letters = name.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    let digits = name.len() - letters;
+    let numbered = letters > 0 && (1..=7).contains(&digits) && name.iter().skip(letters).all(u8::is_ascii_digit);
+    // A letter and a number, as in a build's: `u053446` is an account, `v2` is none.
+    let program = crate::users::is_nobody(name.get(..letters).unwrap_or_default());
+    let account = numbered && !program && (letters >= 3 || digits >= 4);
+    if account || is_dotted(name) && name.len() >= 6 {
+        field(scan, name_start, found);
+    }
+}
+
 /// The value of a column for accounts at `start..end`.
 pub(crate) fn cell(scan: &mut Scan<'_>, start: usize, end: usize) {
     let text = &scan.text;
@@ -149,5 +170,33 @@ mod tests {
         assert_eq!(one("'username': 'ada.king',", "USERNAME"), "ada.king");
         nothing("user = request.user");
         nothing("username: config.username");
+    }
+
+    #[test]
+    fn who_did_something() {
+        for (text, name) in [
+            ("{\"createdBy\":\"jdoe42\"}", "jdoe42"),
+            ("approved_by=p.jones closed", "p.jones"),
+            ("reviewer=u053446", "u053446"),
+            ("comment [~bmckeown] please", "bmckeown"),
+        ] {
+            assert_eq!(one(text, "USERNAME"), name, "{text}");
+        }
+        assert_eq!(one("\"requestedBy\": \"Maria Gonzalez\"", "PERSON"), "Maria Gonzalez");
+    }
+
+    #[test]
+    fn programs_do_things_too() {
+        for text in [
+            "{\"createdBy\":\"terraform\"}",
+            "triggered_by=cron",
+            "created_by: kafka2",
+            "approvedBy=policy-v2",
+            "assigned_to=node3",
+            "actor=io.k8s.scheduler",
+            "author: v12",
+        ] {
+            nothing(text);
+        }
     }
 }

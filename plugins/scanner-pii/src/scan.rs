@@ -175,6 +175,8 @@ impl<'a> Scan<'a> {
             Start::LoginCall => cli::login_call(self, end),
             Start::Dsn => cli::dsn(self, start),
             Start::Todo => users::todo(self, end),
+            Start::Nick => users::nick(self, start),
+            Start::By => users::by(self, end),
             Start::NetUse => cli::net_use(self, end),
             Start::Squid => users::before_bracket(self, start),
             Start::Lead(index) => credentials::matched(self, index, start, end),

@@ -66,6 +66,7 @@ pub(crate) const CUES: &[(&str, Cue)] = &[
     ("unlock-adaccount ", Cue::Sure),
     ("\tperm=", Cue::Sure),
     ("linkedin.com/in/", Cue::Sure),
+    ("[~", Cue::Sure),
 ];
 
 /// Accounts that are nobody's, and words.
@@ -306,6 +307,17 @@ pub(crate) const NOBODY: &[&str] = &[
     "keys",
     "token",
     "tokens",
+    "node",
+    "worker",
+    "job",
+    "task",
+    "step",
+    "phase",
+    "host",
+    "server",
+    "web",
+    "db",
+    "pod",
     "replication",
     "rabbitmq",
     "kafka",
