@@ -95,4 +95,33 @@ fn command(text: &str, binary: &Path, folder: &Path) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rates: Vec<_> = (0..COMMANDS).map(|_| scan("spans")).collect();
     println!("  the same by {cores} cores: {:.1} MB/s ({})", median(&rates), spread(&rates));
+    let held = |times: usize| {
+        std::fs::write(&log, text.repeat(times)).unwrap();
+        peak(binary, place.path(), &log)
+    };
+    let (once, often) = (held(1), held(4));
+    println!(
+        "  held at most: {:.0} MB for {:.0} MB of log, {:.0} MB for {:.0} MB",
+        once as f64 / 1e6,
+        text.len() as f64 / 1e6,
+        often as f64 / 1e6,
+        4.0 * text.len() as f64 / 1e6
+    );
+}
+
+/// The most memory that a scan of the log held, bytes.
+fn peak(binary: &Path, place: &Path, log: &Path) -> u64 {
+    let mut command = Command::new(binary);
+    command.arg("scan").arg("--data").arg(place.join("data")).arg(log);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let lines = std::fs::read_to_string(&status).unwrap_or_default();
+        let high = lines.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = high.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+        most = most.max(kilobytes * 1024);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    most
 }
