@@ -28,7 +28,7 @@ pub(crate) fn key(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
     // Some literals bring what stands around them, to be rarer.
     let end = if matches!(scan.text.at(end - 1), b'=' | b'"' | b':') { end - 1 } else { end };
-    let start = if matches!(scan.text.at(start), b' ' | b'"' | b'\n') { start + 1 } else { start };
+    let start = if matches!(scan.text.at(start), b' ' | b'"' | b'\n' | b'?' | b'&') { start + 1 } else { start };
     let name_end = scan.text.run(end, KEY);
     // A dot at the end is the sentence's.
     let name_end = if scan.text.at(name_end - 1) == b'.' { name_end - 1 } else { name_end };
@@ -300,6 +300,13 @@ pub(crate) fn in_query(scan: &Scan<'_>, name_start: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::testing::{all, nothing, one};
+
+    #[test]
+    fn codes_of_sign_ins() {
+        let code = "6RQQu2fRmMeChZRCGH5pWGttQX";
+        assert_eq!(one(&format!("GET /callback?code={code}&state=xyz HTTP/2.0"), "GENERIC_SECRET"), code);
+        nothing("GET /orders?code=6RQQu2fR&state=open HTTP/2.0");
+    }
 
     #[test]
     fn passwords_in_assignments() {

@@ -71,13 +71,14 @@ pub(crate) fn nhs(scan: &mut Scan<'_>, groups: &[Group], joint_before: u8) -> Op
     if (11 - sum % 11) % 11 != u32::from(*check) || same {
         return None;
     }
-    let cue = scan.cue_before(Cue::Nhs, first.start, 256).is_some();
+    // HL7 says whose number it is behind it.
+    let end = groups.get(count - 1)?.end;
+    let cue = scan.cue_before(Cue::Nhs, first.start, 256).is_some() || text.has(end, "^^^nhs");
     let phone =
         scan.cue_before(Cue::Phone, first.start, 24).is_some() || scan.cue_before(Cue::Call, first.start, 32).is_some();
     if !cue && (count == 1 || first.joint != b' ' || phone) {
         return None;
     }
-    let end = groups.get(count - 1)?.end;
     scan.emit(Kind::UkNhs, first.start, end, if cue { 0.97 } else { 0.6 }, true, "nhs number mod 11");
     Some(count)
 }
@@ -236,6 +237,7 @@ mod tests {
     fn nhs_numbers() {
         assert_eq!(one("NHS number 943 476 5919,", "UK_NHS"), "943 476 5919");
         assert_eq!(one("nhs=9434765919", "UK_NHS"), "9434765919");
+        assert_eq!(one("PID|||9434765919^^^NHS^NH||PATEL", "UK_NHS"), "9434765919");
         nothing("NHS number 943 476 5918,");
         nothing("id 9434765919");
     }

@@ -101,6 +101,8 @@ pub(crate) fn table(internal_labels: &[String]) -> Vec<(String, Start)> {
             "cell",
             "fax",
             "tel",
+            "ph:",
+            "ph.:",
         ],
         Start::Cue(Cue::Phone),
     );

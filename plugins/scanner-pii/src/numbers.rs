@@ -32,6 +32,10 @@ fn joint(text: &Text<'_>, end: usize) -> Option<(u8, usize)> {
     let (first, second) = (text.at(end), text.at(end + 1));
     match first {
         b' ' | b'-' | b'.' | b'/' | b'(' | b')' if second.is_ascii_digit() => Some((first, end + 1)),
+        // "0221 / 94 87 61"
+        b' ' if second == b'/' && text.at(end + 2) == b' ' && text.at(end + 3).is_ascii_digit() => {
+            Some((b'/', end + 3))
+        }
         b' ' | b'-' if second == b'(' && text.at(end + 2).is_ascii_digit() => Some((b'(', end + 2)),
         b')' if matches!(second, b' ' | b'-') && text.at(end + 2).is_ascii_digit() => Some((b')', end + 2)),
         _ => None,

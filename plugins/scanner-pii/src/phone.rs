@@ -337,6 +337,13 @@ mod tests {
     use crate::testing::{nothing, one};
 
     #[test]
+    fn slashes_between_blanks() {
+        assert_eq!(one("Tel. 0221 / 94 87 61", "PHONE"), "0221 / 94 87 61");
+        assert_eq!(one("Chennai 600090, Ph: 98412 07731", "PHONE"), "98412 07731");
+        nothing("ratio 12 / 30 45 and 200 / 5000, ph: 7.4");
+    }
+
+    #[test]
     fn numbers_with_country_code() {
         for phone in [
             "+1 (206) 555-0142",

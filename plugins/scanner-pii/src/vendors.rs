@@ -171,7 +171,10 @@ pub(crate) fn matched(scan: &mut Scan<'_>, index: usize, start: usize) {
 fn mixed(value: &[u8]) -> bool {
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let steps = value.array_windows::<2>().filter(|[a, b]| a.is_ascii_uppercase() != b.is_ascii_uppercase()).count();
+    // Letters alone, where small and large ones follow each other as no words do.
     digits > 0 && letters > 0 && distinct(value) >= 8
+        || letters == value.len() && letters >= 30 && steps * 3 >= letters && distinct(value) > 12
 }
 
 /// How many different bytes there are.
@@ -295,7 +298,14 @@ pub(crate) fn telegram(scan: &mut Scan<'_>, start: usize, end: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{found, one};
+    use crate::testing::{found, nothing, one};
+
+    #[test]
+    fn letters_alone() {
+        let token = "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";
+        assert_eq!(one(token, "OTHER_API_KEY"), token);
+        nothing("hf_YourTokenGoesHereYourTokenGoesHere");
+    }
 
     #[test]
     fn the_checksum_of_a_real_format() {
