@@ -31,6 +31,7 @@ fn main() {
     for watched in ["wit", "Cargo.lock", "Cargo.toml", "rust-toolchain.toml"] {
         println!("cargo:rerun-if-changed=../../{watched}");
     }
+    println!("cargo:rerun-if-changed=../sdk");
     for plugin in PLUGINS {
         println!("cargo:rerun-if-changed=../{plugin}");
     }

@@ -144,6 +144,45 @@ pub mod scanner {
         }
     }
 
+    /// The scanner that `prepare` made, for the calls that follow: the host keeps the memory that `prepare` leaves, and
+    /// every instance begins with it.
+    pub struct Prepared<T>(std::sync::Mutex<Option<T>>);
+
+    impl<T> Prepared<T> {
+        /// Nothing is prepared yet.
+        pub const fn new() -> Self {
+            Self(std::sync::Mutex::new(None))
+        }
+
+        /// Keep a scanner, in place of the one before.
+        pub fn keep(&self, scanner: T) {
+            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(scanner);
+        }
+
+        /// Use the scanner; where there is none, as in an instance that was never prepared, `make` one.
+        ///
+        /// # Errors
+        /// Those of `make` as `internal`; those of `run`.
+        pub fn with<R, E: std::fmt::Display>(
+            &self,
+            make: impl FnOnce() -> Result<T, E>,
+            run: impl FnOnce(&T) -> Result<R, Failure>,
+        ) -> Result<R, Failure> {
+            let mut prepared = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let scanner = match &mut *prepared {
+                Some(scanner) => scanner,
+                empty => empty.insert(make().map_err(|error| failure("internal", error.to_string()))?),
+            };
+            run(scanner)
+        }
+    }
+
+    impl<T> Default for Prepared<T> {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
     /// A finding: its type, its byte range in the window, how sure the rule is (0 to 1), and the rule's name.
     pub fn finding(kind: &str, range: std::ops::Range<usize>, confidence: f32, detector: &str) -> Finding {
         Finding {
