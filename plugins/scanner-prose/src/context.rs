@@ -196,7 +196,8 @@ fn word_left(tokens: &[Token], at: usize, before: &Token) -> Left {
     }
     let capital_word = before.is_capital() || before.shape == Shape::Initial && before.end - before.start > 1;
     let sentence = starts_sentence(tokens, at - 1);
-    if capital_word && !(sentence && f & (ORDINARY | OBJECT | PERSON_PREP | SIGNOFF | ROLE) != 0) {
+    let usual = f & (ORDINARY | OBJECT | PERSON_PREP | SIGNOFF | ROLE) != 0 && f & FIRST_COMMON == 0;
+    if capital_word && !(sentence && usual) {
         return if f & ROLE != 0 { Left::Role } else { capital(before) };
     }
     if before.shape == Shape::Mixed {

@@ -4,6 +4,7 @@
 
 use crate::context::{Left, Right, left, right, starts_sentence};
 use crate::lexicon::*;
+use crate::near::{MONSIEUR, Near};
 use crate::steps::tick;
 use crate::strength::{GROUPS, STRENGTHS, Strength, group, strength};
 use crate::token::{Kind, Shape, Token};
@@ -12,7 +13,25 @@ const PLACES: &[&str] = &["alone on its line", "in German", "in another language
 const LOCALS: &[&str] = &["prose0", "prose1", "prose2", "prose3"];
 const CODES: &[&str] = &["code0", "code1", "code2"];
 
-const EXTRAS: [&str; 58] = [
+/// What speaks for a thing that is called after somebody, or for a person, some words away.
+const CUES: &[&str] = &[
+    "thing before",
+    "thing near before",
+    "thing behind",
+    "begins as thing",
+    "ends as thing",
+    "famous",
+    "firm near",
+    "quoted",
+    "monsieur before",
+    "monsieur inside",
+    "verb behind",
+    "title inside",
+    "greeting inside",
+    "among places",
+];
+
+const EXTRAS: [&str; 64] = [
     "Particle",
     "Initial",
     "Suffix",
@@ -71,6 +90,12 @@ const EXTRAS: [&str; 58] = [
     "ForeignFull",
     "RestOfLineCapital",
     "LowerSpeaker",
+    "Nickname",
+    "AndInside",
+    "LowerUnknown",
+    "LowerHead",
+    "Booked",
+    "InsideWhole",
 ];
 
 /// Places of a feature in [`crate::weights::WEIGHTS`].
@@ -80,7 +105,10 @@ const LOCAL_AT: usize = RIGHT_AT + Right::NAMES.len() * GROUPS.len();
 const CODE_AT: usize = LOCAL_AT + LOCALS.len() * GROUPS.len();
 const PLACE_AT: usize = CODE_AT + CODES.len() * GROUPS.len();
 const EXTRA_AT: usize = PLACE_AT + PLACES.len() * GROUPS.len();
-const PAIR_AT: usize = EXTRA_AT + EXTRAS.len();
+const CUE_AT: usize = EXTRA_AT + EXTRAS.len();
+const BACK_AT: usize = CUE_AT + CUES.len() * GROUPS.len();
+const ON_AT: usize = BACK_AT + 2 * COARSE;
+const PAIR_AT: usize = ON_AT + 2 * COARSE;
 const BEFORE_AT: usize = PAIR_AT + 2 * COARSE * COARSE;
 const BEHIND_AT: usize = BEFORE_AT + STRENGTHS.len() * COARSE;
 const TONGUE_AT: usize = BEHIND_AT + STRENGTHS.len() * COARSE;
@@ -105,7 +133,12 @@ pub fn name(feature: usize) -> String {
         n if n < CODE_AT => crossed(LOCALS, "near", LOCAL_AT),
         n if n < PLACE_AT => crossed(CODES, "near", CODE_AT),
         n if n < EXTRA_AT => crossed(PLACES, "stands", PLACE_AT),
-        n if n < PAIR_AT => EXTRAS.get(n - EXTRA_AT).copied().unwrap_or_default().to_owned(),
+        n if n < CUE_AT => EXTRAS.get(n - EXTRA_AT).copied().unwrap_or_default().to_owned(),
+        n if n < BACK_AT => crossed(CUES, "cue", CUE_AT),
+        n if n < PAIR_AT => {
+            let (side, from) = if n < ON_AT { ("one back", BACK_AT) } else { ("one on", ON_AT) };
+            format!("{} {side} {}", if n - from < COARSE { "one" } else { "full" }, (n - from) % COARSE)
+        }
         n if n < BEFORE_AT => {
             let n = n - PAIR_AT;
             let (full, n) = (n / (COARSE * COARSE), n % (COARSE * COARSE));
@@ -239,6 +272,8 @@ pub(crate) struct Around {
     foreign: bool,
     log_head: bool,
     heading: bool,
+    /// A word stands before it in its sentence that goes before things called after people.
+    thing: bool,
     pronoun: bool,
     said: bool,
     trade: bool,
@@ -277,6 +312,14 @@ pub(crate) fn around(tokens: &[Token], (from, to): (usize, usize), tongues: &[To
         foreign: german * 2 <= english.max(1) && foreign > english,
         log_head: log_head(tokens, from),
         heading: capitals >= 2 && capitals >= small,
+        thing: {
+            let before = tokens.get(from.saturating_sub(16)..from).unwrap_or_default();
+            before
+                .iter()
+                .rev()
+                .take_while(|t| !t.is_mark(b'.') && t.kind != Kind::Break)
+                .any(|t| t.is(BEFORE_THING) && t.flags & (PERSON_PREP | PLACE_PREP | NAME) == 0)
+        },
         pronoun: close().any(|t| t.is(PRONOUN)),
         said: close().any(|t| t.is(SAY | ROLE) && t.shape == Shape::Lower),
         trade: close().any(|t| t.is_capital() && t.flags & (ORG | TECH) != 0),
@@ -314,8 +357,9 @@ fn log_head(tokens: &[Token], from: usize) -> bool {
     })
 }
 
-/// All that the model sees of a candidate. `seen` says that its words stood in a full name nearby.
-pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, seen: bool) -> Features {
+/// All that the model sees of a candidate. `seen` says that its words stood in a full name nearby,
+/// `part` that it is a part of a candidate that marks hold together, as in `Roe, Jane`.
+pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, seen: bool, part: bool) -> Features {
     let Candidate { from, to, run } = candidate;
     tick(10 + to - from);
     // The words that count: no particles, no suffix.
@@ -324,12 +368,18 @@ pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, 
     let mut flags = 0;
     let (mut particle, mut initial, mut upper, mut suffix, mut hyphen, mut inner, mut comma) =
         (false, false, true, false, false, false, false);
+    let (mut nick, mut bound, mut quote) = (false, false, false);
     let inside = tokens.get(from..to).unwrap_or_default();
     for (n, token) in inside.iter().enumerate() {
-        if token.is_mark(b',') {
+        if token.is_mark(b',') || token.is_mark(b'/') {
             comma = true;
-        } else if inside.len() > 1 && token.flags & PARTICLE != 0 && token.shape == Shape::Lower {
+        } else if token.kind != Kind::Word {
+            // One `'` is of "van 't Hoff".
+            nick |= token.is_mark(b'"') || token.is_mark(b'(') || quote && token.is_mark(b'\'');
+            quote = true;
+        } else if inside.len() > 1 && token.flags & (PARTICLE | AND) != 0 && token.shape == Shape::Lower {
             particle = true;
+            bound |= token.flags & PARTICLE == 0;
         } else if n > 0 && n + 1 == inside.len() && token.flags & SUFFIX != 0 {
             suffix = true;
         } else {
@@ -378,7 +428,7 @@ pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, 
     }
     let one = count == 1;
     let back = |n: usize| from.checked_sub(n).and_then(|i| tokens.get(i));
-    let start = starts_sentence(tokens, from);
+    let start = starts_sentence(tokens, from) && !matches!(out.left, Left::Label | Left::NameOf);
     let first = words.first().and_then(|at| tokens.get(*at));
     let last = words.last().and_then(|at| tokens.get(*at));
     let first_flags = first.map_or(0, |t| t.flags);
@@ -425,7 +475,7 @@ pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, 
             && one
             && last_flags & LAST != 0
             && last_flags & FIRST == 0,
-        flags & TITLE != 0,
+        flags & TITLE != 0 && (first_flags & TITLE == 0 || first_flags & FIRST == 0),
         flags & ROLE != 0,
         flags & (SAY | OBJECT) != 0 && flags & NAME == 0,
         back(2).is_some_and(|t| t.is(OBJECT | SAY)),
@@ -455,11 +505,48 @@ pub(crate) fn features(tokens: &[Token], candidate: Candidate, around: &Around, 
         !one && around.foreign && first_flags & FIRST == 0,
         around.capitals,
         first.is_some_and(|t| t.shape == Shape::Lower) && out.right == Right::Colon,
+        nick,
+        bound,
+        first.is_some_and(|t| t.shape == Shape::Lower && t.flags & NAME == 0),
+        first.is_some_and(|t| t.shape == Shape::Lower)
+            && matches!(out.left, Left::LineStart | Left::Head | Left::Break),
+        inside.iter().any(|t| t.is_mark(b'/')),
+        part,
     ];
     for (n, set) in extras.into_iter().enumerate() {
         if set {
             out.add(EXTRA_AT + n);
         }
+    }
+    // In the order of CUES.
+    let near = Near { tokens, from, to };
+    let monsieur = |t: &Token| t.shape == Shape::Initial && t.end - t.start == 2 && t.hash.key() == MONSIEUR;
+    let cues: [bool; CUES.len()] = [
+        near.before(1).is_some_and(|t| t.is(BEFORE_THING)),
+        around.thing,
+        near.behind().is_some_and(|t| t.is(AFTER_THING)),
+        !one && first_flags & BEFORE_THING != 0,
+        last_flags & AFTER_THING != 0,
+        flags & FAMOUS != 0,
+        near.firm() && !firm,
+        back(1).is_some_and(|t| t.is_mark(b'"')) && tokens.get(to).is_some_and(|t| t.is_mark(b'"')),
+        back(1).is_some_and(monsieur),
+        inside.len() > 1 && first.is_some_and(monsieur),
+        tokens.get(to).is_some_and(|t| t.is(VERB) && t.shape == Shape::Lower),
+        !one && first_flags & TITLE != 0 && first_flags & NAME == 0,
+        !one && first_flags & (GREETING | SIGNOFF) != 0,
+        near.among_places(),
+    ];
+    for (n, set) in cues.into_iter().enumerate() {
+        if set {
+            out.add(CUE_AT + n * GROUPS.len() + g);
+        }
+    }
+    if from > 0 && back(1).is_some_and(|t| t.kind != Kind::Break) {
+        out.add(BACK_AT + full * COARSE + left(tokens, from - 1).coarse());
+    }
+    if tokens.get(to).is_some_and(|t| t.kind != Kind::Break) {
+        out.add(ON_AT + full * COARSE + right(tokens, to + 1).coarse());
     }
     out
 }

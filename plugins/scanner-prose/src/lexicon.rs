@@ -1,11 +1,11 @@
 //! What is known of a word: one table from the hash of its folded form to a set of flags.
 //!
 //! Invariant: words that differ only in case and Latin accents are one word (`data/build.py` folds in the same way).
-//! The table holds 32 bits of the hash beside 18 that choose the place, so a text could only be made to collide into
+//! The table holds 24 bits of the hash beside 18 that choose the place, so a text could only be made to collide into
 //! being taken for a name, which its author could have written in the first place.
 
 /// A set of what is known of a word.
-pub(crate) type Flags = u32;
+pub(crate) type Flags = u64;
 
 pub(crate) const FIRST: Flags = 1 << 0;
 /// A first name that is frequent, or usual in several countries.
@@ -52,6 +52,15 @@ pub(crate) const GERMAN: Flags = 1 << 30;
 
 /// Says that a date is one of birth.
 pub(crate) const BIRTH: Flags = 1 << 31;
+
+/// A surname of somebody after whom things are called: "Tesla", "Dijkstra".
+pub(crate) const FAMOUS: Flags = 1 << 32;
+/// Stands before the name of a thing that may be called after somebody: "Hurricane", "aleja", "Projekt".
+pub(crate) const BEFORE_THING: Flags = 1 << 33;
+/// Stands behind such a name: "Award", "thyroiditis", "Gymnasium".
+pub(crate) const AFTER_THING: Flags = 1 << 34;
+/// A verb of another language than English that people are the subject of.
+pub(crate) const VERB: Flags = 1 << 35;
 
 pub(crate) const NAME: Flags = FIRST | LAST;
 /// An ordinary word in some language.
@@ -106,6 +115,10 @@ const SECTIONS: &[(&str, Flags)] = &[
     ("german-noun", FOREIGN),
     ("foreign", FOREIGN),
     ("birth", BIRTH),
+    ("famous", FAMOUS),
+    ("before-thing", BEFORE_THING),
+    ("after-thing", AFTER_THING),
+    ("verb", VERB | SAY),
 ];
 
 /// The base letters of U+00C0 to U+024F and of U+1E00 to U+1EFF; `?` for letters that are none of a Latin base.
@@ -182,6 +195,11 @@ impl Hash {
         self.add(b);
     }
 
+    /// The hash of one small letter.
+    pub(crate) const fn letter(byte: u8) -> Self {
+        Self((Self::new().0 ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
+    }
+
     /// The hash of two words.
     fn with(self, second: Self) -> Self {
         Self(self.0.rotate_left(23) ^ second.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -213,7 +231,10 @@ impl Hash {
 const BITS: u32 = 18;
 const PLACES: usize = 1 << BITS;
 
-/// The table: the upper half of an entry is of the hash, the lower half the flags.
+/// How many bits of an entry are flags.
+const FLAG_BITS: u32 = 40;
+
+/// The table: the upper bits of an entry are of the hash, the lower ones the flags.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexicon {
     entries: Box<[u64]>,
@@ -247,8 +268,8 @@ impl Lexicon {
         // The lists are far smaller than the table; the bound is for whoever doubles them.
         for _ in 0..PLACES {
             let Some(entry) = self.entries.get_mut(place) else { return };
-            if *entry == 0 || *entry >> 32 == mixed >> 32 {
-                *entry = (mixed >> 32) << 32 | (*entry | u64::from(flags)) & 0xffff_ffff;
+            if *entry == 0 || *entry >> FLAG_BITS == mixed >> FLAG_BITS {
+                *entry = (mixed >> FLAG_BITS) << FLAG_BITS | (*entry | flags) & ((1 << FLAG_BITS) - 1);
                 return;
             }
             place = (place + 1) % PLACES;
@@ -263,7 +284,7 @@ impl Lexicon {
         for _ in 0..64 {
             match self.entries.get(place) {
                 Some(entry) if *entry == 0 => return 0,
-                Some(entry) if *entry >> 32 == mixed >> 32 => return *entry as u32,
+                Some(entry) if *entry >> FLAG_BITS == mixed >> FLAG_BITS => return *entry & ((1 << FLAG_BITS) - 1),
                 _ => place = (place + 1) % PLACES,
             }
         }
@@ -317,6 +338,6 @@ mod tests {
         let lexicon = Lexicon::new();
         let filled = lexicon.entries.iter().filter(|entry| **entry != 0).count();
         assert!(filled * 2 < PLACES, "{filled} of {PLACES} places");
-        assert!(NAMES.len() + WORDS.len() + CUES.len() < 1 << 20);
+        assert!(NAMES.len() + WORDS.len() + CUES.len() < 1_200_000);
     }
 }

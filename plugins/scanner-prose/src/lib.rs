@@ -19,11 +19,13 @@
 
 mod address;
 mod birth;
+mod candidates;
 mod context;
 mod features;
 mod kind;
 mod lexicon;
 mod loose;
+mod near;
 mod person;
 mod reading;
 mod scripts;
@@ -35,6 +37,7 @@ mod stretch;
 mod token;
 mod town;
 mod weights;
+mod wholes;
 
 #[cfg(target_arch = "wasm32")]
 mod guest;

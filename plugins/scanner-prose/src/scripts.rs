@@ -171,6 +171,10 @@ fn han(text: &str, at: usize, end: usize, lexicon: &Lexicon) -> Option<(usize, u
     if (3..=4).contains(&count) && split(text, &marks, 0, count, lexicon) {
         return Some((at, end));
     }
+    // Behind a label the family name is enough: "报修人：欧阳静怡".
+    if labelled(text, at) && (2..=4).contains(&count) && family(text, &marks, count, lexicon) {
+        return Some((at, end));
+    }
     // Inside a sentence only between words that go with people.
     for first in 0..count {
         tick(1);
@@ -195,7 +199,64 @@ fn hangul(text: &str, at: usize, end: usize, lexicon: &Lexicon) -> Option<(usize
     let marks = offsets(text, at, end);
     let stop = marks.get(3).copied()?;
     let tail = text.get(stop..end)?;
-    (KOREAN.contains(&tail) && split(text, &marks, 0, 3, lexicon)).then_some((at, stop))
+    if KOREAN.contains(&tail) && split(text, &marks, 0, 3, lexicon) {
+        return Some((at, stop));
+    }
+    let rest = text.get(end..).unwrap_or_default();
+    let honorific =
+        tail.starts_with('님') || tail.starts_with('씨') || rest.starts_with(" 님") || rest.starts_with(" 씨");
+    let led = labelled(text, at) && tail.is_empty();
+    ((honorific || led) && KOREAN.contains(&tail) && family(text, &marks, 3, lexicon)).then_some((at, stop))
+}
+
+/// Words for people that stand before a colon.
+const LABELS: &[&str] = &[
+    "姓名",
+    "联系人",
+    "聯絡人",
+    "报修人",
+    "收件人",
+    "收货人",
+    "客户",
+    "患者",
+    "经办人",
+    "申请人",
+    "负责人",
+    "氏名",
+    "お名前",
+    "名前",
+    "担当",
+    "担当者",
+    "患者名",
+    "이름",
+    "성명",
+    "성함",
+    "고객",
+    "고객명",
+    "담당",
+    "담당자",
+    "환자",
+    "수령인",
+    "신청인",
+    "작성자",
+    "접수자",
+    "보호자",
+    "예금주",
+];
+
+/// Whether a label for a person and a colon stand right before `at`.
+fn labelled(text: &str, at: usize) -> bool {
+    tick(8);
+    let head = text.get(..at).unwrap_or_default();
+    let head = head.strip_suffix(' ').unwrap_or(head);
+    let Some(head) = head.strip_suffix([':', '：']) else { return false };
+    LABELS.iter().any(|label| head.ends_with(label))
+}
+
+/// Whether a run of `count` characters begins with a known family name and leaves one or two for a given name.
+fn family(text: &str, marks: &[usize], count: usize, lexicon: &Lexicon) -> bool {
+    let mark = |n: usize| marks.get(n).copied().unwrap_or(usize::MAX);
+    (1..=2).any(|n| (1..=2).contains(&count.saturating_sub(n)) && flags(text, mark(0), mark(n), lexicon) & LAST != 0)
 }
 
 /// A first name and a family name with a blank between them, perhaps with a third name.
@@ -234,6 +295,8 @@ mod tests {
             ("联系人：王秀英，电话", "王秀英"),
             ("担当は佐藤 太郎です", "佐藤 太郎"),
             ("고객 김영수 님이 전화", "김영수"),
+            ("고객 건: 이정민 님, 문의", "이정민"),
+            ("报修人：欧阳静怡，电话", "欧阳静怡"),
             ("כתב דוד כהן אתמול", "דוד כהן"),
         ] {
             assert_eq!(found(text, "PERSON"), [name], "{text}");

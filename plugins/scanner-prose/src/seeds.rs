@@ -74,6 +74,13 @@ pub(crate) fn find(text: &str, lexicon: &Lexicon, mut on: impl FnMut(Seed, usize
                 while !matches!(class(at(i)), OTHER) && i < bytes.len() {
                     i += 1;
                 }
+                // "femke: is he in": a speaker, written small.
+                if at(i) == b':' && at(i + 1) == b' ' && i - begin > 2 && heads(bytes, begin) {
+                    let flags = lexicon.get(Hash::of(text.get(begin..i).unwrap_or_default()));
+                    if flags & NAME != 0 && flags & (WORD_COMMON | FUNCTION | TECH | NOUN) == 0 {
+                        on(Seed::Name, begin, i);
+                    }
+                }
                 // "hey marco", "mr ahmed": names written small.
                 if i - begin <= 6 && matches!(at(i), b' ' | b'.') && calls(bytes.get(begin..i).unwrap_or_default()) {
                     on(Seed::Name, begin, i);
@@ -153,6 +160,16 @@ fn timestamp(bytes: &[u8], i: usize) -> Option<usize> {
     fits.then_some(i + shape.len())
 }
 
+/// Whether a line begins at `i`, or goes on behind a clock in brackets.
+#[inline]
+fn heads(bytes: &[u8], i: usize) -> bool {
+    match i.checked_sub(1).and_then(|i| bytes.get(i)) {
+        None | Some(b'\n') => true,
+        Some(b' ') => i > 1 && matches!(bytes.get(i - 2), Some(b']')),
+        _ => false,
+    }
+}
+
 /// Whether a word written small goes before people's names, also where those are written small.
 #[inline]
 fn calls(word: &[u8]) -> bool {
@@ -194,7 +211,9 @@ fn worth(flags: Flags, lower: bool, bytes: &[u8], start: usize, end: usize) -> b
     // Another capital word follows; not only an acronym.
     let followed = at(end) == b' ' && capital(at(end + 1)) && !at(end + 2).is_ascii_uppercase();
     if flags & TITLE != 0 && lower {
-        return followed || at(end) == b'.' && at(end + 1) == b' ' && capital(at(end + 2));
+        return followed
+            || at(end) == b' ' && capital(at(end + 1)) && at(end + 2).is_ascii_uppercase()
+            || at(end) == b'.' && at(end + 1) == b' ' && capital(at(end + 2));
     }
     if flags & NAME != 0 {
         let doubt = flags & (WORD_COMMON | FUNCTION | TECH | CALENDAR | ORG) != 0;

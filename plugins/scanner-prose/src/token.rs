@@ -3,7 +3,7 @@
 //! Invariant: tokens are in order, do not overlap, lie on character boundaries, and each byte is read once. Escapes of
 //! JSON strings (`\n`, `\"`, `\u00e9`) are read as what they stand for.
 
-use crate::lexicon::{FOREIGN, Flags, Hash, LAST, Lexicon, NAME, WORD};
+use crate::lexicon::{AFTER_THING, FOREIGN, Flags, Hash, LAST, Lexicon, NAME, ORG, STREET, WORD};
 use crate::steps::tick;
 
 /// What a token is.
@@ -150,8 +150,13 @@ impl<'a> Reader<'a> {
             at += width;
             tick(1);
             // What joins two parts of a word.
-            if let Some((joint, joint_width)) = self.char(at)
+            if let Some((joint, mut joint_width)) = self.char(at)
                 && matches!(joint, '-' | '\'' | '’' | '‐')
+                && {
+                    // "O''Shaughnessy", as in SQL.
+                    joint_width += usize::from(letters == 1 && upper && joint == '\'' && self.byte(at + 1) == b'\'');
+                    true
+                }
                 && let Some((next, next_width)) = self.letter(at + joint_width)
             {
                 if matches!(joint, '-' | '‐') {
@@ -176,7 +181,12 @@ impl<'a> Reader<'a> {
         let end = at;
         let mut flags = self.lexicon.get(whole);
         if hyphen {
-            flags |= merge(flags_all, self.lexicon.get(part));
+            let tail = self.lexicon.get(part);
+            flags |= merge(flags_all, tail);
+            // "Anne-Frank-Grundschule", "Baker-Zyste": the last part says what it is.
+            if tail & (AFTER_THING | STREET | ORG) != 0 && tail & NAME == 0 {
+                flags = flags & !NAME | WORD | AFTER_THING;
+            }
             // "Hye-jin", but no "Turing-complete".
             let names =
                 flags_all.is_some_and(|f| f & NAME != 0 || f == 0) && self.lexicon.get(part) & (NAME | WORD) == NAME;
