@@ -109,7 +109,7 @@ pub struct ScanArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t)]
     pub format: ScanFormat,
-    /// Exit with 1 where something was found, 0 where nothing was, 2 where something could not be read
+    /// Exit with 1 where something was found and 0 where nothing was. 2 is an error, or that something could not be read
     #[arg(long)]
     pub exit_code: bool,
     /// Report only these: groups (secret, personal, structured, contextual) and types (EMAIL, PASSWORD, …)
@@ -127,7 +127,7 @@ pub struct ScanArgs {
     /// Write marks of everything that is found to this file, as what is known from now on
     #[arg(long, value_name = "FILE")]
     pub write_baseline: Option<PathBuf>,
-    /// Leave out files and folders whose path matches: `*.min.js`, `**/node_modules`
+    /// Leave out files and folders whose path matches: `*.min.js`, `**/node_modules`. What git keeps in `.git` is left out
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Follow links in folders

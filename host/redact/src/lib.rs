@@ -40,7 +40,7 @@ pub use json::{JsonPlan, PlanMismatch, RedactedJson, redact_json};
 pub use kind::{Group, Kind};
 pub use known::MIN_ORIGINAL_BYTES;
 pub use label::{Label, Lookalikes, lookalikes};
-pub use layers::{Layer, Layers, layers, layers_of};
+pub use layers::{Layer, Layers, behind_control, layers, layers_of};
 pub use merge::merge;
 pub use normal::same_value;
 pub use outgoing::Leak;

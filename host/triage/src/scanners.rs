@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fumehood_redact::rules::{Rules, SCANNER, Verdict};
-use fumehood_redact::{Finding, Group, Hints, Kind, Layer, Seams, Window, WindowSize, Windows, layers_of};
+use fumehood_redact::{
+    Finding, Group, Hints, Kind, Layer, Seams, Window, WindowSize, Windows, behind_control, layers_of,
+};
 use fumehood_runtime::{CallHost, Chunk, KindInfo, Plugin, RawFinding, Runtime};
 use tokio::task::JoinSet;
 
@@ -136,7 +138,17 @@ impl Scanners {
             continues_before: window.continues_before,
             continues_after: window.continues_after,
         };
-        let mut judged = self.rules.judge(self.side_by_side(stretch, name).await?);
+        let mut found = self.side_by_side(stretch, name).await?;
+        if window.text.contains('\u{1b}') {
+            // The last letter of a colour is no part of the value behind it.
+            for finding in &mut found {
+                let behind = behind_control(&window.text, finding.start);
+                if behind < finding.end {
+                    finding.start = behind;
+                }
+            }
+        }
+        let mut judged = self.rules.judge(found);
         let hidden = layers_of(&window.text, window.continues_before);
         let unread = hidden.unread.into_iter().map(|range| Finding {
             kind: Kind::OTHER,
@@ -250,23 +262,28 @@ async fn scan_one(
     Ok(runtime.scan(plugin, chunk, host).await?.findings)
 }
 
-/// What is masked of a text as it stands, by its start.
-struct Seen(Vec<(usize, usize, Kind)>);
+/// What was found in a text as it stands, by its start.
+struct Seen {
+    masked: Vec<(usize, usize, Kind)>,
+    allowed: Vec<(usize, usize, Kind)>,
+}
 
 impl Seen {
     fn new(judged: &[(Finding, Verdict)]) -> Self {
-        let masked = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Masked);
-        let mut all: Vec<_> = masked.map(|(one, _)| (one.start, one.end, one.kind.clone())).collect();
-        all.sort_unstable_by_key(|(start, ..)| *start);
-        Self(all)
+        let of = |which: Verdict| {
+            let chosen = judged.iter().filter(|(_, verdict)| *verdict == which);
+            let mut all: Vec<_> = chosen.map(|(one, _)| (one.start, one.end, one.kind.clone())).collect();
+            all.sort_unstable_by_key(|(start, ..)| *start);
+            all
+        };
+        Self { masked: of(Verdict::Masked), allowed: of(Verdict::Allowed) }
     }
+}
 
-    /// Whether one of the same kind lies around it, so that it says nothing new. Few findings overlap, so a few are looked
-    /// at.
-    fn says(&self, finding: &Finding) -> bool {
-        let next = self.0.partition_point(|(start, ..)| *start <= finding.start);
-        self.0.iter().take(next).rev().take(16).any(|(_, end, kind)| *end >= finding.end && *kind == finding.kind)
-    }
+/// Whether one of the same kind lies around it, so that it says nothing new. Few findings overlap, so a few are looked at.
+fn says(seen: &[(usize, usize, Kind)], finding: &Finding) -> bool {
+    let next = seen.partition_point(|(start, ..)| *start <= finding.start);
+    seen.iter().take(next).rev().take(16).any(|(_, end, kind)| *end >= finding.end && *kind == finding.kind)
 }
 
 /// A finding in a layer as one in the text that hides it; nothing where the text itself has said so.
@@ -275,12 +292,17 @@ fn led_back(mut finding: Finding, layer: &Layer, seen: &Seen) -> Option<Finding>
     let back = layer.back(&inside);
     finding.start = back.start;
     finding.end = back.end;
-    if back.is_empty() || seen.says(&finding) {
+    if back.is_empty() || says(&seen.masked, &finding) {
         return None;
     }
-    // What stands there as it is was found by what stands around it, decoded.
     let by = layer.hidden_by(&inside);
-    if !by.is_empty() {
+    if by.is_empty() {
+        // It stands there as it is, and was found by what stands around it, decoded. Where that breaks the structure
+        // around it, what a rule allowed by its path stays allowed.
+        if says(&seen.allowed, &finding) {
+            return None;
+        }
+    } else {
         finding.detector = format!("{} in {by}", finding.detector);
     }
     Some(finding)

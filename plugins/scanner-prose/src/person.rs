@@ -20,7 +20,11 @@ pub(crate) struct Name {
     pub from: usize,
     pub to: usize,
     pub score: f32,
-    pub features: Features,
+    pub left: Left,
+    pub right: Right,
+    pub strength: Strength,
+    /// One word.
+    pub one: bool,
     pub seen: bool,
 }
 
@@ -51,10 +55,10 @@ impl Seen {
     }
 }
 
-/// All candidates of a stretch with their features, for the model's training.
-pub(crate) fn all(tokens: &[Token], seen: &Seen) -> Vec<(Candidate, Features, bool)> {
+/// Calls `on` for all candidates of a stretch with their features and whether their words stood in a full name. None is
+/// kept here: a text of nothing but names has hundreds of thousands.
+pub(crate) fn all(tokens: &[Token], seen: &Seen, mut on: impl FnMut(Candidate, &Features, bool)) {
     let mut told: Option<Vec<Tongue>> = None;
-    let mut out = Vec::new();
     let chat = is_chat(tokens);
     let mut whole = Vec::new();
     // Which of `whole`, counted from one, a token is part of.
@@ -74,7 +78,7 @@ pub(crate) fn all(tokens: &[Token], seen: &Seen) -> Vec<(Candidate, Features, bo
         let inside = of > 0
             && part_of.get(candidate.to - 1) == Some(&of)
             && whole.get(of - 1).is_some_and(|w: &Candidate| w.to - w.from > candidate.to - candidate.from);
-        out.push((candidate, features(tokens, candidate, around, known, inside), known));
+        on(candidate, &features(tokens, candidate, around, known, inside), known);
     };
     for run in runs(tokens) {
         let mut looked = None;
@@ -88,7 +92,6 @@ pub(crate) fn all(tokens: &[Token], seen: &Seen) -> Vec<(Candidate, Features, bo
     for candidate in &whole {
         judge(*candidate, &around(tokens, candidate.run, told.get_or_insert_with(|| tongues(tokens))));
     }
-    out
 }
 
 fn is_seen(tokens: &[Token], candidate: Candidate, seen: &Seen) -> bool {
@@ -99,17 +102,22 @@ fn is_seen(tokens: &[Token], candidate: Candidate, seen: &Seen) -> bool {
 
 /// The names of a stretch: of all ways to choose candidates that do not overlap, the one with the greatest sum.
 pub(crate) fn choose(tokens: &[Token], seen: &Seen) -> Vec<Name> {
-    let mut judged: Vec<Name> = all(tokens, seen)
-        .into_iter()
-        .map(|(candidate, features, seen)| Name {
-            from: candidate.from,
-            to: candidate.to,
-            score: score(&features),
-            features,
-            seen,
-        })
-        .filter(|name| name.score > 0.0)
-        .collect();
+    let mut judged: Vec<Name> = Vec::new();
+    all(tokens, seen, |candidate, features, seen| {
+        let score = score(features);
+        if score > 0.0 {
+            judged.push(Name {
+                from: candidate.from,
+                to: candidate.to,
+                score,
+                left: features.left,
+                right: features.right,
+                strength: features.strength,
+                one: features.is_one(),
+                seen,
+            });
+        }
+    });
     judged.sort_by_key(|name| (name.to, name.from));
     // best[i]: the greatest sum of what ends at or before token i, and the candidate that ends there.
     let mut best: Vec<(f32, Option<usize>)> = vec![(0.0, None); tokens.len() + 1];
@@ -145,12 +153,11 @@ pub(crate) fn choose(tokens: &[Token], seen: &Seen) -> Vec<Name> {
 /// Remembers the words of the full names that are certain.
 pub(crate) fn remember(tokens: &[Token], names: &[Name], seen: &mut Seen) {
     for name in names {
-        let speaker =
-            tokens.get(name.from).is_some_and(|t| t.shape == Shape::Lower) && name.features.right == Right::Colon;
+        let speaker = tokens.get(name.from).is_some_and(|t| t.shape == Shape::Lower) && name.right == Right::Colon;
         if speaker && let Some(token) = tokens.get(name.from) {
             seen.add(token);
         }
-        if name.score < 1.0 || name.features.is_one() {
+        if name.score < 1.0 || name.one {
             continue;
         }
         for token in tokens.get(name.from..name.to).unwrap_or_default() {
@@ -164,10 +171,9 @@ pub(crate) fn remember(tokens: &[Token], names: &[Name], seen: &mut Seen) {
 
 /// What decided, in a few words.
 pub(crate) fn reason(name: &Name) -> &'static str {
-    let f = &name.features;
-    match (f.left, f.right, f.strength) {
+    match (name.left, name.right, name.strength) {
         (Left::Title, _, _) => "name behind a title",
-        _ if name.seen && f.is_one() => "name seen in full nearby",
+        _ if name.seen && name.one => "name seen in full nearby",
         (_, _, Strength::FirstLast | Strength::LastFirst) => "known first and last name",
         (Left::Greeting, _, _) => "name behind a greeting",
         (Left::Signoff, _, _) => "name under a letter",
@@ -175,7 +181,7 @@ pub(crate) fn reason(name: &Name) -> &'static str {
         (_, Right::Say | Right::Be, _) => "name before a verb",
         (Left::Object | Left::By | Left::PersonPrep | Left::Say, _, _) => "name behind a verb or preposition",
         (_, Right::Possessive | Right::PossessiveRole, _) => "name as an owner",
-        _ if f.is_one() => "known name in a sentence",
+        _ if name.one => "known name in a sentence",
         _ => "words and surroundings of a name",
     }
 }

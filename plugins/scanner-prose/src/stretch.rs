@@ -161,17 +161,16 @@ pub(crate) fn judge(text: &str, lexicon: &Lexicon) -> Vec<Judged> {
     let mut out = Vec::new();
     for stretch in &stretches {
         let tokens = tokens.get(stretch.tokens.0..stretch.tokens.1).unwrap_or_default();
-        for (candidate, features, _) in person::all(tokens, &seen) {
-            let (Some(first), Some(last)) = (tokens.get(candidate.from), tokens.get(candidate.to - 1)) else {
-                continue;
-            };
-            out.push(Judged {
-                start: first.start,
-                end: last.end,
-                features: features.active().to_vec(),
-                score: features::score(&features),
-            });
-        }
+        person::all(tokens, &seen, |candidate, features, _| {
+            if let (Some(first), Some(last)) = (tokens.get(candidate.from), tokens.get(candidate.to - 1)) {
+                out.push(Judged {
+                    start: first.start,
+                    end: last.end,
+                    features: features.active().to_vec(),
+                    score: features::score(features),
+                });
+            }
+        });
     }
     out
 }

@@ -1,10 +1,15 @@
-//! Escapes within a line: `%40`, `\u0040`, `\"`, `&#64;`, `&quot;`, and `+` for a blank in forms.
+//! Escapes within a line: `%40`, `\u0040`, `\"`, `&#64;`, `&quot;`, and `+` for a blank in forms; and the sequences that
+//! colour a terminal, which stand for nothing.
 //!
 //! Invariant: what is no complete escape stays as it is.
 
 use std::ops::Range;
 
+use super::controls::sequence;
 use super::map::Via;
+
+/// The character that begins control sequences.
+const ESCAPE: u8 = 0x1b;
 
 /// The most bytes that one run of percent escapes is read as.
 const RUN: usize = 4096;
@@ -15,9 +20,13 @@ pub(super) fn first(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
     let worth = memchr::memchr3_iter(b'%', b'\\', b'&', bytes).any(|at| match bytes.get(at) {
         Some(b'%') => percent(bytes, at).is_some(),
-        Some(b'\\') => matches!(bytes.get(at + 1), Some(b'"' | b'u' | b'x' | b'/')) && json(line, at).is_some(),
+        Some(b'\\') => {
+            matches!(bytes.get(at + 1), Some(b'"' | b'u' | b'x' | b'/')) && json(line, at).is_some()
+                || sequence(bytes, at).is_some()
+        }
         _ => entity(line, at).is_some(),
     });
+    let worth = worth || memchr::memchr_iter(ESCAPE, bytes).any(|at| sequence(bytes, at).is_some());
     if worth { next(line, 0) } else { None }
 }
 
@@ -26,12 +35,13 @@ pub(super) fn next(line: &str, from: usize) -> Option<usize> {
     let bytes = line.as_bytes();
     let mut at = from;
     loop {
-        let found = bytes.get(at..)?.iter().position(|b| matches!(b, b'%' | b'\\' | b'&' | b'+'))?;
+        let found = bytes.get(at..)?.iter().position(|b| matches!(b, b'%' | b'\\' | b'&' | b'+' | &ESCAPE))?;
         at += found;
         let is_one = match bytes.get(at) {
             Some(b'%') => percent(bytes, at).is_some(),
-            Some(b'\\') => json(line, at).is_some(),
+            Some(b'\\') => json(line, at).is_some() || sequence(bytes, at).is_some(),
             Some(b'&') => entity(line, at).is_some(),
+            Some(&ESCAPE) => sequence(bytes, at).is_some(),
             _ => is_blank(bytes, at),
         };
         if is_one {
@@ -44,6 +54,9 @@ pub(super) fn next(line: &str, from: usize) -> Option<usize> {
 /// Decode the escape at `at`, where [`next`] found one; gives its length.
 pub(super) fn decode(line: &str, at: usize, mut out: impl FnMut(&str, Range<usize>, Via)) -> usize {
     let bytes = line.as_bytes();
+    if let Some(length) = sequence(bytes, at) {
+        return length;
+    }
     match bytes.get(at) {
         Some(b'%') => percents(bytes, at, |text, from| out(text, from, Via::URL)),
         Some(b'\\') => {

@@ -1,4 +1,5 @@
-//! What stands in a text under an encoding: percent escapes, the escapes of JSON and XML, base64, and gzip in base64.
+//! What stands in a text under an encoding: percent escapes, the escapes of JSON and XML, colours of terminals, base64, and
+//! gzip in base64.
 //!
 //! Scanners look for values as they are. What a line hides is decoded here, scanned like any other text, and each finding
 //! is led back to the bytes that stood there: so every scanner sees through every encoding, and none has to know one.
@@ -10,11 +11,13 @@
 //! - [`Layer::back`] covers every byte of the text that took part in what was found.
 
 mod base64;
+mod controls;
 mod escapes;
 mod map;
 
 use std::ops::Range;
 
+pub use controls::behind_control;
 use map::Builder;
 pub use map::Layer;
 
@@ -149,6 +152,19 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all(text).unwrap();
         packer.finish().unwrap()
+    }
+
+    #[test]
+    fn colours_stand_for_nothing() {
+        for text in [
+            "x: \u{1b}[31mghp_1a2B3c\u{1b}[0m y",
+            "x: \u{1b}[1mghp_\u{1b}[31m1a2\u{1b}[0mB3c y",
+            r#"{"m":"x: \u001b[31mghp_1a2B3c\u001b[0m y"}"#,
+        ] {
+            let found = behind(text, "ghp_1a2B3c");
+            assert_eq!(found.len(), 1, "{text:?}");
+            assert!(found[0].starts_with("ghp_") && found[0].ends_with("B3c"), "{found:?}");
+        }
     }
 
     #[test]

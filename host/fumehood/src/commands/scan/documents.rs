@@ -29,6 +29,15 @@ struct Doc {
     text: String,
 }
 
+/// A document and nothing else.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only whether it fits is asked")]
+struct Bare {
+    id: serde::de::IgnoredAny,
+    text: serde::de::IgnoredAny,
+}
+
 #[derive(serde::Serialize)]
 struct DocSpans {
     id: Box<RawValue>,
@@ -47,12 +56,15 @@ struct DocSpan {
 
 /// The next line that is not blank, with its number; nothing at the end. A byte order mark before the first is no part
 /// of it.
-async fn next_doc(lines: &mut Lines<'_>, number: &mut usize) -> anyhow::Result<Option<Doc>> {
+async fn next_doc(lines: &mut Lines<'_>, number: &mut usize, more: &mut Option<usize>) -> anyhow::Result<Option<Doc>> {
     loop {
         let Some(line) = lines.next().await? else { return Ok(None) };
         *number += 1;
         let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| *number == 1).unwrap_or(&line).trim_ascii();
         if !text.is_empty() {
+            if more.is_none() && serde_json::from_slice::<Bare>(text).is_err() {
+                *more = Some(*number);
+            }
             return serde_json::from_slice(text).map(Some).map_err(|error| {
                 // Its own position is within the line.
                 let said = error.to_string();
@@ -90,6 +102,9 @@ pub async fn answer(
     let mut any = false;
     while let Some(mut input) = inputs.next().await? {
         any |= answer_one(scanners, &mut input, filter, out).await?;
+        for reason in input.unread {
+            inputs.unread(reason);
+        }
     }
     Ok(any)
 }
@@ -103,10 +118,10 @@ async fn answer_one(
     let mut any = false;
     let mut pending: VecDeque<tokio::task::JoinHandle<anyhow::Result<DocSpans>>> = VecDeque::new();
     let mut lines = Lines { input, buffer: Vec::new(), at: 0 };
-    let (mut number, mut wrong, mut ended) = (0usize, None, false);
+    let (mut number, mut more, mut wrong, mut ended) = (0usize, None, None, false);
     while !(ended && pending.is_empty()) {
         if !ended {
-            match next_doc(&mut lines, &mut number).await {
+            match next_doc(&mut lines, &mut number, &mut more).await {
                 Ok(Some(doc)) => pending.push_back(tokio::spawn(doc_spans(scanners.clone(), filter.clone(), doc))),
                 Ok(None) => ended = true,
                 Err(error) => (wrong, ended) = (Some(error), true),
@@ -125,7 +140,15 @@ async fn answer_one(
             out.flush()?;
             Err(error)
         }
-        None => Ok(any),
+        None => {
+            if let Some(line) = more {
+                lines.input.unread.push(format!(
+                    "{}, from line {line} on: fields beside id and text; to scan all of it, use --format spans or sarif",
+                    lines.input.name
+                ));
+            }
+            Ok(any)
+        }
     }
 }
 

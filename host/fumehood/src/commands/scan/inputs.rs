@@ -27,6 +27,8 @@ pub struct Input {
     pub name: String,
     /// Bytes that were taken from it so far.
     pub read: u64,
+    /// What of it was not scanned, and why.
+    pub unread: Vec<String>,
     chunks: Receiver<std::io::Result<Vec<u8>>>,
 }
 
@@ -108,6 +110,13 @@ impl Inputs {
         Ok(self.look().await?.is_some_and(|first| first.name.contains('!')))
     }
 
+    /// Something was not scanned, for this reason.
+    pub fn unread(&self, reason: String) {
+        if let Ok(mut skipped) = self.skipped.lock() {
+            skipped.unread.push(reason);
+        }
+    }
+
     /// What was not scanned.
     pub fn skipped(&self) -> Skipped {
         self.skipped.lock().map(|skipped| skipped.clone()).unwrap_or_default()
@@ -118,7 +127,8 @@ impl Inputs {
 pub fn start(paths: Vec<PathBuf>, exclude: &[String], many: bool, follow: bool) -> anyhow::Result<Inputs> {
     let mut globs = GlobSetBuilder::new();
     for pattern in exclude {
-        globs.add(Glob::new(pattern).with_context(|| format!("--exclude {pattern}"))?);
+        let plain = pattern.strip_prefix("./").unwrap_or(pattern).trim_end_matches('/');
+        globs.add(Glob::new(plain).with_context(|| format!("--exclude {pattern}"))?);
     }
     let (give, texts) = channel(INPUTS);
     let skipped = Arc::new(Mutex::new(Skipped::default()));
@@ -171,6 +181,8 @@ impl Reader {
                 self.open("standard input", Box::new(std::io::stdin()))?;
             } else if path.is_dir() {
                 self.folder(path)?;
+            } else if self.is_excluded(path) {
+                // As in folders: a hook names every file.
             } else {
                 let file = std::fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
                 self.open(&path.display().to_string(), Box::new(file))?;
@@ -179,12 +191,19 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether a pattern leaves a file out that was named: its path, or a folder on the way to it.
+    fn is_excluded(&self, path: &Path) -> bool {
+        let plain = path.strip_prefix("./").unwrap_or(path);
+        plain.ancestors().any(|part| self.exclude.is_match(part))
+            || plain.file_name().is_some_and(|name| self.exclude.is_match(name))
+    }
+
     /// Everything in a folder, by name; links are not followed, and what git keeps for itself is left out.
     fn folder(&self, folder: &Path) -> anyhow::Result<()> {
         let entries = walkdir::WalkDir::new(folder).sort_by_file_name().follow_links(self.follow).into_iter();
         let wanted = |entry: &walkdir::DirEntry| {
             let inside = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            entry.file_name() != ".git" && !self.exclude.is_match(inside)
+            (entry.depth() == 0 || entry.file_name() != ".git") && !self.exclude.is_match(inside)
         };
         for entry in entries.filter_entry(wanted) {
             match entry {
@@ -237,6 +256,9 @@ impl Reader {
         if let Err(error) = source.by_ref().take(HEAD as u64).read_to_end(&mut head) {
             return self.damaged(name, &format!("damaged: {error}"));
         }
+        if unpack::is_utf32(&head) {
+            return self.damaged(name, "UTF-32, which is not read; convert it to UTF-8");
+        }
         let wide = unpack::Wide::of(&head);
         let control = head.iter().filter(|byte| **byte < 9).count();
         if wide.is_none() && is_binary(&head) && self.many {
@@ -250,7 +272,7 @@ impl Reader {
             let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
         }
         let (give, chunks) = channel(CHUNKS);
-        let input = Input { name: name.to_owned(), read: 0, chunks };
+        let input = Input { name: name.to_owned(), read: 0, unread: Vec::new(), chunks };
         self.give.blocking_send(Ok(input)).map_err(|_| Gone)?;
         let mut source: Box<dyn Read> = match wide {
             Some(wide) => Box::new(wide.reader(std::io::Cursor::new(head).chain(source))),

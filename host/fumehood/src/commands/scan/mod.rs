@@ -69,17 +69,18 @@ async fn scan(settings: &Settings, args: &ScanArgs) -> anyhow::Result<ExitCode> 
         (format, _) => {
             let mut report = Report::new(format, &mut out);
             let outcome = collected(&scanners, &mut inputs, &filter, (baseline, args), &mut report).await?;
-            report.finish(&scanners)?;
+            report.finish(&scanners, &inputs.skipped().unread)?;
             outcome
         }
     };
     out.flush()?;
     let skipped = inputs.skipped();
     outcome.say(&skipped, many)?;
-    Ok(match (args.exit_code, outcome.any, skipped.unread.is_empty()) {
-        (true, true, _) => ExitCode::from(1),
-        (true, _, false) => ExitCode::from(2),
-        _ => ExitCode::SUCCESS,
+    // What was not read may hold anything: that comes before what was found in the rest.
+    Ok(match (args.exit_code && outcome.any, skipped.unread.is_empty()) {
+        (_, false) => ExitCode::from(2),
+        (true, true) => ExitCode::from(1),
+        (false, true) => ExitCode::SUCCESS,
     })
 }
 
@@ -98,7 +99,7 @@ impl Outcome {
     fn say(&self, skipped: &inputs::Skipped, many: bool) -> std::io::Result<()> {
         let mut err = std::io::stderr();
         for reason in &skipped.unread {
-            writeln!(err, "not scanned: {reason}")?;
+            writeln!(err, "not scanned: {}", report::on_one_line(reason))?;
         }
         if skipped.binary + skipped.links > 0 {
             let links = if skipped.links > 0 { " (follow them with --follow)" } else { "" };
@@ -162,8 +163,16 @@ async fn redacted(
             Some(folder) => {
                 let path = target(folder, &input.name)?;
                 let mut file = std::io::BufWriter::with_capacity(WRITE, new_file(&path)?);
-                stream::mask(scanners, &mut input, filter, &mut book, &mut outcome.any, &mut file).await?;
-                file.flush().with_context(|| format!("{} cannot be written", path.display()))?;
+                let masked = stream::mask(scanners, &mut input, filter, &mut book, &mut outcome.any, &mut file).await;
+                // Only a whole file gets its name.
+                match masked.and_then(|()| Ok(file.into_inner().map_err(std::io::IntoInnerError::into_error)?)) {
+                    Ok(file) => {
+                        drop(file.persist_noclobber(&path).map_err(|error| error.error).with_context(|| {
+                            format!("{} cannot be written (nothing is overwritten)", path.display())
+                        })?)
+                    }
+                    Err(error) => inputs.unread(format!("{}: {error:#}", input.name)),
+                }
             }
             None if outcome.inputs > 1 => {
                 bail!("several files do not go into one; name a folder for the masked ones: --output FOLDER")
@@ -186,13 +195,16 @@ fn target(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn new_file(path: &Path) -> anyhow::Result<std::fs::File> {
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
-    file.with_context(|| format!("{} cannot be written (nothing is overwritten)", path.display()))
+/// A file beside `path`, to be renamed to it. What is there already is told before the work, not after it.
+fn new_file(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+    anyhow::ensure!(!path.exists(), "{} cannot be written (nothing is overwritten)", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".fumehood-").suffix(".part").tempfile_in(folder);
+    file.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// An input that is being scanned: its bytes, and what was found.
-type Scanning = tokio::task::JoinHandle<anyhow::Result<(u64, Vec<Found>)>>;
+type Scanning = tokio::task::JoinHandle<Result<(u64, Vec<Found>), String>>;
 
 /// Every input, several at once, reported in their order.
 async fn collected<W: std::io::Write>(
@@ -216,14 +228,23 @@ async fn collected<W: std::io::Write>(
             match inputs.next().await? {
                 Some(input) => {
                     let (scanners, filter) = (scanners.clone(), filter.clone());
-                    pending.push_back(tokio::spawn(async move { found_in(&scanners, input, &filter, salt).await }));
+                    pending.push_back(tokio::spawn(async move {
+                        found_in(&scanners, input, &filter, salt).await.map_err(|error| format!("{error:#}"))
+                    }));
                 }
                 None => ended = true,
             }
         }
         while pending.len() >= AT_ONCE || (ended && !pending.is_empty()) {
             let Some(task) = pending.pop_front() else { break };
-            let (bytes, found) = task.await??;
+            // One that cannot be scanned does not keep the others from it.
+            let (bytes, found) = match task.await? {
+                Ok(done) => done,
+                Err(reason) => {
+                    inputs.unread(reason);
+                    continue;
+                }
+            };
             outcome.inputs += 1;
             outcome.bytes += bytes;
             for one in found {
@@ -261,10 +282,13 @@ async fn found_in(
         for span in piece.spans {
             let value = piece.text.get(span.start..span.end).unwrap_or_default();
             let (line, column) = lines.at(piece.text, span.start);
+            let (end_line, end_column) = lines.at(piece.text, span.end);
             all.push(Found {
                 file: name.clone(),
                 line,
                 column,
+                end_line,
+                end_column,
                 start: piece.begin + span.start as u64,
                 end: piece.begin + span.end as u64,
                 kind: span.kind.clone(),

@@ -19,7 +19,12 @@ pub struct Found {
     pub line: u64,
     /// In characters, from 1.
     pub column: u64,
-    /// Bytes in the file.
+    /// Of the character behind it.
+    #[serde(skip)]
+    pub end_line: u64,
+    #[serde(skip)]
+    pub end_column: u64,
+    /// Bytes in the file, read as UTF-8.
     pub start: u64,
     pub end: u64,
     #[serde(rename = "type")]
@@ -98,15 +103,17 @@ impl<'a, W: Write> Report<'a, W> {
             }
             ScanFormat::Spans | ScanFormat::Redacted => {
                 let Found { file, line, column, start, end, kind, confidence, detector, .. } = found;
+                let file = on_one_line(file);
                 writeln!(self.out, "{file}:{line}:{column}\t{start}\t{end}\t{kind}\t{confidence:.2}\t{detector}")?;
             }
         }
         Ok(())
     }
 
-    pub fn finish(self, scanners: &Scanners) -> anyhow::Result<()> {
+    /// The end; with what was not scanned, and why.
+    pub fn finish(self, scanners: &Scanners, unread: &[String]) -> anyhow::Result<()> {
         if self.format == ScanFormat::Sarif {
-            serde_json::to_writer_pretty(&mut *self.out, &sarif(&self.results, scanners))?;
+            serde_json::to_writer_pretty(&mut *self.out, &sarif(&self.results, unread, scanners))?;
             self.out.write_all(b"\n")?;
         }
         Ok(())
@@ -114,7 +121,7 @@ impl<'a, W: Write> Report<'a, W> {
 }
 
 /// A log of SARIF 2.1.0 (OASIS standard).
-fn sarif(found: &[Found], scanners: &Scanners) -> serde_json::Value {
+fn sarif(found: &[Found], unread: &[String], scanners: &Scanners) -> serde_json::Value {
     let kinds: BTreeMap<&str, Group> = found.iter().map(|one| (one.kind.as_str(), one.group)).collect();
     let indexes: BTreeMap<&str, usize> = kinds.keys().enumerate().map(|(index, kind)| (*kind, index)).collect();
     let rules: Vec<_> = kinds
@@ -140,6 +147,8 @@ fn sarif(found: &[Found], scanners: &Scanners) -> serde_json::Value {
                     "region": {
                         "startLine": one.line,
                         "startColumn": one.column,
+                        "endLine": one.end_line,
+                        "endColumn": one.end_column,
                         "byteOffset": one.start,
                         "byteLength": one.end - one.start,
                     },
@@ -155,6 +164,10 @@ fn sarif(found: &[Found], scanners: &Scanners) -> serde_json::Value {
             })
         })
         .collect();
+    let notifications: Vec<_> = unread
+        .iter()
+        .map(|reason| serde_json::json!({ "level": "error", "message": { "text": format!("not scanned: {reason}") } }))
+        .collect();
     serde_json::json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -165,6 +178,10 @@ fn sarif(found: &[Found], scanners: &Scanners) -> serde_json::Value {
                 "rules": rules,
             } },
             "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": unread.is_empty(),
+                "toolExecutionNotifications": notifications,
+            }],
             "results": results,
         }],
     })
@@ -175,6 +192,15 @@ const fn level(group: Group) -> &'static str {
         Group::Secret => "error",
         Group::Structured | Group::Contextual => "warning",
     }
+}
+
+/// A name or a sentence without line ends and other control characters: who names a file must not write our lines.
+pub fn on_one_line(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
 }
 
 /// A relative reference (RFC 3986), or a file's address.
@@ -244,6 +270,12 @@ mod tests {
                 assert_eq!(column, text[start..byte].chars().count() as u64 + 1, "{cut} {byte}");
             }
         }
+    }
+
+    #[test]
+    fn names_stay_on_their_line() {
+        assert_eq!(on_one_line("a b/ä.log"), "a b/ä.log");
+        assert_eq!(on_one_line("a\nb\u{1b}[2J"), "a\\nb\\u{1b}[2J");
     }
 
     #[test]

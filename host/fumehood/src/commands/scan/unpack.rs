@@ -156,7 +156,15 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// UTF-16 with its mark at the beginning.
+/// Whether a text is UTF-32: by its mark, or because three of four bytes are zeros in their places.
+pub(super) fn is_utf32(head: &[u8]) -> bool {
+    let mark = matches!(head, [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..]);
+    let fours = head.as_chunks::<4>().0;
+    let letters = fours.iter().filter(|four| matches!(four, [a, 0, 0, 0] | [0, 0, 0, a] if *a > 8)).count();
+    (mark || fours.len() > 3) && letters * 10 > fours.len() * 7
+}
+
+/// UTF-16, as its mark at the beginning says, or the zeros beside its letters.
 #[derive(Clone, Copy)]
 pub(super) enum Wide {
     Little,
@@ -165,9 +173,21 @@ pub(super) enum Wide {
 
 impl Wide {
     pub(super) fn of(head: &[u8]) -> Option<Self> {
+        let pairs = head.as_chunks::<2>().0;
+        let little = pairs.iter().filter(|[a, b]| *b == 0 && *a != 0).count();
+        let big = pairs.iter().filter(|[a, b]| *a == 0 && *b != 0).count();
+        let most = |count: usize| pairs.len() > 3 && count * 10 > pairs.len() * 6;
         match head {
+            // Bytes that only begin like the mark: all of it is ASCII, which UTF-16 would make Chinese of.
+            [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..]
+                if rest.len() > 16 && rest.iter().filter(|b| matches!(b, 1..0x80)).count() * 20 > rest.len() * 19 =>
+            {
+                None
+            }
             [0xff, 0xfe, ..] => Some(Self::Little),
             [0xfe, 0xff, ..] => Some(Self::Big),
+            _ if most(little) => Some(Self::Little),
+            _ if most(big) => Some(Self::Big),
             _ => None,
         }
     }
@@ -232,6 +252,23 @@ impl<R: Read> Read for Utf16<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wide_texts_are_told_without_a_mark() {
+        let text = "mail jane@x.io, password=Hunter2";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert!(matches!(Wide::of(&little), Some(Wide::Little)));
+        assert!(matches!(Wide::of(&big), Some(Wide::Big)));
+        assert!(Wide::of(text.as_bytes()).is_none());
+        assert!(Wide::of(&[b"\xff\xfe\xff".as_slice(), text.as_bytes()].concat()).is_none());
+        assert!(Wide::of(b"\0\0\0\0\0\0\0\0\0\0").is_none(), "a log that was cut");
+        for four in [u32::to_le_bytes, u32::to_be_bytes] {
+            let wide: Vec<u8> = text.chars().flat_map(|c| four(c as u32)).collect();
+            assert!(is_utf32(&wide));
+        }
+        assert!(!is_utf32(&little) && !is_utf32(&big) && !is_utf32(text.as_bytes()));
+    }
 
     #[test]
     fn utf16_is_read_as_utf8() {
