@@ -302,6 +302,12 @@ mod tests {
     use crate::testing::{all, nothing, one};
 
     #[test]
+    fn quotes_that_are_written_twice() {
+        assert_eq!(one("password: 'Hun''ter2!xyzzy99'\n", "PASSWORD"), "Hun''ter2!xyzzy99");
+        assert_eq!(one("SET PASSWORD = 'Kestrel81!', x = ''", "PASSWORD"), "Kestrel81!");
+    }
+
+    #[test]
     fn codes_of_sign_ins() {
         let code = "6RQQu2fRmMeChZRCGH5pWGttQX";
         assert_eq!(one(&format!("GET /callback?code={code}&state=xyz HTTP/2.0"), "GENERIC_SECRET"), code);

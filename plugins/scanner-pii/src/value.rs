@@ -319,6 +319,14 @@ pub(crate) fn value(text: &Text<'_>, quotes: &mut Quotes, i: usize, join: Join) 
         }
         if let Some(close) = quotes.close(text, open, quote, escaped) {
             let mut end = close;
+            // `'don''t'`: a quote that is written twice, in YAML and SQL.
+            for _ in 0..16 {
+                if escaped || quote != b'\'' || end == open || text.at(end + 1) != quote {
+                    break;
+                }
+                let Some(next) = quotes.close(text, end + 2, quote, false) else { break };
+                end = next;
+            }
             while escaped && end > open && text.at(end - 1) == b'\\' {
                 end -= 1;
             }

@@ -66,37 +66,56 @@ fn in_run(bytes: &[u8], at: usize) -> bool {
 }
 
 /// How long the lines are into which encoders cut a run.
-const WRAPPED: std::ops::RangeInclusive<usize> = 60..=120;
+const WRAPPED: std::ops::RangeInclusive<usize> = 32..=120;
+
+/// A line without what stands around a run in it: the indent of YAML, the marks of quotes and comments, the quotes and
+/// joints of strings in programs. As a range of the line.
+fn bare(line: &str) -> Range<usize> {
+    let start = line.len() - line.trim_start_matches([' ', '\t', '>', '#', '*', '|', '"', '\'']).len();
+    let mut rest = line.get(start..).unwrap_or_default();
+    // A few of them, one behind the other: `\n" \`.
+    for _ in 0..6 {
+        let ends = ["\n", "\r", " ", "\\n", "\\", ",", " +", "\"", "'", ";"];
+        let Some(shorter) = ends.iter().find_map(|end| rest.strip_suffix(end)) else { break };
+        rest = shorter;
+    }
+    start..start + rest.len()
+}
 
 /// The run over several lines that begins with the line at `line`: lines of one length and base64 alone, the last of them
 /// shorter. Gives up to where such lines were read, whatever they hold.
 pub(super) fn wrapped(source: &str, line: &Range<usize>, room: usize) -> (usize, Option<Packed>) {
-    let content = |line: &str| line.trim_end_matches(['\r', '\n']).len();
-    let is_run = |line: &str| line.trim_end_matches(['\r', '\n', '=']).bytes().all(|b| in_run(&[b], 0));
+    let is_run = |content: &str| content.trim_end_matches('=').bytes().all(|b| in_run(&[b], 0));
     let first = source.get(line.clone()).unwrap_or_default();
-    let length = content(first);
+    let content = bare(first);
+    let length = content.len();
     // The last byte tells most lines apart.
-    if !WRAPPED.contains(&length) || !in_run(first.as_bytes(), length - 1) || !is_run(first) {
+    if !WRAPPED.contains(&length)
+        || !in_run(first.as_bytes(), content.end - 1)
+        || !is_run(first.get(content.clone()).unwrap_or_default())
+    {
         return (line.start, None);
     }
     let mut run = Vec::new();
-    let (mut end, mut lines) = (line.start, 0);
+    let (mut end, mut stop, mut lines) = (line.start, line.start, 0);
     for next in source.get(line.start..).unwrap_or_default().split_inclusive('\n') {
-        if content(next) == 0 || content(next) > length || !is_run(next) {
+        let range = bare(next);
+        let text = next.get(range.clone()).unwrap_or_default();
+        if text.is_empty() || text.len() > length || !is_run(text) {
             break;
         }
-        run.extend_from_slice(next.as_bytes().get(..content(next)).unwrap_or_default());
+        run.extend_from_slice(text.as_bytes());
+        stop = end + range.end;
         end += next.len();
         lines += 1;
-        if content(next) < length {
+        if text.len() < length {
             break;
         }
     }
-    let bare = run.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1);
-    let packed = (lines > 1).then(|| opened(&run, 0, bare, room)).flatten();
-    let stop = line.start + source.get(line.start..end).unwrap_or_default().trim_end_matches(['\r', '\n']).len();
+    let unpadded = run.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1);
+    let packed = (lines > 1).then(|| opened(&run, 0, unpadded, room)).flatten();
     let whole = |packed: Packed| Packed {
-        range: line.start..stop,
+        range: line.start + content.start..stop,
         way: if packed.way == Way::Bytes { Way::Lines } else { packed.way },
         ..packed
     };

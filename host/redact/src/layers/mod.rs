@@ -205,6 +205,35 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_around_lines_of_base64_is_none_of_it() {
+        let secret = r#"{"note":"a text that is long enough for some lines","user":"jo@acme.com"}"#;
+        let packed = STANDARD.encode(secret);
+        for columns in [33, 40, 64, 76] {
+            for (before, behind_it) in [
+                ("", ""),
+                ("    ", ""),
+                ("> ", ""),
+                ("# ", ""),
+                (" * ", ""),
+                ("  \"", "\" +"),
+                ("\"", "\\n\" \\"),
+                ("'", "',"),
+                ("\t| ", " "),
+            ] {
+                let lines = packed.as_bytes().chunks(columns).map(|line| std::str::from_utf8(line).unwrap());
+                let text: String = lines.map(|line| format!("{before}{line}{behind_it}\n")).collect();
+                let text = format!("data:\n{text}next: 1\n");
+                let seen = behind(&text, "jo@acme.com");
+                assert_eq!(seen.len(), 1, "{text}");
+                assert!(
+                    seen[0].starts_with("eyJ") && seen[0].ends_with(packed.get(packed.len() - 1..).unwrap()),
+                    "{seen:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn base64_goes_over_lines_and_begins_before_a_window() {
         let secret =
             r#"{"note":"a text that is long enough for some lines","user":"jo@acme.com","password":"Kestrel81!"}"#;
