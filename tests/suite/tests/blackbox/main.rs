@@ -24,6 +24,8 @@ mod people;
 mod plugins;
 mod roles;
 mod scan;
+mod scan_cache;
+mod scan_inputs;
 mod scan_tool;
 mod score;
 mod viewer;

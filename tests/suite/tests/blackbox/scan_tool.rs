@@ -1,17 +1,16 @@
 //! `fumehood scan` as a tool of its own: folders, archives, encodings, formats, rules, baselines, exit codes.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Output, Stdio};
 
 use fumehood_tests::Data;
 use fumehood_tests::fixtures::contains;
-use fumehood_tests::server::{command_on, text};
+use fumehood_tests::server::text;
 
-const MAIL: &str = "jane.roe@customer-mail.example";
-const SECRET: &str = "Kestrel81!x";
+pub(super) const MAIL: &str = "jane.roe@customer-mail.example";
+pub(super) const SECRET: &str = "Kestrel81!x";
 
-fn scan(data: &Data, arguments: &[&str]) -> Output {
+pub(super) fn scan(data: &Data, arguments: &[&str]) -> Output {
     let mut command = data.command(&[&["scan"], arguments].concat());
     command.stdin(Stdio::null()).output().unwrap()
 }
@@ -341,188 +340,6 @@ fn rules_of_ones_own_and_of_gitleaks_hold() {
 }
 
 #[test]
-fn a_cache_of_its_own_is_used_and_not_trusted() {
-    let data = Data::prepared();
-    let cache = data.beside("cache");
-    let file = data.beside("x.log");
-    std::fs::write(&file, format!("mail {MAIL}\n")).unwrap();
-    let empty = data.beside("no-data-here");
-    let run = || {
-        let arguments = ["scan", "--cache", cache.to_str().unwrap(), file.to_str().unwrap()];
-        let output = command_on(&empty, &arguments).output().unwrap();
-        assert!(text(&output.stdout).contains("EMAIL"), "{}", text(&output.stderr));
-    };
-    run();
-    let entries = || -> Vec<std::path::PathBuf> {
-        std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    assert!(entries().len() >= 2);
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&cache), mode(&cache.join("key"))), (0o700, 0o600));
-    // What was changed in it is made anew.
-    for entry in entries().iter().filter(|path| !path.ends_with("key")) {
-        let mut bytes = std::fs::read(entry).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(entry, bytes).unwrap();
-    }
-    run();
-    assert!(!empty.exists(), "a scan makes no data folder");
-}
-
-#[test]
-fn the_users_own_cache_is_used_where_nothing_is_named() {
-    let data = Data::prepared();
-    let (home, file) = (data.beside("cache-home"), data.beside("x.log"));
-    std::fs::write(&file, format!("mail {MAIL}\n")).unwrap();
-    let run = |options: &[&str]| {
-        let mut arguments = vec!["scan", file.to_str().unwrap()];
-        arguments.extend(options);
-        let mut command = command_on(&data.beside("no-data"), &arguments);
-        let output = command.env("XDG_CACHE_HOME", &home).output().unwrap();
-        assert!(text(&output.stdout).contains("EMAIL"), "{}", text(&output.stderr));
-    };
-    run(&["--no-cache"]);
-    assert!(!home.exists(), "nothing is kept");
-    run(&[]);
-    let compiled = home.join("fumehood/compiled");
-    let kept = || std::fs::read_dir(&compiled).unwrap().count();
-    let count = kept();
-    assert!(count >= 2, "{count}");
-    run(&[]);
-    assert_eq!(kept(), count);
-    // One that cannot be used costs time and nothing else.
-    std::fs::remove_dir_all(&home).unwrap();
-    std::fs::write(&home, "a file").unwrap();
-    run(&[]);
-}
-
-#[test]
-fn colours_hide_nothing() {
-    let data = Data::prepared();
-    let log = data.beside("colours.log");
-    let token = "ghp_1a2B3c4D5e6F7g8H9i0JkLmNoPqRsTuVwXyZ";
-    let text = format!(
-        "x: \u{1b}[31m{token}\u{1b}[0m y\n\u{1b}[32mpassword\u{1b}[0m=\u{1b}[31m{SECRET}\u{1b}[0m\n\
-         {{\"m\":\"\\u001b[31m{token}\\u001b[0m\"}}\nby \u{1b}[1m{MAIL}\u{1b}[0m\n"
-    );
-    std::fs::write(&log, &text).unwrap();
-    let output = scan(&data, &["--format", "redacted", log.to_str().unwrap()]);
-    let masked = String::from_utf8(output.stdout).unwrap();
-    for value in [token, SECRET, MAIL] {
-        assert!(!masked.contains(value), "{masked}");
-    }
-    assert!(masked.contains("\u{1b}[1m[EMAIL-"), "the colour stays: {masked:?}");
-}
-
-#[test]
-fn what_was_not_read_is_said_and_exits_with_two() {
-    let data = Data::prepared();
-    let folder = data.beside("some");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("a.log"), format!("mail {MAIL}\n")).unwrap();
-    std::fs::write(folder.join("names.txt"), "Anna Keller ".repeat(11_000)).unwrap();
-    let wide = format!("mail {MAIL} twice\n");
-    std::fs::write(folder.join("u16.txt"), wide.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())
-        .unwrap();
-    std::fs::write(folder.join("z.log"), format!("password={SECRET}\n")).unwrap();
-    let place = folder.to_str().unwrap();
-    // Text of nothing but names is scanned like any other, and UTF-16 is read without a mark.
-    let found = scan(&data, &["--exit-code", place]);
-    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stderr));
-    for file in ["a.log", "u16.txt", "z.log"] {
-        assert!(text(&found.stdout).contains(file), "{}", text(&found.stdout));
-    }
-    let four: Vec<u8> = wide.chars().flat_map(|c| u32::to_le_bytes(c as u32)).collect();
-    std::fs::write(folder.join("u32.txt"), four).unwrap();
-    let masked = data.beside("masked");
-    for arguments in [
-        vec!["--exit-code", place],
-        vec![place],
-        vec!["--format", "redacted", "--output", masked.to_str().unwrap(), place],
-    ] {
-        let output = scan(&data, &arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-        assert!(text(&output.stderr).contains("u32.txt: UTF-32"), "{}", text(&output.stderr));
-    }
-    let mut written: Vec<String> = walk(&masked);
-    written.sort();
-    assert_eq!(written, ["a.log", "names.txt", "u16.txt", "z.log"]);
-    let sarif = scan(&data, &["--format", "sarif", place]);
-    let sarif: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
-    let invocation = &sarif["runs"][0]["invocations"][0];
-    assert_eq!(invocation["executionSuccessful"], false);
-    assert!(invocation["toolExecutionNotifications"][0]["message"]["text"].as_str().unwrap().contains("u32.txt"));
-    let region = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"];
-    assert_eq!((&region["startColumn"], &region["endLine"]), (&6.into(), &1.into()), "{region}");
-    assert_eq!(region["endColumn"], 6 + MAIL.len());
-}
-
-/// The names of the files in a folder and below.
-fn walk(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.path().is_dir() {
-            names.extend(walk(&entry.path()));
-        } else {
-            names.push(entry.file_name().into_string().unwrap());
-        }
-    }
-    names
-}
-
-#[test]
-fn documents_with_more_fields_do_not_pass_for_scanned() {
-    let data = Data::prepared();
-    let documents = data.beside("chat.jsonl");
-    std::fs::write(&documents, format!("{{\"id\":1,\"text\":\"hello\",\"user\":\"{MAIL}\"}}\n")).unwrap();
-    let file = documents.to_str().unwrap();
-    let output = scan(&data, &["--exit-code", "--format", "jsonl", file]);
-    assert_eq!(text(&output.stdout), "{\"id\":1,\"spans\":[]}\n");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("from line 1 on: fields beside id and text"), "{}", text(&output.stderr));
-    let whole = scan(&data, &["--exit-code", "--format", "sarif", file]);
-    assert_eq!(whole.status.code(), Some(1));
-}
-
-#[test]
-fn excluded_files_are_left_out_by_any_name() {
-    let data = Data::prepared();
-    let folder = data.beside("tree");
-    std::fs::create_dir_all(folder.join("sub")).unwrap();
-    let (a, b) = (folder.join("a.log"), folder.join("sub/b.log"));
-    for file in [&a, &b] {
-        std::fs::write(file, format!("mail {MAIL}\n")).unwrap();
-    }
-    let (a, b, place) = (a.to_str().unwrap(), b.to_str().unwrap(), folder.to_str().unwrap());
-    for (arguments, left) in [
-        (vec!["--exclude", "sub/", place], "a.log"),
-        (vec!["--exclude", "./sub", place], "a.log"),
-        (vec!["--exclude", "*.log", a, b], ""),
-        (vec!["--exclude", "b.log", a, b], "a.log"),
-    ] {
-        let output = scan(&data, &arguments);
-        let found = text(&output.stdout);
-        let files: Vec<_> = found.lines().map(|line| line.split(':').next().unwrap()).collect();
-        assert!(
-            files.iter().all(|file| file.ends_with(left)) && files.len() == usize::from(!left.is_empty()),
-            "{found}"
-        );
-    }
-}
-
-#[test]
-fn a_path_that_is_allowed_holds_beside_escapes() {
-    let data = Data::prepared();
-    let (rules, log) = (data.beside("never.toml"), data.beside("never.log"));
-    std::fs::write(&rules, "[[field]]\npath = \"$.trace_id\"\nnever = true\n").unwrap();
-    std::fs::write(&log, format!("{{\"n\":\"q\\\"r\",\"trace_id\":\"{MAIL}\"}}\n")).unwrap();
-    let output = scan(&data, &["--rules", rules.to_str().unwrap(), log.to_str().unwrap()]);
-    assert!(!text(&output.stdout).contains("EMAIL"), "{}", text(&output.stdout));
-}
-
-#[test]
 fn a_long_secret_is_masked_from_its_first_byte() {
     let data = Data::prepared();
     let file = data.beside("long.log");
@@ -554,29 +371,6 @@ fn an_allowed_value_lets_nothing_through_that_is_packed_with_it() {
         second.starts_with("second: ") && second.contains('[') && !second.contains(&packed.encode(&json)[60..90]),
         "{second}"
     );
-}
-
-#[test]
-fn what_a_cache_folder_holds_beside_it_stays() {
-    let data = Data::prepared();
-    let (cache, file) = (data.beside("shared-cache"), data.beside("x.log"));
-    std::fs::write(&file, format!("mail {MAIL}\n")).unwrap();
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    std::fs::DirBuilder::new().mode(0o700).create(&cache).unwrap();
-    let mine = std::fs::File::create(cache.join("thesis.img")).unwrap();
-    // More than a cache may hold, and no byte of it on the disk.
-    mine.set_len(3 << 30).unwrap();
-    let run = || {
-        let arguments = ["scan", "--cache", cache.to_str().unwrap(), file.to_str().unwrap()];
-        command_on(&data.beside("no-data"), &arguments).output().unwrap()
-    };
-    assert!(run().status.success());
-    assert!(cache.join("thesis.img").exists() && cache.join("key").exists());
-    // One that others may write to is not used.
-    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let refused = run();
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("belong to you alone"), "{}", text(&refused.stderr));
 }
 
 #[test]
