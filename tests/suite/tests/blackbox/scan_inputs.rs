@@ -1,6 +1,6 @@
 //! What `fumehood scan` reads and what it says of what it does not read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fumehood_tests::Data;
 use fumehood_tests::server::text;
@@ -55,9 +55,16 @@ fn what_was_not_read_is_said_and_exits_with_two() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert!(text(&output.stderr).contains("u32.txt: UTF-32"), "{}", text(&output.stderr));
     }
-    let mut written: Vec<String> = walk(&masked);
-    written.sort();
-    assert_eq!(written, ["a.log", "names.txt", "u16.txt", "z.log"]);
+    let mut files = walk(&masked);
+    files.sort();
+    let names: Vec<_> = files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["a.log", "names.txt", "u16.txt", "z.log"]);
+    // Like any file that the user makes, not for him alone.
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let usual = data.beside("usual");
+    std::fs::write(&usual, "").unwrap();
+    assert!(files.iter().all(|path| mode(path) == mode(&usual)), "{files:?}");
     let sarif = scan(&data, &["--format", "sarif", place]);
     let sarif: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
     let invocation = &sarif["runs"][0]["invocations"][0];
@@ -68,17 +75,17 @@ fn what_was_not_read_is_said_and_exits_with_two() {
     assert_eq!(region["endColumn"], 6 + MAIL.len());
 }
 
-/// The names of the files in a folder and below.
-fn walk(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
+/// The files in a folder and below.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
-            names.extend(walk(&entry.path()));
+            files.extend(walk(&entry.path()));
         } else {
-            names.push(entry.file_name().into_string().unwrap());
+            files.push(entry.path());
         }
     }
-    names
+    files
 }
 
 #[test]

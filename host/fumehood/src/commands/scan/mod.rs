@@ -199,7 +199,9 @@ fn target(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 fn new_file(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
     anyhow::ensure!(!path.exists(), "{} cannot be written (nothing is overwritten)", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".fumehood-").suffix(".part").tempfile_in(folder);
+    // Masked text is for others to read, as far as the user's own mask lets them.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let file = tempfile::Builder::new().prefix(".fumehood-").suffix(".part").permissions(mode).tempfile_in(folder);
     file.with_context(|| format!("{} cannot be written", path.display()))
 }
 
