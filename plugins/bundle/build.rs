@@ -9,12 +9,13 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Crate name of each plugin that ships.
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "scanner-pii",
     "scanner-prose",
     "scanner-rules",
     "provider-openai",
     "transport-http",
+    "transport-sse",
     "transport-stdio",
     "integration-confluence",
 ];
@@ -32,6 +33,7 @@ fn main() {
         println!("cargo:rerun-if-changed=../../{watched}");
     }
     println!("cargo:rerun-if-changed=../sdk");
+    println!("cargo:rerun-if-changed=../transport-http-core");
     for plugin in PLUGINS {
         println!("cargo:rerun-if-changed=../{plugin}");
     }

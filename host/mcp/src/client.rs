@@ -10,15 +10,15 @@ use fumehood_runtime::{CallHost, Plugin, Runtime, TransportConnection};
 use rmcp::RoleClient;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
-    ClientRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsRequest, PaginatedRequestParams,
-    ProtocolVersion, RequestId, ServerResult,
+    ClientNotification, ClientRequest, CustomNotification, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, Peer, PeerRequestOptions, RunningService, ServiceError,
     serve_client_with_lifecycle,
 };
 use rmcp::transport::DynamicTransportError;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use crate::driver::{Command, Driver, Shared};
 use crate::error::{McpError, bounded, one_line};
 use crate::names::tool_sha256;
 use crate::result::ToolResult;
-use crate::transport::{PluginTransport, SendError};
+use crate::transport::{Answers, Incoming, PROGRESS, PluginTransport, SendError, TICKET};
 
 /// Connecting: both eras together. A server that ignores the probe of the newer one is asked in the older after 10 s.
 const CONNECT: Duration = Duration::from_secs(40);
@@ -72,6 +72,51 @@ pub struct Connect {
     pub call_timeout: Duration,
     /// Keeps what a process writes to its standard error.
     pub output: ServerOutput,
+    /// What the server may ask of us, as the protocol's `capabilities`, and where what it asks and says of its own accord
+    /// goes. Without, it is offered nothing and what it says is dropped.
+    pub offers: Option<(Value, mpsc::Sender<Incoming>)>,
+}
+
+/// What a server said of itself when the connection was opened.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts(Value);
+
+impl ServerFacts {
+    /// The version of the protocol that is spoken with it.
+    pub fn version(&self) -> String {
+        match self.0.get("protocolVersion").and_then(Value::as_str) {
+            Some(version) => one_line(version),
+            None => ProtocolVersion::LATEST.to_string(),
+        }
+    }
+
+    /// Whether it is of the older era, with a session of its own.
+    pub fn is_stateful(&self) -> bool {
+        self.0.get("protocolVersion").is_some()
+    }
+
+    /// What it offers: `tools`, `resources`, `prompts`, `completions`, `logging`.
+    pub fn offers(&self, what: &str) -> bool {
+        self.0.get("capabilities").and_then(|all| all.get(what)).is_some_and(Value::is_object)
+    }
+
+    /// The whole answer, a stranger's text.
+    pub fn raw(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// A request that is passed on as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    pub method: String,
+    pub params: Map<String, Value>,
+    /// Names it among the requests of this connection: what comes with its answer, and its progress, bear this number.
+    pub ticket: u64,
+    /// Whether somebody wants to hear of its progress.
+    pub progress: bool,
+    /// Longest wait.
+    pub limit: Duration,
 }
 
 /// A tool as its server describes it.
@@ -109,6 +154,8 @@ pub struct Connection {
     service: Mutex<Option<RunningService<RoleClient, ClientConfig>>>,
     shared: Arc<Shared>,
     call_timeout: Duration,
+    answers: Answers,
+    facts: ServerFacts,
 }
 
 impl Connection {
@@ -147,10 +194,13 @@ impl Connection {
             ending: ending.clone(),
         };
         let driving = tokio::spawn(driver.run(queue));
-        let transport = PluginTransport::new(commands, messages, ending);
-        // Nothing is offered to the server: no sampling, no elicitation, no roots.
+        let (offered, incoming) = connect.offers.unzip();
+        let transport = PluginTransport::new(commands, messages, ending, incoming);
+        let (answers, handshake) = (transport.answers(), transport.handshake());
+        // Where nobody takes its questions the server is offered nothing: no sampling, no elicitation, no roots.
+        let capabilities = offered.and_then(|all| serde_json::from_value(all).ok());
         let info = ClientConfig::new(
-            ClientCapabilities::default(),
+            capabilities.unwrap_or_else(ClientCapabilities::default),
             Implementation::new("fumehood", env!("CARGO_PKG_VERSION")),
         );
         let mode = ClientLifecycleMode::Auto {
@@ -172,6 +222,8 @@ impl Connection {
                 service: Mutex::new(Some(service)),
                 shared,
                 call_timeout: connect.call_timeout,
+                answers,
+                facts: ServerFacts(handshake.get().cloned().unwrap_or_default()),
             }),
             Err(error) => {
                 // The transport is dropped by now; wait for the process to be gone, and for its last words.
@@ -215,7 +267,15 @@ impl Connection {
                     return Err(McpError::Protocol("a tool has no name, or an endless one".into()));
                 }
                 bytes += raw.to_string().len();
-                tools.push(RawTool { name: name.to_owned(), sha256: tool_sha256(raw), raw: raw.clone() });
+                let sha256 = tool_sha256(raw);
+                match tools.iter().find(|known| known.name == name) {
+                    Some(known) if known.sha256 == sha256 => continue,
+                    Some(_) => {
+                        let what = format!("it offers two tools with one name, “{}”", bounded(name));
+                        return Err(McpError::Protocol(what));
+                    }
+                    None => tools.push(RawTool { name: name.to_owned(), sha256, raw: raw.clone() }),
+                }
                 if tools.len() > TOOLS || bytes > TOOLS_BYTES {
                     let what =
                         format!("it offers more than {TOOLS} tools, or more than {} MiB of them", TOOLS_BYTES >> 20);
@@ -253,6 +313,49 @@ impl Connection {
         ToolResult::read(self.ask(request, self.call_timeout, cancel.cancelled()).await?)
     }
 
+    /// What the server said of itself.
+    pub fn facts(&self) -> &ServerFacts {
+        &self.facts
+    }
+
+    /// Pass a request on as it is and take its raw result. Cancelling, running out of time and dropping the future are
+    /// told to the server.
+    ///
+    /// # Errors
+    /// [`McpError`]; after `TimedOut`, `Closed`, `Cancelled` and `Plugin` nobody knows whether it was carried out.
+    pub async fn pass(&self, ask: Ask, cancelled: impl Future<Output = ()>) -> Result<Value, McpError> {
+        let mut params = ask.params;
+        let mut meta = match params.remove("_meta") {
+            Some(Value::Object(meta)) => meta,
+            _ => Map::new(),
+        };
+        meta.insert(TICKET.into(), ask.ticket.into());
+        if ask.progress {
+            meta.insert(PROGRESS.into(), true.into());
+        }
+        let request = CustomRequest::new(ask.method, Some(Value::Object(params)));
+        let options = PeerRequestOptions::no_options().with_meta(meta.into());
+        self.ask_with(ClientRequest::CustomRequest(request), options, ask.limit, cancelled).await
+    }
+
+    /// Tell the server something.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn notify(&self, method: &str, params: Value) -> Result<(), McpError> {
+        let notification = CustomNotification::new(method, Some(params));
+        let sent = self.peer.send_notification(ClientNotification::CustomNotification(notification)).await;
+        sent.map_err(|error| self.failed(error))
+    }
+
+    /// Answer what the server asked: with a result, or with an error. `false` where it cannot be told any more.
+    pub fn answer(&self, id: &Value, answer: Result<Value, Value>) -> bool {
+        self.answers.send(&match answer {
+            Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+            Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+        })
+    }
+
     /// Send a request and take its raw result.
     async fn ask(
         &self,
@@ -260,7 +363,16 @@ impl Connection {
         limit: Duration,
         cancelled: impl Future<Output = ()>,
     ) -> Result<Value, McpError> {
-        let options = PeerRequestOptions::no_options();
+        self.ask_with(request, PeerRequestOptions::no_options(), limit, cancelled).await
+    }
+
+    async fn ask_with(
+        &self,
+        request: ClientRequest,
+        options: PeerRequestOptions,
+        limit: Duration,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<Value, McpError> {
         let handle = self.peer.send_cancellable_request(request, options).await.map_err(|error| self.failed(error))?;
         let mut asked = Asked(Some((self.peer.clone(), handle.id.clone())));
         let answer = tokio::select! {
@@ -338,7 +450,11 @@ fn server_error(error: &ErrorData) -> McpError {
     match transport {
         // The request had reached the server, and its answer broke off.
         Some(code) if error.code == ErrorCode::INTERNAL_ERROR => McpError::of_end(code, &error.message),
-        _ => McpError::Tool { code: i64::from(error.code.0), message: bounded(&error.message) },
+        _ => McpError::Tool {
+            code: i64::from(error.code.0),
+            message: error.message.clone().into_owned(),
+            data: error.data.clone(),
+        },
     }
 }
 

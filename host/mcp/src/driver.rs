@@ -51,6 +51,13 @@ enum Input {
     End { id: u64, code: String, text: String },
 }
 
+/// A message of the server.
+pub(crate) struct Delivered {
+    pub(crate) data: Vec<u8>,
+    /// The client's message in whose answer it came; 0 where that is not known.
+    pub(crate) with: u64,
+}
+
 /// What is known of a connection from outside its task.
 pub(crate) struct Shared {
     /// Why the connection is over; the first reason counts.
@@ -78,7 +85,7 @@ pub(crate) struct Driver {
     pub(crate) egress: Arc<Egress>,
     pub(crate) process: Option<ProcessSpec>,
     /// Messages as the machine delivers them.
-    pub(crate) deliver: mpsc::Sender<Vec<u8>>,
+    pub(crate) deliver: mpsc::Sender<Delivered>,
     pub(crate) shared: Arc<Shared>,
     /// Cancelled when the client closes or is dropped.
     pub(crate) ending: CancellationToken,
@@ -90,11 +97,14 @@ struct Running {
     /// When a process that no longer listens is given up, and why.
     dying: Option<(Instant, String)>,
     requests: HashMap<u64, AbortOnDropHandle<()>>,
+    /// The client's message that each request was made for, and the one that is being sent.
+    sent_with: HashMap<u64, u64>,
+    sending: u64,
     timers: HashMap<u64, Instant>,
     sends: HashMap<u64, oneshot::Sender<Result<(), SendError>>>,
     /// What the client has no room for yet. Until it has, nothing more is read from the server, so this holds what one
     /// event brought; but what the client wants to send is taken on, because it may send before it receives.
-    backlog: VecDeque<Vec<u8>>,
+    backlog: VecDeque<Delivered>,
     inputs: mpsc::Sender<Input>,
     over: bool,
 }
@@ -110,6 +120,8 @@ impl Driver {
             process: None,
             dying: None,
             requests: HashMap::new(),
+            sent_with: HashMap::new(),
+            sending: 0,
             timers: HashMap::new(),
             sends: HashMap::new(),
             backlog: VecDeque::new(),
@@ -210,7 +222,9 @@ impl Running {
             }
             Command::Send { id, data, done } => {
                 self.sends.insert(id, done);
+                self.sending = id;
                 self.feed(Event { kind: "message", id, data, ..Event::default() }).await;
+                self.sending = 0;
             }
             Command::Dropped(id) => {
                 self.sends.remove(&id);
@@ -233,7 +247,11 @@ impl Running {
             // Of a request that was cancelled meanwhile.
             _ => return,
         };
+        let over = (event.kind == "response-end").then_some(event.id);
         self.feed(event).await;
+        if let Some(over) = over {
+            self.sent_with.remove(&over);
+        }
     }
 
     async fn output(&mut self, output: Output) {
@@ -287,7 +305,10 @@ impl Running {
                 Some(request) => self.request(action.id, request),
                 None => self.misbehaved("asked for a request without one"),
             },
-            "cancel" => drop(self.requests.remove(&action.id)),
+            "cancel" => {
+                self.requests.remove(&action.id);
+                self.sent_with.remove(&action.id);
+            }
             "spawn" => self.spawn().await,
             "write" => self.write(&action.data).await,
             "close-input" => {
@@ -296,7 +317,10 @@ impl Running {
                 }
             }
             "deliver" if action.data.len() > MESSAGE => self.misbehaved("delivered a message over its limit"),
-            "deliver" => self.backlog.push_back(action.data),
+            "deliver" => {
+                let with = self.sent_with.get(&action.id).copied().unwrap_or_default();
+                self.backlog.push_back(Delivered { data: action.data, with });
+            }
             "sent" => self.settle(action.id, Ok(())),
             "failed" => {
                 let error = SendError { code: action.code, text: bounded(&action.text) };
@@ -343,6 +367,9 @@ impl Running {
             };
             let _ = inputs.send(Input::End { id, code, text }).await;
         });
+        if self.sending != 0 {
+            self.sent_with.insert(id, self.sending);
+        }
         self.requests.insert(id, AbortOnDropHandle::new(task));
     }
 

@@ -1,6 +1,7 @@
 //! What can go wrong between us and an MCP server, in sentences for the person: what happened, and what to do.
 
 use fumehood_runtime::CallError;
+use serde_json::Value;
 
 use crate::Collision;
 
@@ -31,8 +32,8 @@ pub enum McpError {
     #[error("The connection ended: {0}. Check the server's log, then choose “Connect again” on its page.")]
     Closed(String),
     /// The server's own error.
-    #[error("The server answered with an error: {message} ({code})")]
-    Tool { code: i64, message: String },
+    #[error("The server answered with an error: {} ({code})", bounded(message))]
+    Tool { code: i64, message: String, data: Option<Value> },
     #[error("{0}")]
     Plugin(CallError),
     #[error("Stopped before the server had answered.")]

@@ -15,10 +15,13 @@ mod driver;
 mod error;
 mod grant;
 mod names;
+mod pins;
 mod result;
 mod transport;
 
-pub use client::{Connect, Connection, Endpoint, RawTool, ServerOutput};
+pub use client::{Ask, Connect, Connection, Endpoint, RawTool, ServerFacts, ServerOutput};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
+pub use pins::{Difference, Known, Warning, differences, visible, warnings};
 pub use result::ToolResult;
+pub use transport::Incoming;

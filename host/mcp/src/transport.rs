@@ -2,11 +2,14 @@
 //!
 //! Invariants: rmcp sees answers to requests that are open, each once, and nothing else. Answers to what is asked after
 //! the handshake reach it raw ([`CustomResult`]), because its typed models drop what they do not know. A server's
-//! notifications and requests end here: rmcp would write them to the program's log, and they are a stranger's text.
+//! notifications and requests go past rmcp to whoever opened the connection, or end here: rmcp would write them to the
+//! program's log, and they are a stranger's text.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rmcp::RoleClient;
 use rmcp::model::{
@@ -18,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::Command;
+use crate::driver::{Command, Delivered};
 
 /// Longest id of a server's request that is answered, bytes.
 const ID: usize = 256;
@@ -54,27 +57,90 @@ enum Wants {
     Raw,
 }
 
+/// The mark of a request in its `_meta`, which never leaves.
+pub(crate) const TICKET: &str = "fumehood/ticket";
+pub(crate) const PROGRESS: &str = "fumehood/progress";
+
+/// A message that a server sends of its own accord.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// A request waits for an answer under this id; a notification has none.
+    pub id: Option<Value>,
+    pub method: String,
+    pub params: Value,
+    /// The request in whose answer it came, by its ticket, where that is known.
+    pub with: Option<u64>,
+}
+
+/// A request of ours that has no answer yet.
+struct Open {
+    wants: Wants,
+    /// The message that carried it.
+    sequence: u64,
+    ticket: Option<u64>,
+}
+
 pub(crate) struct PluginTransport {
     commands: mpsc::Sender<Command>,
     /// JSON-RPC messages as they came.
-    messages: mpsc::Receiver<Vec<u8>>,
+    messages: mpsc::Receiver<Delivered>,
     /// Cancelled here to make the driver end the connection.
     ending: CancellationToken,
-    sequence: u64,
+    /// Counts messages; shared with answers to what the server asks.
+    sequence: Arc<AtomicU64>,
     /// Requests that have no answer yet.
-    open: HashMap<i64, Wants>,
+    open: HashMap<i64, Open>,
+    /// Where a server's own messages go.
+    incoming: Option<mpsc::Sender<Incoming>>,
+    /// The answer to the handshake, as it came.
+    handshake: Arc<OnceLock<Value>>,
+}
+
+/// The sending side for answers, past rmcp.
+#[derive(Clone)]
+pub(crate) struct Answers {
+    commands: mpsc::Sender<Command>,
+    sequence: Arc<AtomicU64>,
+}
+
+impl Answers {
+    /// Send a message that rmcp does not know of. `false` where the connection is over, or a server asks faster than it
+    /// reads.
+    pub(crate) fn send(&self, message: &Value) -> bool {
+        let id = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let (done, _) = oneshot::channel();
+        self.commands.try_send(Command::Send { id, data: message.to_string().into_bytes(), done }).is_ok()
+    }
 }
 
 impl PluginTransport {
     pub(crate) fn new(
         commands: mpsc::Sender<Command>,
-        messages: mpsc::Receiver<Vec<u8>>,
+        messages: mpsc::Receiver<Delivered>,
         ending: CancellationToken,
+        incoming: Option<mpsc::Sender<Incoming>>,
     ) -> Self {
-        Self { commands, messages, ending, sequence: 0, open: HashMap::new() }
+        Self {
+            commands,
+            messages,
+            ending,
+            sequence: Arc::default(),
+            open: HashMap::new(),
+            incoming,
+            handshake: Arc::default(),
+        }
     }
 
-    fn note(&mut self, item: &TxJsonRpcMessage<RoleClient>) {
+    pub(crate) fn answers(&self) -> Answers {
+        Answers { commands: self.commands.clone(), sequence: Arc::clone(&self.sequence) }
+    }
+
+    /// What the server said of itself, once it has.
+    pub(crate) fn handshake(&self) -> Arc<OnceLock<Value>> {
+        Arc::clone(&self.handshake)
+    }
+
+    fn note(&mut self, item: &TxJsonRpcMessage<RoleClient>, sequence: u64, ticket: Option<u64>) {
         match item {
             JsonRpcMessage::Request(message) => {
                 let wants = match &message.request {
@@ -87,7 +153,7 @@ impl PluginTransport {
                     _ => Wants::Raw,
                 };
                 if let RequestId::Number(id) = message.id {
-                    self.open.insert(id, wants);
+                    self.open.insert(id, Open { wants, sequence, ticket });
                 }
             }
             JsonRpcMessage::Notification(message) => {
@@ -110,19 +176,30 @@ impl PluginTransport {
             _ if self.open.len() == 1 => *self.open.keys().next()?,
             _ => return None,
         };
-        Some((id, self.open.remove(&id)?))
+        Some((id, self.open.remove(&id)?.wants))
+    }
+
+    /// The request that was carried by a message.
+    fn ticket(&self, with: u64) -> Option<u64> {
+        self.open.values().find(|open| with != 0 && open.sequence == with).and_then(|open| open.ticket)
     }
 
     /// What rmcp is told of a message, if anything.
-    fn take_in(&mut self, data: &[u8]) -> Option<RxJsonRpcMessage<RoleClient>> {
+    fn take_in(&mut self, data: &[u8], with: u64) -> Option<RxJsonRpcMessage<RoleClient>> {
         let Ok(Value::Object(mut message)) = serde_json::from_slice(data) else {
             tracing::debug!("an MCP server sent something that is no message; it was skipped");
             return None;
         };
         if let Some(method) = message.get("method") {
-            let ping = method.as_str() == Some("ping");
-            if let Some(id) = message.get("id") {
-                self.answer(id, ping);
+            let method = method.as_str().unwrap_or_default().to_owned();
+            let id = message.remove("id");
+            match &id {
+                Some(id) if !known_id(id) => return None,
+                Some(id) if method == "ping" => self.answer(json!({"jsonrpc": "2.0", "id": id, "result": {}})),
+                _ => {
+                    let params = message.remove("params").unwrap_or_default();
+                    self.pass_on(Incoming { id, method, params, with: self.ticket(with) });
+                }
             }
             return None;
         }
@@ -142,7 +219,11 @@ impl PluginTransport {
             (Some(result), None) => match (wants, result) {
                 (Wants::Raw, result) => JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(result)), id),
                 (Wants::Typed, result) => match handshake(&result) {
-                    Some(result) => JsonRpcMessage::response(result, id),
+                    Some(known) => {
+                        // A server of the older era answers `initialize` only.
+                        let _ = self.handshake.set(result);
+                        JsonRpcMessage::response(known, id)
+                    }
                     None => JsonRpcMessage::error(unreadable(), Some(id)),
                 },
             },
@@ -150,28 +231,64 @@ impl PluginTransport {
         })
     }
 
-    /// Answer what the server asks: pings. Nothing else was offered to it (no sampling, no elicitation, no roots).
-    fn answer(&mut self, id: &Value, ping: bool) {
-        let known = match id {
-            Value::Number(_) => true,
-            Value::String(text) => text.len() <= ID,
-            _ => false,
+    /// Give a server's own message to whoever wants it. What nobody takes is refused, so that the server does not wait.
+    fn pass_on(&self, message: Incoming) {
+        let Some(incoming) = &self.incoming else {
+            return self.refuse(message.id, -32601, "not offered by this client");
         };
-        if !known {
-            return;
-        }
-        let answer = match ping {
-            true => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
-            false => {
-                json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "not offered by this client"}})
+        match incoming.try_send(message) {
+            Ok(()) => {}
+            // A flood: requests are refused, notifications are of no use to anybody who is that far behind.
+            Err(mpsc::error::TrySendError::Full(message)) => self.refuse(message.id, -32603, "this client is busy"),
+            Err(mpsc::error::TrySendError::Closed(message)) => {
+                self.refuse(message.id, -32601, "not offered by this client");
             }
-        };
-        self.sequence += 1;
-        let (done, _) = oneshot::channel();
-        let data = answer.to_string().into_bytes();
-        // A server that asks faster than it reads gets no answer.
-        let _ = self.commands.try_send(Command::Send { id: self.sequence, data, done });
+        }
     }
+
+    fn refuse(&self, id: Option<Value>, code: i64, message: &str) {
+        if let Some(id) = id {
+            self.answer(json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}));
+        }
+    }
+
+    fn answer(&self, message: Value) {
+        // A server that asks faster than it reads gets no answer.
+        let _ = self.answers().send(&message);
+    }
+}
+
+/// Whether a server's id is one that can be answered.
+fn known_id(id: &Value) -> bool {
+    match id {
+        Value::Number(_) => true,
+        Value::String(text) => text.len() <= ID,
+        _ => false,
+    }
+}
+
+/// A message as it leaves: without the marks that rmcp has carried through for us, and with a token for progress only
+/// where somebody wants to hear of it. rmcp asks for progress with every request.
+fn unmarked(item: &TxJsonRpcMessage<RoleClient>) -> Result<(Vec<u8>, Option<u64>), serde_json::Error> {
+    let JsonRpcMessage::Request(request) = item else { return Ok((serde_json::to_vec(item)?, None)) };
+    if !matches!(request.request, ClientRequest::CustomRequest(_)) {
+        return Ok((serde_json::to_vec(item)?, None));
+    }
+    let mut message = serde_json::to_value(item)?;
+    let mut ticket = None;
+    if let Some(Value::Object(params)) = message.get_mut("params")
+        && let Some(Value::Object(meta)) = params.get_mut("_meta")
+    {
+        ticket = meta.remove(TICKET).and_then(|ticket| ticket.as_u64());
+        match (meta.remove(PROGRESS), ticket) {
+            (Some(_), Some(ticket)) => drop(meta.insert("progressToken".into(), ticket.into())),
+            _ => drop(meta.remove("progressToken")),
+        }
+        if meta.is_empty() {
+            params.remove("_meta");
+        }
+    }
+    Ok((serde_json::to_vec(&message)?, ticket))
 }
 
 /// What counts of the answer to `initialize` or `server/discover`: versions, and whether there are tools. The rest
@@ -240,10 +357,10 @@ impl Transport<RoleClient> for PluginTransport {
         &mut self,
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), SendError>> + Send + 'static {
-        self.sequence += 1;
-        self.note(&item);
-        let (id, commands) = (self.sequence, self.commands.clone());
-        let data = serde_json::to_vec(&item);
+        let (id, commands) = (self.sequence.fetch_add(1, Ordering::Relaxed) + 1, self.commands.clone());
+        let message = unmarked(&item);
+        self.note(&item, id, message.as_ref().ok().and_then(|(_, ticket)| *ticket));
+        let data = message.map(|(data, _)| data);
         async move {
             let data = data.map_err(|error| SendError { code: "invalid".into(), text: error.to_string() })?;
             let (done, answer) = oneshot::channel();
@@ -259,7 +376,7 @@ impl Transport<RoleClient> for PluginTransport {
         loop {
             let data = self.messages.recv().await?;
             // Nothing waits from here on, so a future that is dropped loses no message.
-            if let Some(message) = self.take_in(&data) {
+            if let Some(message) = self.take_in(&data.data, data.with) {
                 return Some(message);
             }
         }
@@ -290,11 +407,15 @@ mod tests {
     fn transport() -> (PluginTransport, mpsc::Receiver<Command>) {
         let (commands, queue) = mpsc::channel(4);
         let (_, messages) = mpsc::channel(1);
-        (PluginTransport::new(commands, messages, CancellationToken::new()), queue)
+        (PluginTransport::new(commands, messages, CancellationToken::new(), None), queue)
     }
 
     fn ask(transport: &mut PluginTransport, id: i64, request: ClientRequest) {
-        transport.note(&JsonRpcMessage::request(request, RequestId::Number(id)));
+        transport.note(&JsonRpcMessage::request(request, RequestId::Number(id)), 0, None);
+    }
+
+    fn read(transport: &mut PluginTransport, data: &[u8]) -> Option<RxJsonRpcMessage<RoleClient>> {
+        transport.take_in(data, 0)
     }
 
     fn tools() -> ClientRequest {
@@ -313,29 +434,29 @@ mod tests {
         let (mut transport, _queue) = transport();
         ask(&mut transport, 7, tools());
         let answer = br#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"a","x-unknown":[1]}],"future":true}}"#;
-        assert!(transport.take_in(&String::from_utf8_lossy(answer).replace(":7,", ":8,").into_bytes()).is_none());
-        let Some(JsonRpcMessage::Response(response)) = transport.take_in(answer) else { panic!("an answer") };
+        assert!(read(&mut transport, &String::from_utf8_lossy(answer).replace(":7,", ":8,").into_bytes()).is_none());
+        let Some(JsonRpcMessage::Response(response)) = read(&mut transport, answer) else { panic!("an answer") };
         let ServerResult::CustomResult(CustomResult(raw)) = response.result else { panic!("raw") };
         assert_eq!(raw, json!({"tools": [{"name": "a", "x-unknown": [1]}], "future": true}));
-        assert!(transport.take_in(answer).is_none(), "answered twice");
+        assert!(read(&mut transport, answer).is_none(), "answered twice");
     }
 
     #[test]
     fn ids_that_come_back_as_text_and_errors_without_one_find_their_request() {
         let (mut transport, _queue) = transport();
         ask(&mut transport, 1, tools());
-        assert!(transport.take_in(br#"{"id":"1","result":{}}"#).is_some());
+        assert!(read(&mut transport, br#"{"id":"1","result":{}}"#).is_some());
         ask(&mut transport, 2, tools());
-        assert!(transport.take_in(br#"{"id":null,"result":{}}"#).is_none(), "a result needs its id");
+        assert!(read(&mut transport, br#"{"id":null,"result":{}}"#).is_none(), "a result needs its id");
         let Some(JsonRpcMessage::Error(error)) =
-            transport.take_in(br#"{"id":null,"error":{"code":-32700,"message":"what?"}}"#)
+            read(&mut transport, br#"{"id":null,"error":{"code":-32700,"message":"what?"}}"#)
         else {
             panic!("an error")
         };
         assert_eq!((error.id, error.error.code.0), (Some(RequestId::Number(2)), -32700));
         ask(&mut transport, 3, tools());
         ask(&mut transport, 4, tools());
-        assert!(transport.take_in(br#"{"error":{"code":1,"message":"whose?"}}"#).is_none(), "it may be either's");
+        assert!(read(&mut transport, br#"{"error":{"code":1,"message":"whose?"}}"#).is_none(), "it may be either's");
     }
 
     #[test]
@@ -343,7 +464,7 @@ mod tests {
         for error in [r#""boom""#, "null", "{}", r#"{"code":99999999999,"message":7}"#, r#"{"code":"x"}"#] {
             let (mut transport, _queue) = transport();
             ask(&mut transport, 1, tools());
-            let message = transport.take_in(format!(r#"{{"id":1,"error":{error}}}"#).as_bytes());
+            let message = read(&mut transport, format!(r#"{{"id":1,"error":{error}}}"#).as_bytes());
             assert!(matches!(message, Some(JsonRpcMessage::Error(_))), "{error}");
         }
         let (mut transport, _queue) = transport();
@@ -352,7 +473,7 @@ mod tests {
             1,
             ClientRequest::InitializeRequest(InitializeRequest::new(InitializeRequestParams::default())),
         );
-        let message = transport.take_in(br#"{"id":1,"result":{"protocolVersion":[]}}"#);
+        let message = read(&mut transport, br#"{"id":1,"result":{"protocolVersion":[]}}"#);
         assert!(matches!(message, Some(JsonRpcMessage::Error(_))), "{message:?}");
     }
 
@@ -381,21 +502,21 @@ mod tests {
             1,
             ClientRequest::InitializeRequest(InitializeRequest::new(InitializeRequestParams::default())),
         );
-        assert!(transport.take_in(br#"{"id":0,"error":{"code":-32601,"message":"late"}}"#).is_none());
+        assert!(read(&mut transport, br#"{"id":0,"error":{"code":-32601,"message":"late"}}"#).is_none());
         ask(&mut transport, 2, tools());
         let cancelled = CancelledNotification::new(CancelledNotificationParam::new(Some(RequestId::Number(2)), None));
-        transport.note(&JsonRpcMessage::notification(ClientNotification::CancelledNotification(cancelled)));
-        assert!(transport.take_in(br#"{"id":2,"result":{}}"#).is_none());
+        transport.note(&JsonRpcMessage::notification(ClientNotification::CancelledNotification(cancelled)), 0, None);
+        assert!(read(&mut transport, br#"{"id":2,"result":{}}"#).is_none());
     }
 
     #[test]
     fn the_server_is_answered_pings_and_refused_the_rest() {
         let (mut transport, mut queue) = transport();
-        assert!(transport.take_in(br#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#).is_none());
+        assert!(read(&mut transport, br#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#).is_none());
         assert_eq!(sent(&mut queue).unwrap(), json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
         for method in ["sampling/createMessage", "elicitation/create", "roots/list", "made/up"] {
             let request = json!({"jsonrpc": "2.0", "id": 5, "method": method, "params": {"text": "secret"}});
-            assert!(transport.take_in(request.to_string().as_bytes()).is_none());
+            assert!(read(&mut transport, request.to_string().as_bytes()).is_none());
             assert_eq!(sent(&mut queue).unwrap().pointer("/error/code"), Some(&json!(-32601)), "{method}");
         }
         for quiet in [
@@ -405,12 +526,56 @@ mod tests {
             json!([1]),
             json!({"id": 1}),
         ] {
-            assert!(transport.take_in(quiet.to_string().as_bytes()).is_none());
+            assert!(read(&mut transport, quiet.to_string().as_bytes()).is_none());
             assert!(sent(&mut queue).is_none(), "{quiet}");
         }
         for _ in 0..100 {
-            transport.take_in(br#"{"id":1,"method":"ping"}"#);
+            read(&mut transport, br#"{"id":1,"method":"ping"}"#);
         }
         assert_eq!(std::iter::from_fn(|| sent(&mut queue)).count(), 4, "a flood of questions is not queued");
+    }
+
+    #[test]
+    fn what_a_server_says_of_its_own_accord_goes_to_whoever_asked_for_it() {
+        let (commands, mut queue) = mpsc::channel(4);
+        let (_, messages) = mpsc::channel(1);
+        let (incoming, mut said) = mpsc::channel(2);
+        let mut transport = PluginTransport::new(commands, messages, CancellationToken::new(), Some(incoming));
+        let mut request = rmcp::model::CustomRequest::new("tools/call", Some(json!({"name": "a", "x-new": 1})));
+        let meta = json!({"progressToken": 5, TICKET: 77, PROGRESS: true, "com.example/kept": "as it is"});
+        let Value::Object(meta) = meta else { panic!("an object") };
+        request.extensions.insert(rmcp::model::RequestMetaObject::from(meta));
+        let item = JsonRpcMessage::request(ClientRequest::CustomRequest(request), RequestId::Number(3));
+        let (data, ticket) = unmarked(&item).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&data).unwrap(),
+            json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {
+                "name": "a", "x-new": 1, "_meta": {"progressToken": 77, "com.example/kept": "as it is"}}})
+        );
+        transport.note(&item, 9, ticket);
+        let ask = br#"{"id":"e","method":"elicitation/create","params":{"message":"Sure?","x":1}}"#;
+        assert!(transport.take_in(ask, 9).is_none());
+        let asked = said.try_recv().unwrap();
+        assert_eq!(
+            (asked.id, asked.with, asked.params),
+            (Some(json!("e")), Some(77), json!({"message": "Sure?", "x": 1}))
+        );
+        for _ in 0..3 {
+            transport.take_in(br#"{"method":"notifications/message","params":{}}"#, 0);
+        }
+        transport.take_in(ask, 8);
+        assert_eq!(sent(&mut queue).unwrap().pointer("/error/code"), Some(&json!(-32603)), "a flood is refused");
+        assert!(said.try_recv().is_ok_and(|one| one.with.is_none() && one.id.is_none()));
+    }
+
+    #[test]
+    fn progress_is_asked_for_only_where_somebody_listens() {
+        let mut request = rmcp::model::CustomRequest::new("tools/call", Some(json!({"name": "a"})));
+        let Value::Object(meta) = json!({"progressToken": 5, TICKET: 1}) else { panic!("an object") };
+        request.extensions.insert(rmcp::model::RequestMetaObject::from(meta));
+        let item = JsonRpcMessage::request(ClientRequest::CustomRequest(request), RequestId::Number(3));
+        let (data, ticket) = unmarked(&item).unwrap();
+        assert_eq!(ticket, Some(1));
+        assert_eq!(serde_json::from_slice::<Value>(&data).unwrap()["params"], json!({"name": "a"}));
     }
 }

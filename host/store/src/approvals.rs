@@ -77,11 +77,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
 }
 
 impl Store {
-    /// Put tool calls before a person; the turn waits, in the same transaction.
+    /// Put tool calls before a person; the turn waits, in the same transaction. Calls that a rule allows are approved
+    /// already, and where all are the turn goes on. Gives whether it waits.
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn ask(&self, scope: &Scope, turn: TurnId, asks: Vec<Approval>) -> Result<(), StoreError> {
+    pub async fn ask(&self, scope: &Scope, turn: TurnId, asks: Vec<Approval>) -> Result<bool, StoreError> {
         let owner = scope.clone();
         let change = Change::new("approval.ask", format!("turn:{turn}")).with("calls", asks.len());
         self.change(scope, change, move |tx| {
@@ -89,7 +90,8 @@ impl Store {
                 tx.connection.execute(
                     "INSERT INTO approvals (id, tenant_id, incident_id, turn_id, call_id, server_id, server, tool,
                      tool_sha256, plugin_sha256, arguments, arguments_sha256, masked, state, expires_us, result, problem,
-                     created_us) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+                     created_us, decided_by, decided_us)
+                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
                     rusqlite::params![
                         ask.id,
                         owner.tenant,
@@ -109,16 +111,24 @@ impl Store {
                         ask.result,
                         ask.problem,
                         tx.now_us,
+                        ask.decided_by,
+                        ask.decided_us,
                     ],
                 )?;
-                let summary = format!("The model asks to call {} on {}", ask.tool, ask.server);
+                let summary = match ask.state.as_str() {
+                    "approved" => format!("Allowed by rule: {} on {}", ask.tool, ask.server),
+                    _ => format!("The model asks to call {} on {}", ask.tool, ask.server),
+                };
                 tx.event(&owner, ask.incident_id, "tool", &summary, &format!("chat#approval-{}", ask.id))?;
             }
-            tx.connection.execute(
-                "UPDATE turns SET state = 'waiting' WHERE tenant_id = ?1 AND id = ?2",
-                (&owner.tenant, turn),
-            )?;
-            Ok(())
+            let waits = asks.iter().any(|ask| ask.state == "pending");
+            if waits {
+                tx.connection.execute(
+                    "UPDATE turns SET state = 'waiting' WHERE tenant_id = ?1 AND id = ?2",
+                    (&owner.tenant, turn),
+                )?;
+            }
+            Ok(waits)
         })
         .await
     }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../../migrations/0005_plugins.sql")),
     (6, include_str!("../../../migrations/0006_plugins_in_use.sql")),
     (7, include_str!("../../../migrations/0007_detection_rules.sql")),
+    (8, include_str!("../../../migrations/0008_mcp_tools.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

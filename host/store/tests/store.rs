@@ -300,7 +300,6 @@ mod tool_calls {
             state: "connected".into(),
             reason: String::new(),
             checked_us: None,
-            tools: serde_json::json!([]),
         };
         let server_id = server.id;
         store.create_server(&scope, server).await.unwrap();

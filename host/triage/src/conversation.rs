@@ -228,6 +228,7 @@ impl Runner<'_> {
             if self.put_before_person(&answer, &catalogue).await? {
                 return Ok(Step::Waiting);
             }
+            self.run_decided_calls().await?;
         }
     }
 
@@ -434,7 +435,8 @@ impl Runner<'_> {
         Ok(provider::Message { role, text, tool_calls, tool_call_id: message.tool_call_id.clone() })
     }
 
-    /// Put the model's calls before a person. `false` where none of them can be asked for: the model was told why.
+    /// Put the model's calls before a person. `false` where nobody has to decide: a rule allows them, or none of them can
+    /// be asked for and the model was told why.
     async fn put_before_person(&self, answer: &Message, catalogue: &Catalogue) -> Result<bool, TriageError> {
         let mut asks = Vec::new();
         for call in &answer.tool_calls {
@@ -460,8 +462,7 @@ impl Runner<'_> {
         if asks.is_empty() {
             return Ok(false);
         }
-        self.app.0.store.ask(self.scope, self.turn.id, asks).await?;
-        Ok(true)
+        Ok(self.app.0.store.ask(self.scope, self.turn.id, asks).await?)
     }
 
     /// Tell the model, and the timeline, why a call that it asked for was not put before a person.
@@ -485,6 +486,7 @@ impl Runner<'_> {
         let server = self.app.0.store.server(self.scope, tool.server_id).await?;
         let binding = self.app.binding(&server, tool.sha256.clone(), &text)?;
         let now = clock::now_us();
+        let allowed = tool.rule == "allow";
         let counts = masked.count_by_kind().into_iter().map(|(kind, count)| (kind.as_str().to_owned(), count as u64));
         Ok(Approval {
             id: ApprovalId::new(),
@@ -499,9 +501,9 @@ impl Runner<'_> {
             arguments_sha256: Sha256::digest(text.as_bytes()).to_vec(),
             arguments: text,
             masked: counts.collect(),
-            state: "pending".into(),
-            decided_by: None,
-            decided_us: None,
+            state: if allowed { "approved".into() } else { "pending".into() },
+            decided_by: allowed.then(|| "rule".to_owned()),
+            decided_us: allowed.then_some(now),
             expires_us: now + APPROVAL_US,
             result: String::new(),
             problem: String::new(),

@@ -240,6 +240,24 @@ impl App {
         masked.pop().ok_or_else(|| TriageError::Internal("masking".into()))
     }
 
+    /// Mask a text that is still arriving, and remember nothing of it: half a word may look like a name.
+    ///
+    /// # Errors
+    /// Where a scanner failed.
+    pub(crate) async fn mask_passing(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        text: &str,
+    ) -> Result<Redacted, TriageError> {
+        let mut findings =
+            self.scanners(scope, incident, &format!("incident:{incident}")).await.scan(text, None).await?;
+        let book = self.masking_book(scope, incident).await?;
+        findings.extend(book.known_in(text));
+        let mut passing = book.pseudonyms.clone().unwrap_or_default();
+        Ok(Gate::redact_as(Origin::Reply, &mut passing, text, &merge(text.len(), &findings)))
+    }
+
     /// What went wrong, for people who may not see originals: it may quote somebody else's server.
     pub(crate) async fn masked_problem(&self, scope: &Scope, incident: IncidentId, error: &TriageError) -> String {
         let said = self.without_credentials(scope, error.to_string()).await;

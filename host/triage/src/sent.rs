@@ -67,6 +67,20 @@ impl App {
         Ok(pieces.collect())
     }
 
+    /// A text of this incident that is still arriving, masked.
+    ///
+    /// # Errors
+    /// `Forbidden`, or where it could not be masked.
+    pub async fn masked_arriving(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        text: &str,
+    ) -> Result<String, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.mask_passing(scope, incident, text).await?.as_str().to_owned())
+    }
+
     /// A text of this incident as it would leave.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ bundled![
     "scanner-rules",
     "provider-openai",
     "transport-http",
+    "transport-sse",
     "transport-stdio",
     "integration-confluence",
 ];

@@ -10,16 +10,12 @@
 //! exactly one `sent` or `failed`; and a request that was sent and not given up gets exactly one answer, the server's
 //! or a JSON-RPC error that says why there is none.
 
-mod answer;
-mod contract;
 mod limits;
 mod machine;
-mod outbox;
-mod retry_after;
-mod rpc;
-mod sse;
 mod tools;
 mod wire;
+
+use transport_http_core::{answer, contract, outbox, rpc, sse};
 
 #[cfg(target_arch = "wasm32")]
 mod guest;

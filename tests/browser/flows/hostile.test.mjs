@@ -110,7 +110,11 @@ test('a tool\'s title, description, arguments and result', async () => {
   await page.getByRole('row').filter({ hasText: 'hostile' }).getByText('Connected', { exact: false }).waitFor();
   await harmless();
   await page.getByRole('link', { name: 'hostile', exact: true }).click();
+  await page.getByText(/holds characters that nobody sees: .*U\+200B/).first().waitFor();
   await harmless();
+  // A tool with warnings is decided about by itself.
+  await page.getByRole('button', { name: /^Approve helper, ask before each call/ }).click();
+  await page.getByText(/until you have looked at what the server says/).waitFor({ state: 'detached' });
   await page.goto(`${incident}/chat`);
   await page.getByLabel('Message').fill('Now call it');
   await page.getByRole('button', { name: 'Send' }).click();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use fumehood_triage::TriageError;
-use fumehood_triage::store::outside::McpServer;
+use fumehood_triage::tools::Standing;
 
 use super::caller::Caller;
 use super::types::{ModelOut, PluginOut, ServerOut};
@@ -33,12 +33,16 @@ pub async fn servers(
 ) -> Result<Json<Vec<ServerOut>>, Problem> {
     let servers = shared.app.servers(&scope).await?;
     let catalogue = shared.app.catalogue(&scope).await?;
-    let out = |server: McpServer| {
+    let mut out = Vec::with_capacity(servers.len());
+    for server in servers {
         let own = catalogue.problems.iter().filter(|(name, _)| server.state == "connected" && *name == server.name);
         let refused = own.map(|(_, problem)| problem.clone()).collect();
-        ServerOut::new(server, refused)
-    };
-    Ok(Json(servers.into_iter().map(out).collect()))
+        let tools = shared.app.tool_reviews(&scope, server.id).await?;
+        let there = tools.iter().filter(|tool| tool.standing != Standing::Gone).count();
+        let waiting = tools.iter().filter(|tool| tool.standing.waits()).count();
+        out.push(ServerOut::new(server, there, waiting, refused));
+    }
+    Ok(Json(out))
 }
 
 /// List plugins and what they may do

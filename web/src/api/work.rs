@@ -50,7 +50,11 @@ pub async fn talk(
             };
             messages.push(MessageOut {
                 role: message.role.clone(),
-                text: shared.app.masked_text(&scope, incident, &message.text).await?,
+                text: if message.complete {
+                    shared.app.masked_text(&scope, incident, &message.text).await?
+                } else {
+                    shared.app.masked_arriving(&scope, incident, &message.text).await?
+                },
                 tool_calls: message.tool_calls.iter().map(call).collect(),
                 complete: message.complete,
             });

@@ -109,6 +109,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/servers/{id}", get(servers::server).post(servers::update_server))
         .route("/servers/{id}/edit", get(servers::edit_server))
         .route("/servers/{id}/reconnect", post(servers::reconnect_server))
+        .route("/servers/{id}/tools", post(servers::decide_tools))
         .route("/servers/{id}/remove", post(servers::remove_server))
         .route("/integrations", get(integrations::integrations))
         .route("/integrations/confluence", post(integrations::set_confluence))

@@ -7,17 +7,24 @@ use axum::response::Response;
 use fumehood_triage::settings::{Secret, ServerFields};
 use fumehood_triage::store::ServerId;
 use fumehood_triage::store::outside::McpServer;
+use fumehood_triage::tools::{Catalogue, Difference, Standing, ToolChange, ToolReview, Verdict, differences, visible};
 use fumehood_triage::{Permission, TriageError};
+use jiff::Timestamp;
 
-use super::context::{now, when};
+use super::context::{Names, now, when};
 use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::markdown;
 use crate::units::{Count, Id};
-use crate::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
+use crate::view::servers::{
+    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolDifference, ToolEvent, ToolRow,
+};
 use crate::view::{Crumb, Field, Frame, Place};
 
-fn server_row(server: &McpServer, now: jiff::Timestamp) -> ServerRow {
+/// Changes of tools that the page shows.
+const HISTORY: usize = 30;
+
+fn server_row(server: &McpServer, tools: usize, now: Timestamp) -> ServerRow {
     let target = match server.transport.as_str() {
         "stdio" => format!("{} {}", server.command, server.arguments.join(" ")).trim().to_owned(),
         _ => server.url.clone(),
@@ -30,13 +37,14 @@ fn server_row(server: &McpServer, now: jiff::Timestamp) -> ServerRow {
         target,
         state: server.state.clone(),
         reason: (!connected && !server.reason.is_empty()).then(|| server.reason.clone()),
-        tools: connected.then(|| Count(server.tools.as_array().map_or(0, Vec::len) as u64)),
+        tools: connected.then(|| Count(tools as u64)),
         auth: match server.auth_kind.as_str() {
             "api-key" => "API key".into(),
             other => other.to_owned(),
         },
         since: when(server.checked_us.unwrap_or(server.created_us), now),
         about: None,
+        waiting: Count(0),
     }
 }
 
@@ -44,10 +52,14 @@ pub(crate) async fn servers(reader: Reader) -> Result<Response, PageError> {
     let now = now();
     let servers = reader.app().servers(&reader.scope).await?;
     let frame = reader.frame("MCP servers", Place::Servers, vec![Crumb::here("MCP servers")]);
-    Ok(page(
-        StatusCode::OK,
-        &ServersPage { frame, servers: servers.iter().map(|server| server_row(server, now)).collect() },
-    ))
+    let mut rows = Vec::with_capacity(servers.len());
+    for server in &servers {
+        let tools = reader.app().tool_reviews(&reader.scope, server.id).await?;
+        let mut row = server_row(server, tools.iter().filter(|one| one.standing != Standing::Gone).count(), now);
+        row.waiting = Count(tools.iter().filter(|one| one.standing.waits()).count() as u64);
+        rows.push(row);
+    }
+    Ok(page(StatusCode::OK, &ServersPage { frame, servers: rows }))
 }
 
 fn server_frame(reader: &Reader, title: &str) -> Frame {
@@ -188,37 +200,111 @@ pub(crate) async fn update_server(
     }
 }
 
+/// Laid out, with what is hidden in it to be seen.
+fn shown(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => visible(text),
+        value => visible(&serde_json::to_string_pretty(value).unwrap_or_default()),
+    }
+}
+
+fn difference_rows(differences: Vec<Difference>) -> Vec<ToolDifference> {
+    let row = |difference: Difference| ToolDifference {
+        place: match difference.pointer.as_str() {
+            "" => "(all of it)".to_owned(),
+            pointer => visible(pointer),
+        },
+        old: difference.old.as_ref().map(shown),
+        new: difference.new.as_ref().map(shown),
+    };
+    differences.into_iter().map(row).collect()
+}
+
+fn tool_row(review: ToolReview, connected: bool, catalogue: &Catalogue, names: &Names, now: Timestamp) -> ToolRow {
+    let tool = &review.tool;
+    let raw = tool.seen.as_ref().or(tool.pinned.as_ref()).cloned().unwrap_or_default();
+    let text = |key: &str| raw.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let offered = catalogue.tools.iter().find(|one| one.server_id == tool.server_id && one.tool == tool.name);
+    let hidden = offered.is_none() && connected && tool.rule != "deny" && review.standing == Standing::Pinned;
+    let decided = tool.decided_by.as_deref().zip(tool.decided_us);
+    ToolRow {
+        name: visible(&tool.name),
+        full_name: offered.map(|tool| tool.name.clone()).unwrap_or_default(),
+        description: markdown::plain(&visible(text("description"))),
+        schema: shown(&raw),
+        refused: hidden.then(|| "It would have the same name as another tool, so neither is offered.".to_owned()),
+        standing: review.standing.as_str(),
+        rule: tool.rule.clone(),
+        key: format!("{} {}", review.sha256, tool.name),
+        sha256: review.sha256.clone(),
+        warnings: review.warnings.into_iter().map(|warning| warning.text).collect(),
+        differences: difference_rows(review.differences.0),
+        more: Count(review.differences.1 as u64),
+        decided: decided.map(|(actor, us)| (names.of(actor), when(us, now))),
+    }
+}
+
+fn tool_event(change: ToolChange, names: &Names, now: Timestamp) -> ToolEvent {
+    let what = match change.change.as_str() {
+        "appeared" => "appeared".to_owned(),
+        "changed" => "changed".to_owned(),
+        "gone" => "is no longer offered by the server".to_owned(),
+        "back" => "is offered by the server again".to_owned(),
+        rule => format!("set to {rule} by {}", names.of(&change.actor)),
+    };
+    let between = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => differences(old, new).0,
+        _ => Vec::new(),
+    };
+    ToolEvent {
+        when: when(change.time_us, now),
+        tool: visible(&change.tool),
+        what,
+        differences: difference_rows(between),
+    }
+}
+
 pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
     let server = stored(&reader, &text).await?;
-    let catalogue = reader.app().catalogue(&reader.scope).await?;
-    let raw = server.tools.as_array().cloned().unwrap_or_default();
-    let tool = |raw: &serde_json::Value| {
-        let text = |key: &str| raw.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        let offered = catalogue.tools.iter().find(|tool| tool.server_id == server.id && tool.tool == text("name"));
-        ToolRow {
-            name: text("name"),
-            full_name: offered.map(|tool| tool.name.clone()).unwrap_or_default(),
-            description: markdown::plain(&text("description")),
-            schema: raw
-                .get("inputSchema")
-                .and_then(|schema| serde_json::to_string_pretty(schema).ok())
-                .unwrap_or_default(),
-            refused: (offered.is_none() && server.state == "connected")
-                .then(|| "It would have the same name as another tool, so neither is offered.".to_owned()),
-        }
-    };
-    let output = match reader.app().server_output(&reader.scope, server.id).await {
+    let (app, scope, now) = (reader.app(), &reader.scope, now());
+    let catalogue = app.catalogue(scope).await?;
+    let names = reader.names().await?;
+    let connected = server.state == "connected";
+    let reviews = app.tool_reviews(scope, server.id).await?;
+    let tools: Vec<ToolRow> =
+        reviews.into_iter().map(|review| tool_row(review, connected, &catalogue, &names, now)).collect();
+    let changes = app.tool_changes(scope, Some(server.id), None, 0, HISTORY).await?;
+    let output = match app.server_output(scope, server.id).await {
         Ok(lines) => lines,
         Err(TriageError::Forbidden(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+    let offered = tools.iter().filter(|tool| tool.standing != "gone").count();
     let view = ServerPage {
         frame: server_frame(&reader, &server.name),
-        tools: raw.iter().map(tool).collect(),
+        history: changes.into_iter().map(|(_, change)| tool_event(change, &names, now)).collect(),
         output,
-        server: server_row(&server, now()),
+        server: server_row(&server, offered, now),
+        tools,
     };
     Ok(page(StatusCode::OK, &view))
+}
+
+/// The fields `rule` and, for each tool, `tool`: the pin of what was shown, a blank, and its name.
+pub(crate) async fn decide_tools(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Result<Response, PageError> {
+    let server: ServerId = id(&text, "MCP server")?;
+    let rule = fields.iter().find(|(key, _)| key == "rule").map(|(_, rule)| rule.clone()).unwrap_or_default();
+    let verdict = |(key, value): &(String, String)| {
+        let (sha256, name) = value.split_once(' ').filter(|_| key == "tool")?;
+        Some(Verdict { name: name.to_owned(), sha256: sha256.to_owned(), rule: rule.clone() })
+    };
+    let verdicts = fields.iter().filter_map(verdict).collect();
+    reader.app().decide_tools(&reader.scope, server, verdicts).await?;
+    Ok(see(&format!("/servers/{server}")))
 }
 
 pub(crate) async fn reconnect_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {

@@ -13,7 +13,7 @@ pub struct ServerRow {
     pub id: Id,
     /// The name.
     pub name: String,
-    /// `stdio` or `http`.
+    /// `stdio`, `http` or `sse`.
     pub transport: String,
     /// The command line or the URL.
     pub target: String,
@@ -29,6 +29,8 @@ pub struct ServerRow {
     pub since: When,
     /// What the server says that it is: `mcp-server-time 1.2.0`.
     pub about: Option<String>,
+    /// Tools that wait for a person.
+    pub waiting: Count,
 }
 
 impl ServerRow {
@@ -73,7 +75,7 @@ impl ServersPage {
 pub struct ServerForm {
     /// 1 to 40 characters; becomes part of the tools' names.
     pub name: Field,
-    /// `stdio` or `http`; empty is `stdio`.
+    /// `stdio`, `http` or `sse`; empty is `stdio`.
     pub transport: String,
     /// The transport plugin; empty for the one that ships.
     pub plugin: Field,
@@ -108,6 +110,30 @@ pub struct ServerFormPage {
     pub form: ServerForm,
 }
 
+/// What changed in a tool since somebody decided about it.
+#[derive(Clone, Debug)]
+pub struct ToolDifference {
+    /// A JSON pointer, hidden characters shown; `(all of it)` for the whole.
+    pub place: String,
+    /// Nothing where it was added.
+    pub old: Option<String>,
+    /// Nothing where it was removed.
+    pub new: Option<String>,
+}
+
+/// A line of the history of a server's tools.
+#[derive(Clone, Debug)]
+pub struct ToolEvent {
+    /// When.
+    pub when: When,
+    /// The tool, hidden characters shown.
+    pub tool: String,
+    /// In words: `changed`, `set to ask by Ada`.
+    pub what: String,
+    /// Between the two objects that are kept.
+    pub differences: Vec<ToolDifference>,
+}
+
 /// A tool of a server.
 #[derive(Clone, Debug)]
 pub struct ToolRow {
@@ -121,9 +147,34 @@ pub struct ToolRow {
     pub schema: String,
     /// Why it is not offered: its name collides with another's.
     pub refused: Option<String>,
+    /// `pinned`, `new`, `changed` or `gone`.
+    pub standing: &'static str,
+    /// `allow`, `ask` or `deny`.
+    pub rule: String,
+    /// What a decision names: the pin of what is shown, a blank, and the name.
+    pub key: String,
+    /// The pin of what is shown.
+    pub sha256: String,
+    /// What a person should look at, in sentences.
+    pub warnings: Vec<String>,
+    /// Since somebody decided about it.
+    pub differences: Vec<ToolDifference>,
+    /// Differences that are not listed.
+    pub more: Count,
+    /// Who decided about it, and when.
+    pub decided: Option<(String, When)>,
 }
 
-/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/remove` (303 to `/servers`).
+impl ToolRow {
+    /// Whether a person has to look at it before it is offered.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self.standing, "new" | "changed")
+    }
+}
+
+/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/remove` (303 to `/servers`);
+/// `/servers/{id}/tools` with `rule` and a `tool` (its key) for each that is decided about.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/server.html")]
 pub struct ServerPage {
@@ -131,8 +182,24 @@ pub struct ServerPage {
     pub frame: Frame,
     /// The server.
     pub server: ServerRow,
-    /// By name.
+    /// Those that wait first, then by name.
     pub tools: Vec<ToolRow>,
+    /// How they changed, newest first.
+    pub history: Vec<ToolEvent>,
     /// The last lines that a process wrote to its standard error; masked. Empty for HTTP.
     pub output: Vec<String>,
+}
+
+impl ServerPage {
+    /// Tools that wait and about which there is nothing to warn: they can be decided about together.
+    #[must_use]
+    pub fn plain(&self) -> Vec<&ToolRow> {
+        self.tools.iter().filter(|tool| tool.waits() && tool.warnings.is_empty() && tool.refused.is_none()).collect()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> Count {
+        Count(self.tools.iter().filter(|tool| tool.waits()).count() as u64)
+    }
 }

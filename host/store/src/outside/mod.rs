@@ -3,12 +3,14 @@
 mod integrations;
 mod models;
 mod servers;
+mod tools;
 
 use rusqlite::{OptionalExtension as _, Row};
 
 pub use self::integrations::IntegrationInstance;
 pub use self::models::Model;
 pub use self::servers::McpServer;
+pub use self::tools::{SeenTool, Standing, Tool, ToolChange, ToolDecision};
 use crate::record::Change;
 use crate::{CredentialId, Scope, Store, StoreError};
 

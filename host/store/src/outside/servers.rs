@@ -2,6 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
+use fumehood_audit::Phase;
+
+use super::tools::{self, SeenTool};
 use super::{drop_credential, nets};
 use crate::record::Change;
 use crate::{CredentialId, Scope, ServerId, Store, StoreError};
@@ -13,7 +16,7 @@ pub struct McpServer {
     pub name: String,
     /// As in tool names: `[a-z0-9_]+`, unique.
     pub slug: String,
-    /// `stdio` or `http`.
+    /// `stdio`, `http` (streamable) or `sse` (the older HTTP+SSE).
     pub transport: String,
     /// The transport plugin; empty for the one that ships.
     pub plugin: String,
@@ -32,8 +35,6 @@ pub struct McpServer {
     pub state: String,
     pub reason: String,
     pub checked_us: Option<i64>,
-    /// The raw tool objects of the last discovery.
-    pub tools: serde_json::Value,
 }
 
 fn server(row: &Row<'_>) -> rusqlite::Result<McpServer> {
@@ -53,14 +54,13 @@ fn server(row: &Row<'_>) -> rusqlite::Result<McpServer> {
         state: row.get(12)?,
         reason: row.get(13)?,
         checked_us: row.get(14)?,
-        tools: serde_json::from_str(&row.get::<_, String>(15)?).unwrap_or_default(),
-        private_nets: nets(row, 16)?,
-        plugin: row.get(17)?,
+        private_nets: nets(row, 15)?,
+        plugin: row.get(16)?,
     })
 }
 
 const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_kind, auth_header, credential_id, enabled, \
-                      created_us, state, reason, checked_us, tools, private_nets, plugin";
+                      created_us, state, reason, checked_us, private_nets, plugin";
 
 impl McpServer {
     /// Whether calls go to the same place: the same program with the same arguments, or the same address.
@@ -112,8 +112,8 @@ impl Store {
             refuse_taken_slug(tx.connection, &tenant, &new)?;
             tx.connection.execute(
                 "INSERT INTO mcp_servers (id, tenant_id, name, slug, transport, url, command, arguments, auth_kind,
-                 auth_header, credential_id, enabled, created_us, state, reason, tools, private_nets, plugin)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','','[]',?14,?15)",
+                 auth_header, credential_id, enabled, created_us, state, reason, private_nets, plugin)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','',?14,?15)",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -137,8 +137,8 @@ impl Store {
         .await
     }
 
-    /// Write an MCP server anew; `dropped` is a credential that it no longer uses. What it offered is forgotten: whoever
-    /// answers now may offer something else.
+    /// Write an MCP server anew; `dropped` is a credential that it no longer uses. Where somebody else is reached, what
+    /// was offered and decided before is forgotten.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` where another has the same name in tool names, or where it would be somebody else who is
@@ -181,11 +181,13 @@ impl Store {
                          is approved. Decide it there, or let it end, then change the server."
                     )));
                 }
+                tx.connection
+                    .execute("DELETE FROM mcp_tools WHERE tenant_id = ?1 AND server_id = ?2", (&tenant, new.id))?;
             }
             tx.connection.execute(
                 "UPDATE mcp_servers SET name = ?3, slug = ?4, transport = ?5, url = ?6, command = ?7, arguments = ?8,
                  auth_kind = ?9, auth_header = ?10, credential_id = ?11, state = 'pending', reason = '',
-                 checked_us = ?12, tools = '[]', private_nets = ?13, plugin = ?14 WHERE tenant_id = ?1 AND id = ?2",
+                 checked_us = ?12, private_nets = ?13, plugin = ?14 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -225,7 +227,7 @@ impl Store {
         found.into_iter().find(|server| server.id == id).ok_or_else(|| StoreError::not_found("MCP server", id))
     }
 
-    /// Keep what discovery found. `tools` stays where nothing is given.
+    /// Keep what discovery found. What is known of the tools stays where nothing is given.
     ///
     /// # Errors
     /// Why nothing was written.
@@ -235,17 +237,21 @@ impl Store {
         id: ServerId,
         state: &'static str,
         reason: String,
-        tools: Option<serde_json::Value>,
+        tools: Option<Vec<SeenTool>>,
     ) -> Result<(), StoreError> {
-        let tenant = scope.tenant.clone();
+        let owner = scope.clone();
         let change = Change::new("mcp-server.discover", format!("mcp-server:{id}")).with("state", state);
-        self.change(scope, change, move |tx| {
-            tx.connection.execute(
-                "UPDATE mcp_servers SET state = ?3, reason = ?4, checked_us = ?5, tools = coalesce(?6, tools)
-                 WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, state, reason, tx.now_us, tools.map(|tools| tools.to_string())),
+        self.write(move |tx| {
+            let known = tx.connection.execute(
+                "UPDATE mcp_servers SET state = ?3, reason = ?4, checked_us = ?5 WHERE tenant_id = ?1 AND id = ?2",
+                (&owner.tenant, id, state, reason, tx.now_us),
             )?;
-            Ok(())
+            let changes = match tools {
+                Some(tools) if known > 0 => tools::keep(tx, &owner, id, &tools)?,
+                _ => 0,
+            };
+            let change = if changes > 0 { change.with("changed-tools", changes) } else { change };
+            tx.record(&owner, Phase::Done, None, change, "ok").map(drop)
         })
         .await
     }

@@ -11,7 +11,7 @@ use crate::{App, TriageError};
 /// An MCP server as a person writes it, new or changed.
 pub struct ServerFields {
     pub name: String,
-    /// `stdio` or `http`.
+    /// `stdio`, `http` or `sse`.
     pub transport: String,
     /// The transport plugin; empty for the one that ships.
     pub plugin: String,
@@ -26,7 +26,7 @@ pub struct ServerFields {
 }
 
 /// The transports that ship.
-const SHIPPED: [&str; 2] = ["transport-stdio", "transport-http"];
+const SHIPPED: [&str; 3] = ["transport-stdio", "transport-http", "transport-sse"];
 
 /// How a transport can reach servers, by what it asks for.
 fn ways(manifest: &Manifest) -> Vec<&'static str> {
@@ -79,7 +79,8 @@ impl App {
         let wrong = |message: String| Err(TriageError::invalid("plugin", message));
         match manifest.map(|manifest| ways(manifest)) {
             None => wrong(format!("There is no transport {chosen} that runs.")),
-            Some(ways) if ways.contains(&way) => Ok(chosen.to_owned()),
+            // Both ways over HTTP ask for the same; which of them it speaks is the plugin's own affair.
+            Some(ways) if ways.contains(&way) || way == "sse" && ways.contains(&"http") => Ok(chosen.to_owned()),
             Some(ways) => {
                 wrong(format!("{chosen} asks for {} only; choose that, or another transport.", ways.join(" and ")))
             }
@@ -166,14 +167,13 @@ impl App {
             state: "pending".into(),
             reason: String::new(),
             checked_us: None,
-            tools: serde_json::Value::Array(Vec::new()),
         };
         match new.transport.as_str() {
             "stdio" => {
                 server.command = check_program(&new.command)?;
                 server.arguments = new.arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
             }
-            "http" => {
+            "http" | "sse" => {
                 let url = check_url("url", &new.url)?;
                 server.url = url.to_string();
                 server.private_nets = private_nets(&url).await;
@@ -203,7 +203,7 @@ impl App {
                     return Err(TriageError::invalid("secret", "Type the key or token."));
                 }
             }
-            _ => return Err(TriageError::invalid("transport", "The transport is stdio or http.")),
+            _ => return Err(TriageError::invalid("transport", "The transport is stdio, http or sse.")),
         }
         Ok(server)
     }

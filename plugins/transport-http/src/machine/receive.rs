@@ -216,7 +216,7 @@ impl Machine {
         match (exchange.role, exchange.phase) {
             (Role::Call(seq), Phase::Head) if exchange.resumed => self.resume_failed(seq, code, text),
             (Role::Call(seq), Phase::Head) => {
-                let fault = self.broken(code, text, "gave no answer");
+                let fault = Fault::broken(&self.name, code, text, "gave no answer");
                 self.fail_call(seq, fault);
             }
             (Role::Call(seq), Phase::Json(head, body)) if code.is_empty() => {
@@ -246,19 +246,6 @@ impl Machine {
         }
     }
 
-    /// A request that broke before its answer began, with the host's code for it.
-    fn broken(&self, code: &str, text: &str, what: &str) -> Fault {
-        let code = match code {
-            "" => "protocol".to_owned(),
-            code => code.to_owned(),
-        };
-        let text = match text {
-            "" => format!("{} {what}.", self.name),
-            text => format!("{} {what}: {}", self.name, excerpt(text.as_bytes())),
-        };
-        Fault::new(code, text)
-    }
-
     /// An answer that broke off. What the server did with the request is then not known.
     pub(super) fn lost(&self, seq: u64, code: &str, text: &str) -> Fault {
         let changes = self.calls.get(&seq).is_some_and(Call::changes);
@@ -268,7 +255,7 @@ impl Machine {
             "" => "unavailable",
             code => code,
         };
-        self.broken(code, text, "broke off before its answer was complete")
+        Fault::broken(&self.name, code, text, "broke off before its answer was complete")
     }
 
     /// A JSON body, complete.

@@ -25,15 +25,19 @@ pub struct ServerOut {
     pub reason: String,
     /// Tools that it has.
     pub tools: usize,
+    /// Tools that wait until a person has looked at them.
+    pub waiting: usize,
     /// Why some of them are not offered to the model, each in a sentence.
     pub refused: Vec<String>,
 }
 
 impl ServerOut {
     /// A server with what the catalogue of tools says about it.
-    pub fn new(server: outside::McpServer, refused: Vec<String>) -> Self {
+    pub fn new(server: outside::McpServer, tools: usize, waiting: usize, refused: Vec<String>) -> Self {
         Self {
             refused,
+            tools,
+            waiting,
             id: server.id.to_string(),
             name: server.name,
             transport: server.transport,
@@ -41,7 +45,6 @@ impl ServerOut {
             command: server.command,
             state: server.state,
             reason: server.reason,
-            tools: server.tools.as_array().map_or(0, Vec::len),
         }
     }
 }

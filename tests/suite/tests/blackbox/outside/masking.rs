@@ -10,7 +10,7 @@ fn what_a_server_says_in_an_error_is_masked_for_every_reader() {
     let Some(bench) = bench("tool errors") else { return };
     let journal = bench.data.beside("mcp-journal");
     let id = bench.add_server(&hostile("Hostile", "piierror", &journal));
-    bench.discovered(&id);
+    bench.approved(&id);
     bench.use_model("tool");
     let incident = bench.client.incident("Errors");
     bench.say(&incident, "Go");

@@ -3,6 +3,7 @@
 
 mod masking;
 mod model;
+mod pins;
 mod servers;
 
 use std::time::{Duration, Instant};
@@ -104,12 +105,39 @@ impl Bench {
         })
     }
 
+    /// As [`Self::discovered`], and every tool that waits is approved as it is shown.
+    fn approved(&self, id: &str) -> Value {
+        let server = self.discovered(id);
+        self.decide(id, "ask", |_| true);
+        server
+    }
+
+    /// Decide about the tools that wait, as the page shows them; gives their names.
+    fn decide(&self, id: &str, rule: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let page = self.person.get(&format!("/servers/{id}")).expect(200).text();
+        let shown = page.split("name=\"tool\" value=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let mut keys: Vec<String> = shown.map(unescaped).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| key.split_once(' ').is_some_and(|(_, name)| wanted(name)));
+        let mut fields = vec![("rule", rule)];
+        fields.extend(keys.iter().map(|key| ("tool", key.as_str())));
+        self.person.submit(&format!("/servers/{id}/tools"), &fields);
+        keys.iter().filter_map(|key| Some(key.split_once(' ')?.1.to_owned())).collect()
+    }
+
     /// The server still answers at once.
     fn is_well(&self) {
         let begun = Instant::now();
         self.client.get("/api/v1/incidents").expect(200);
         assert!(begun.elapsed() < Duration::from_secs(2), "an answer took {:?}", begun.elapsed());
     }
+}
+
+/// Text as it stands in an attribute of a page.
+fn unescaped(text: &str) -> String {
+    let text = text.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#39;", "'");
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#38;", "&").replace("&amp;", "&")
 }
 
 fn hostile(name: &str, mode: &str, journal: &std::path::Path) -> Value {

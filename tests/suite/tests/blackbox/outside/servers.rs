@@ -17,7 +17,7 @@ fn what_a_model_asks_for_waits_for_a_person() {
     };
     let journal = bench.data.beside("mcp-journal");
     let id = bench.add_server(&hostile("Hostile", "ok", &journal));
-    let server = bench.discovered(&id);
+    let server = bench.approved(&id);
     assert_eq!((&server["state"], &server["tools"]), (&json!("connected"), &json!(2)), "{server}");
     bench.use_model("obey");
     // The order stands in the log, as an attacker would place it.
@@ -50,7 +50,7 @@ fn a_kill_beside_a_decision_leaves_no_turn_that_waits_for_nothing() {
         };
         let journal = bench.data.beside("mcp-journal");
         let id = bench.add_server(&hostile("Hostile", "ok", &journal));
-        bench.discovered(&id);
+        bench.approved(&id);
         bench.use_model("obey");
         let incident = bench.client.incident("Decided");
         bench.say(&incident, "CALL mcp_hostile_restart_service {\"service\":\"db\"}");

@@ -113,6 +113,19 @@ impl Fault {
         Self { status: 0, code: code.into(), text: text.into(), retry_after_ms: 0, www_authenticate: None }
     }
 
+    /// A request that broke, with the host's code and text for it. `what` tells how far it had come.
+    pub fn broken(name: &str, code: &str, text: &str, what: &str) -> Self {
+        let code = match code {
+            "" => "protocol",
+            code => code,
+        };
+        let text = match text {
+            "" => format!("{name} {what}."),
+            text => format!("{name} {what}: {}", excerpt(text.as_bytes())),
+        };
+        Self::new(code.to_owned(), text)
+    }
+
     /// The same, with the HTTP status that it came with.
     pub fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
@@ -212,7 +225,7 @@ fn is_sign_in(body: &[u8]) -> bool {
 }
 
 /// The message of a JSON-RPC error, otherwise the beginning of the body.
-fn said(body: &[u8]) -> String {
+pub fn said(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Shape {
         message: String,

@@ -91,7 +91,7 @@ pub enum Event {
 pub struct Request {
     /// `POST`, `GET` or `DELETE`.
     pub method: &'static str,
-    /// Absolute; always `settings.url`.
+    /// Absolute.
     pub url: String,
     /// In the order in which they are sent.
     pub headers: Vec<Header>,

@@ -1,0 +1,208 @@
+//! MCP servers: connections in the background, what they offer, what a person decided about it, and calling it.
+//!
+//! Invariant: a failed discovery is an error that the person and the model see, never an empty list of tools.
+
+mod call;
+mod catalogue;
+mod review;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use fumehood_egress::ProcessSpec;
+use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, ServerOutput, assign};
+use fumehood_policy::Permission;
+use fumehood_runtime::Plugin;
+use fumehood_runtime::effects::{Header, HeaderValue};
+use fumehood_store::outside::McpServer;
+use fumehood_store::{Scope, ServerId};
+
+pub use self::call::RESULT_BYTES;
+pub use self::catalogue::{Catalogue, OfferedTool};
+pub use self::review::{ToolReview, Verdict};
+use crate::call::Purpose;
+use crate::plugins::{CREDENTIAL, Reach};
+use crate::{App, TriageError};
+pub use fumehood_mcp::{Difference, differences, visible};
+pub use fumehood_store::outside::{Standing, ToolChange};
+
+/// Connecting and discovering, together.
+const DISCOVER: Duration = Duration::from_secs(60);
+/// One tool call.
+const CALL: Duration = Duration::from_secs(120);
+
+/// The living connections.
+#[derive(Default)]
+pub(crate) struct Tools {
+    connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
+    /// What each server's process wrote last: also of one that ended before it was connected.
+    outputs: std::sync::Mutex<HashMap<ServerId, ServerOutput>>,
+}
+
+impl Tools {
+    fn output(&self, id: ServerId) -> ServerOutput {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
+    }
+
+    pub(crate) fn forget_output(&self, id: ServerId) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+impl App {
+    /// Connect to every server that is switched on; used once, at the start.
+    pub(crate) async fn discover_all(&self) {
+        let scope = Scope::system();
+        let Ok(servers) = self.0.store.servers(&scope).await else { return };
+        for server in servers.into_iter().filter(|server| server.enabled) {
+            let (app, scope) = (self.clone(), scope.clone());
+            self.0.tasks.spawn(async move { app.discover(&scope, server.id).await });
+        }
+    }
+
+    /// Connect anew and ask what the server offers.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn reconnect(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        self.0.store.server(scope, id).await?;
+        self.disconnect(id).await;
+        self.0.store.server_state(scope, id, "pending", String::new(), None).await?;
+        let (app, scope) = (self.clone(), scope.clone());
+        self.0.tasks.spawn(async move { app.discover(&scope, id).await });
+        Ok(())
+    }
+
+    /// Ask what a server offers and keep the answer, whatever it is.
+    pub(crate) async fn discover(&self, scope: &Scope, id: ServerId) {
+        let Ok(server) = self.0.store.server(scope, id).await else { return };
+        let found = match tokio::time::timeout(DISCOVER, self.ask_for_tools(scope, &server)).await {
+            Ok(found) => found,
+            Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),
+        };
+        // Changed or removed meanwhile: what the old one offers says nothing about the new one, which is asked by itself.
+        if !self.0.store.server(scope, id).await.is_ok_and(|now| now.is_reached_alike(&server)) {
+            return self.disconnect(id).await;
+        }
+        let written = match found {
+            Ok(tools) => match self.seen(scope, id, tools).await {
+                Ok(seen) => self.0.store.server_state(scope, id, "connected", String::new(), Some(seen)).await,
+                Err(error) => return tracing::warn!(%error, "what an MCP server offers could not be compared"),
+            },
+            Err(error) => {
+                self.disconnect(id).await;
+                let reason = self.without_credentials(scope, error.to_string()).await;
+                self.0.store.server_state(scope, id, error.state(), reason, None).await
+            }
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "what an MCP server offers could not be kept");
+        }
+    }
+
+    async fn ask_for_tools(&self, scope: &Scope, server: &McpServer) -> Result<Vec<RawTool>, McpError> {
+        let purpose = Purpose {
+            incident: None,
+            kind: "discover",
+            destination: server.name.clone(),
+            subject: format!("mcp-server:{}", server.id),
+            instance: String::new(),
+        };
+        let connection = self.connect(scope, server, purpose).await?;
+        let tools = connection.discover().await;
+        // Discovery's connection is not the one that tools are called on: those are bound to an incident.
+        self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
+        let tools = tools?;
+        let own = tools.iter().map(|tool| tool.name.clone()).collect();
+        let names = assign(&[(server.slug.clone(), own)]);
+        // One that offers nothing usable is no empty list, whatever the reason.
+        match names.iter().find_map(|name| name.as_ref().err()) {
+            Some(collision) if names.iter().all(Result::is_err) => Err(McpError::Ambiguous(collision.clone())),
+            _ => Ok(tools),
+        }
+    }
+
+    async fn connect(&self, scope: &Scope, server: &McpServer, purpose: Purpose) -> Result<Arc<Connection>, McpError> {
+        let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let reach = self.server_reach(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let endpoint = match server.transport.as_str() {
+            "stdio" => Endpoint::Stdio(ProcessSpec {
+                command: PathBuf::from(&server.command),
+                arguments: server.arguments.clone(),
+                environment: Vec::new(),
+                folder: PathBuf::from("/"),
+                pinned: None,
+            }),
+            _ => Endpoint::Http {
+                url: server.url.clone(),
+                headers: match server.credential_id {
+                    Some(_) => {
+                        vec![Header {
+                            name: server.auth_header.clone(),
+                            value: HeaderValue::Credential(CREDENTIAL.into()),
+                        }]
+                    }
+                    None => Vec::new(),
+                },
+            },
+        };
+        let host = self.call(scope, purpose, reach, None);
+        let connection = Connection::open(Connect {
+            runtime: self.0.runtime.clone(),
+            plugin,
+            egress: Arc::clone(&self.0.egress),
+            name: server.name.clone(),
+            endpoint,
+            host,
+            call_timeout: CALL,
+            output: self.0.tools.output(server.id),
+            offers: None,
+        })
+        .await?;
+        Ok(Arc::new(connection))
+    }
+
+    fn transport(&self, server: &McpServer) -> Result<Plugin, TriageError> {
+        let ships = match server.transport.as_str() {
+            "stdio" => "transport-stdio",
+            "sse" => "transport-sse",
+            _ => "transport-http",
+        };
+        self.0.plugins.get(if server.plugin.is_empty() { ships } else { &server.plugin })
+    }
+
+    pub(crate) fn server_reach(&self, server: &McpServer) -> Result<Reach, TriageError> {
+        let plugin = self.transport(server)?;
+        if server.transport != "stdio" {
+            return self.reach_of(plugin.name(), &server.url, &server.private_nets, server.credential_id);
+        }
+        Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
+    }
+
+    /// Close a server's connection.
+    pub(crate) async fn disconnect(&self, id: ServerId) {
+        let connection = self.0.tools.connections.lock().await.remove(&id);
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+    }
+
+    pub(crate) async fn disconnect_all(&self) {
+        let all: Vec<_> = self.0.tools.connections.lock().await.drain().map(|(_, connection)| connection).collect();
+        for connection in all {
+            connection.close().await;
+        }
+    }
+
+    /// The last lines that a server's process wrote to its standard error, for operators.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn server_output(&self, scope: &Scope, id: ServerId) -> Result<Vec<String>, TriageError> {
+        self.require(scope, Permission::ReadPluginLogs)?;
+        Ok(self.0.tools.output(self.0.store.server(scope, id).await?.id).tail())
+    }
+}
