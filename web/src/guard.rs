@@ -70,7 +70,16 @@ fn refusal(shared: &Shared, request: &Request) -> Option<Problem> {
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     // A bearer token is not sent by a browser on its own, so the API cannot be reached across sites.
-    let by_cookie = !request.uri().path().starts_with("/api/");
+    let path = request.uri().path();
+    let is_mcp = path == "/mcp" || path.starts_with("/mcp/");
+    if is_mcp && request.headers().contains_key(header::ORIGIN) && !same_origin(shared, request.headers()) {
+        return Some(Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "Pages of other sites may not speak to the gateway.",
+        ));
+    }
+    let by_cookie = !path.starts_with("/api/") && !is_mcp;
     if changes && by_cookie && !same_origin(shared, request.headers()) {
         return Some(Problem::new(
             StatusCode::FORBIDDEN,

@@ -12,6 +12,7 @@ mod guard;
 mod html;
 pub mod icons;
 pub mod markdown;
+mod mcp;
 mod problem;
 pub mod units;
 pub mod view;
@@ -43,6 +44,7 @@ pub struct WebError(String);
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) options: Options,
+    pub(crate) mcp: fumehood_triage::gateway::McpGateway,
     hosts: Vec<String>,
 }
 
@@ -72,9 +74,11 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
     }
     let bare = |host: &String| host.strip_suffix(&format!(":{plain}")).map(str::to_owned);
     hosts.extend(hosts.iter().filter_map(bare).collect::<Vec<_>>());
-    let shared = Arc::new(Shared { app, options, hosts });
+    let mcp = app.gateway();
+    let shared = Arc::new(Shared { app, options, mcp, hosts });
     Ok(html::router()
         .merge(api::router())
+        .merge(mcp::router())
         .merge(assets::router())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
         .layer(axum::middleware::from_fn(bodies::bounded))

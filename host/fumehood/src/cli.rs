@@ -82,6 +82,9 @@ pub enum Command {
     /// Plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// The record of the MCP gateway: every request, who made it, how long it took and where
+    #[command(subcommand)]
+    Mcp(McpCommand),
     /// Compile a plugin from standard input; the server starts this by itself
     #[command(hide = true)]
     CompilePlugin,
@@ -176,6 +179,126 @@ pub enum TokenCommand {
         /// Days until it runs out; without, it holds until it is revoked
         #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
+    },
+}
+
+/// Which requests.
+#[derive(Debug, Args)]
+pub struct CallFilters {
+    /// Of this server, by its name in tool names
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// Of this tool, resource or prompt
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// Of this method: tools/call, resources/read
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// ok, error, timeout, open, or unknown where the server was stopped first
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Since then: 15m, 24h, 7d, or 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Of this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Of this client
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
+}
+
+/// By what requests are put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    #[default]
+    Tool,
+    Client,
+    Server,
+    Method,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum McpCommand {
+    /// List requests, the newest at the end
+    Logs {
+        #[command(flatten)]
+        filters: CallFilters,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 50)]
+        limit: usize,
+        /// Go on with those that come
+        #[arg(long, short)]
+        follow: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the slowest requests
+    Slow {
+        #[command(flatten)]
+        filters: CallFilters,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+        /// Those that took at least so many milliseconds
+        #[arg(long, value_name = "MS", default_value_t = 0)]
+        over_ms: u64,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count calls and errors, and say how long they took
+    Stats {
+        #[command(flatten)]
+        filters: CallFilters,
+        /// By what
+        #[arg(long, value_enum, default_value_t)]
+        by: By,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List sessions of clients, those used last first
+    Sessions {
+        /// Used since then: 15m, 24h, 7d, or 2026-11-22T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 50)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List clients with what they asked for
+    Clients {
+        #[command(flatten)]
+        filters: CallFilters,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how tools changed: the whole object before and after, and the difference
+    Schema {
+        /// Of this server
+        server: Option<String>,
+        /// Of this tool
+        tool: Option<String>,
+        /// Since then: 15m, 24h, 7d, or 2026-11-22T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 100)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one request with what was asked and answered, as JSON
+    Show {
+        /// Its id, as `logs --json` names it
+        id: String,
     },
 }
 

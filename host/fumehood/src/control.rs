@@ -25,6 +25,27 @@ pub enum Request {
     CreateToken { role: Role, name: String, days: Option<u32> },
     PasswordLink { email: String },
     Plugin(PluginRequest),
+    Mcp(McpRequest),
+}
+
+/// What can be asked of the record of the gateway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct McpRequest {
+    /// `logs`, `stats`, `sessions`, `schema` or `show`.
+    pub what: String,
+    pub server: String,
+    pub tool: String,
+    pub method: String,
+    pub status: String,
+    /// A session; for `show` the id of the request.
+    pub session: String,
+    pub client: String,
+    pub by: String,
+    pub since_us: i64,
+    pub over_us: u64,
+    pub after: Option<i64>,
+    pub limit: usize,
 }
 
 /// What can be asked of plugins.
@@ -130,6 +151,7 @@ pub async fn carry_out(app: &App, origin: &str, request: Request, payload: Vec<u
             app.password_link_for(&Scope::operator(), &email).await.map(|path| format!("{origin}{path}"))
         }
         Request::Plugin(request) => crate::commands::plugin::carry_out(app, request, payload).await,
+        Request::Mcp(request) => crate::commands::mcp::carry_out(app, request).await,
     };
     done.map_or_else(|error| Answer::Error(error.to_string()), Answer::Ok)
 }

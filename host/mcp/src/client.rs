@@ -75,6 +75,8 @@ pub struct Connect {
     /// What the server may ask of us, as the protocol's `capabilities`, and where what it asks and says of its own accord
     /// goes. Without, it is offered nothing and what it says is dropped.
     pub offers: Option<(Value, mpsc::Sender<Incoming>)>,
+    /// Whether to ask for a session, as the older era has it, and for nothing else.
+    pub session: bool,
 }
 
 /// What a server said of itself when the connection was opened.
@@ -203,9 +205,12 @@ impl Connection {
             capabilities.unwrap_or_else(ClientCapabilities::default),
             Implementation::new("fumehood", env!("CARGO_PKG_VERSION")),
         );
-        let mode = ClientLifecycleMode::Auto {
-            preferred_versions: vec![ProtocolVersion::LATEST],
-            legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+        let mode = match connect.session {
+            true => ClientLifecycleMode::Initialize,
+            false => ClientLifecycleMode::Auto {
+                preferred_versions: vec![ProtocolVersion::LATEST],
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            },
         };
         let opening = tokio::time::timeout(CONNECT, serve_client_with_lifecycle(info, transport, mode));
         let opened = tokio::select! {

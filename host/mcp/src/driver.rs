@@ -247,10 +247,14 @@ impl Running {
             // Of a request that was cancelled meanwhile.
             _ => return,
         };
-        let over = (event.kind == "response-end").then_some(event.id);
+        let over = (event.kind == "response-end").then_some((event.id, event.code.is_empty()));
         self.feed(event).await;
-        if let Some(over) = over {
-            self.sent_with.remove(&over);
+        if let Some((id, complete)) = over
+            && let Some(with) = self.sent_with.remove(&id)
+            && complete
+        {
+            // Whoever waits for an answer that has not come with it learns that it will come by another way.
+            self.backlog.push_back(Delivered { data: Vec::new(), with });
         }
     }
 

@@ -13,6 +13,7 @@
 mod client;
 mod driver;
 mod error;
+pub mod gateway;
 mod grant;
 mod names;
 mod pins;
@@ -24,4 +25,4 @@ pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
 pub use pins::{Difference, Known, Warning, differences, visible, warnings};
 pub use result::ToolResult;
-pub use transport::Incoming;
+pub use transport::{Incoming, LET_GO};

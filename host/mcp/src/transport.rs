@@ -61,6 +61,9 @@ enum Wants {
 pub(crate) const TICKET: &str = "fumehood/ticket";
 pub(crate) const PROGRESS: &str = "fumehood/progress";
 
+/// The method of a message that no server sent: its answer to a request ended without the result, which will come later.
+pub const LET_GO: &str = "fumehood/let-go";
+
 /// A message that a server sends of its own accord.
 #[derive(Clone, Debug)]
 pub struct Incoming {
@@ -375,6 +378,13 @@ impl Transport<RoleClient> for PluginTransport {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         loop {
             let data = self.messages.recv().await?;
+            if data.data.is_empty() {
+                if let (Some(ticket), Some(incoming)) = (self.ticket(data.with), &self.incoming) {
+                    let method = LET_GO.to_owned();
+                    let _ = incoming.try_send(Incoming { id: None, method, params: Value::Null, with: Some(ticket) });
+                }
+                continue;
+            }
             // Nothing waits from here on, so a future that is dropped loses no message.
             if let Some(message) = self.take_in(&data.data, data.with) {
                 return Some(message);

@@ -81,6 +81,8 @@ pub enum Permission {
     RunModel,
     /// Approve or deny what a model wants to call.
     ApproveTools,
+    /// Call the tools of MCP servers through the gateway, under the rules that people set.
+    CallTools,
     /// Publish to an integration.
     Publish,
     /// See plugins, servers and integrations, their state and numbers.
@@ -113,13 +115,14 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ReadIncidents,
         Self::WriteIncidents,
         Self::ReviewFindings,
         Self::RevealOriginals,
         Self::RunModel,
         Self::ApproveTools,
+        Self::CallTools,
         Self::Publish,
         Self::ReadPlugins,
         Self::ReadPluginLogs,
@@ -146,6 +149,7 @@ impl Permission {
             | Self::RevealOriginals
             | Self::RunModel
             | Self::ApproveTools
+            | Self::CallTools
             | Self::Publish => &[Responder],
             Self::ReadPlugins => &[Viewer, Responder, Operator, Security],
             Self::ReadPluginLogs | Self::ManagePlugins | Self::ManageServers | Self::ManageIntegrations => &[Operator],

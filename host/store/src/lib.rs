@@ -8,6 +8,7 @@
 //! May be called by `triage` and the binary. Must never log what it stores.
 
 pub mod approvals;
+pub mod calls;
 pub mod clock;
 pub mod conversation;
 pub mod credentials;

@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) books: Books,
     pub(crate) detections: Detections,
     pub(crate) tools: Tools,
+    /// Connections of the gateway's callers.
+    pub(crate) upstreams: Arc<crate::gateway::Upstreams>,
     pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
     /// Zstd uploads at once: each decoder keeps its window in memory.
     pub(crate) unpacking: Semaphore,
@@ -143,6 +145,7 @@ impl App {
             books: Books::default(),
             detections: Detections::default(),
             tools: Tools::default(),
+            upstreams: Arc::default(),
             uploads: Mutex::default(),
             unpacking: Semaphore::new(UNPACKING),
             hashing: Semaphore::new(HASHING),
@@ -181,6 +184,7 @@ impl App {
             self.0.store.abandon_log(&scope, log.id, "failed", reason).await?;
         }
         self.0.store.mark_unknown_calls(&scope).await?;
+        self.0.store.mark_unknown_mcp_calls().await?;
         self.0.store.mark_unknown_publications(&scope).await?;
         self.0.store.mark_unknown_departures(&scope).await?;
         for turn in self.0.store.interrupted_turns(&scope).await? {
@@ -224,6 +228,7 @@ impl App {
         }
         let oldest = fumehood_store::clock::now_us() - self.0.retention_us;
         while self.0.store.sweep_effect_bodies(oldest).await? {}
+        while self.0.store.forget_mcp_bodies(oldest).await? {}
         Ok(())
     }
 

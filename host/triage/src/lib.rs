@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod detection;
 pub mod document;
 mod error;
+pub mod gateway;
 pub mod incidents;
 pub mod intake;
 mod masking;

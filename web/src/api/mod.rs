@@ -4,6 +4,7 @@
 
 mod audit;
 mod caller;
+pub(crate) use caller::Caller;
 mod incidents;
 mod logs;
 mod outside;

@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod mcp;
 pub mod plugin;
 mod scan;
 mod serve;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             change(&resolve(&serve)?, control::Request::PasswordLink { email }, Vec::new())
         }
         Some(Command::Plugin(command)) => plugin::run(&resolve(&serve)?, command),
+        Some(Command::Mcp(command)) => mcp::run(&resolve(&serve)?, command),
         Some(Command::CompilePlugin) => compile_plugin(),
         Some(Command::Config) => show_config(&resolve(&serve)?),
         Some(Command::Completions { shell }) => {
@@ -98,6 +100,12 @@ fn verify(settings: &Settings) -> anyhow::Result<ExitCode> {
 
 /// Ask the running server, or open the data folder where none runs.
 fn change(settings: &Settings, request: control::Request, payload: Vec<u8>) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stdout(), "{}", asked(settings, request, payload)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As [`change`], for whoever does something with the answer.
+fn asked(settings: &Settings, request: control::Request, payload: Vec<u8>) -> anyhow::Result<String> {
     let answer = match control::ask(&settings.data, &request, &payload)? {
         Some(answer) => answer,
         None => {
@@ -125,8 +133,7 @@ fn change(settings: &Settings, request: control::Request, payload: Vec<u8>) -> a
             })?
         }
     };
-    writeln!(std::io::stdout(), "{answer}")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(answer)
 }
 
 /// How the application is set up, by the settings.

@@ -127,6 +127,7 @@ impl Bench {
             egress,
             output: ServerOutput::default(),
             offers: None,
+            session: false,
             call_timeout: Duration::from_secs(20),
             runtime,
             plugin,

@@ -175,7 +175,7 @@ fn note(
 pub(super) fn keep(tx: &Tx<'_>, scope: &Scope, server: ServerId, seen: &[SeenTool]) -> Result<usize, StoreError> {
     let known = of_server(tx, &scope.tenant, server)?;
     let mut changes = 0;
-    for now in seen {
+    for (place, now) in seen.iter().enumerate() {
         let before = known.iter().find(|tool| tool.name == now.name);
         let old = before.and_then(|tool| tool.seen.as_ref());
         let change = match before {
@@ -192,8 +192,8 @@ pub(super) fn keep(tx: &Tx<'_>, scope: &Scope, server: ServerId, seen: &[SeenToo
         }
         tx.connection
             .prepare_cached(
-                "INSERT INTO mcp_tools (tenant_id, server_id, name, rule, seen, warnings, first_us, changed_us)
-             VALUES (?1,?2,?3,'ask',?4,?5,?6,?6) ON CONFLICT DO UPDATE SET seen = excluded.seen,
+                "INSERT INTO mcp_tools (tenant_id, server_id, name, rule, seen, warnings, first_us, changed_us, place)
+             VALUES (?1,?2,?3,'ask',?4,?5,?6,?6,?8) ON CONFLICT DO UPDATE SET seen = excluded.seen, place = excluded.place,
              warnings = excluded.warnings, changed_us = CASE WHEN ?7 THEN excluded.changed_us ELSE changed_us END",
             )?
             .execute(params![
@@ -203,7 +203,8 @@ pub(super) fn keep(tx: &Tx<'_>, scope: &Scope, server: ServerId, seen: &[SeenToo
                 now.raw.to_string(),
                 now.warnings.to_string(),
                 tx.now_us,
-                change.is_some()
+                change.is_some(),
+                i64::try_from(place).unwrap_or(i64::MAX),
             ])?;
     }
     for gone in known.iter().filter(|tool| tool.seen.is_some() && !seen.iter().any(|now| now.name == tool.name)) {
@@ -218,7 +219,7 @@ pub(super) fn keep(tx: &Tx<'_>, scope: &Scope, server: ServerId, seen: &[SeenToo
 }
 
 impl Store {
-    /// What MCP servers offer, of one or of all; by name.
+    /// What MCP servers offer, of one or of all, each server's in its own order.
     ///
     /// # Errors
     /// What the database says.
@@ -227,7 +228,7 @@ impl Store {
         self.read(move |connection, _| {
             let sql = format!(
                 "SELECT {TOOL} FROM mcp_tools WHERE tenant_id = ?1 AND (?2 IS NULL OR server_id = ?2)
-                 ORDER BY server_id, name"
+                 ORDER BY server_id, place, name"
             );
             let mut statement = connection.prepare_cached(&sql)?;
             Ok(statement.query_map((tenant, server), tool)?.collect::<Result<_, _>>()?)

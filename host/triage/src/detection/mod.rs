@@ -455,6 +455,12 @@ impl App {
         self.scanners_of(scope, detection, subject)
     }
 
+    /// As [`App::scanners`], for a text that belongs to no incident.
+    pub(crate) async fn organisation_scanners(&self, scope: &Scope, subject: &str) -> Scanners {
+        let detection = self.detection(scope, None).await;
+        self.scanners_of(scope, detection, subject)
+    }
+
     fn scanners_of(&self, scope: &Scope, detection: Held, subject: &str) -> Scanners {
         let (plugins, rules, kinds, refusal) = match (detection, self.0.plugins.scanners()) {
             (Ok(detection), Ok(plugins)) => {

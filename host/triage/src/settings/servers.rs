@@ -97,6 +97,7 @@ impl App {
         let (id, credential) = (server.id, server.credential_id);
         let written = self.0.store.create_server(scope, server).await;
         self.or_forget(scope, credential, written).await?;
+        self.0.tools.served.forget();
         self.discover_soon(scope, id);
         Ok(id)
     }
@@ -114,6 +115,7 @@ impl App {
         let typed = server.credential_id.filter(|now| Some(*now) != kept);
         let written = self.0.store.update_server(scope, server, dropped).await;
         self.or_forget(scope, typed, written).await?;
+        self.0.tools.served.forget();
         self.disconnect(id).await;
         self.discover_soon(scope, id);
         Ok(())
@@ -216,6 +218,8 @@ impl App {
         self.require(scope, Permission::ManageServers)?;
         self.disconnect(id).await;
         self.0.tools.forget_output(id);
-        Ok(self.0.store.remove_server(scope, id).await?)
+        let removed = self.0.store.remove_server(scope, id).await;
+        self.0.tools.served.forget();
+        Ok(removed?)
     }
 }

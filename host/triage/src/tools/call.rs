@@ -99,14 +99,14 @@ impl App {
             instance: String::new(),
         };
         // A connection of its own: what travels on it belongs to this incident, and its sash can cut it.
-        let connection = self.connect(scope, &server, purpose).await.map_err(|error| mcp(&error))?;
+        let connection = self.connect(scope, &server, purpose, None, true).await.map_err(|error| mcp(&error))?;
         let answer = async {
             // The tool as the server describes it at this moment: a change since the approval stops the call.
             let tools = connection.discover().await.map_err(|error| mcp(&error))?;
             let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
             let Some(pin) = pin.filter(|pin| *pin == now.sha256) else {
                 let seen = self.seen(scope, server.id, tools).await?;
-                self.0.store.server_state(scope, server.id, "connected", String::new(), Some(seen)).await?;
+                self.server_state(scope, server.id, "connected", String::new(), Some(seen)).await?;
                 return Err(TriageError::Conflict(format!(
                     "{} describes {} differently than when it was approved. Nothing was called, and it is not offered until \
                      a person has looked at the difference on the server's page.",

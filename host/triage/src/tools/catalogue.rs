@@ -132,3 +132,147 @@ impl App {
         Ok(catalogue)
     }
 }
+
+/// A tool as callers of the gateway are served it.
+#[derive(Clone, Debug)]
+pub struct ServedTool {
+    pub server_id: ServerId,
+    /// The server's own name for it.
+    pub name: String,
+    /// Where several servers are one.
+    pub full_name: String,
+    /// The whole object, as a person has seen it.
+    pub raw: serde_json::Value,
+    /// `allow` or `ask`.
+    pub rule: String,
+}
+
+impl ServedTool {
+    /// The object under a name.
+    pub fn named(&self, name: &str) -> serde_json::Value {
+        let mut raw = self.raw.clone();
+        raw["name"] = name.into();
+        raw
+    }
+}
+
+/// What the gateway serves.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// Those that are switched on.
+    pub servers: Vec<McpServer>,
+    pub tools: Vec<ServedTool>,
+    /// Why tools are not served: server, own name, full name, and the reason.
+    refused: Vec<(ServerId, String, String, &'static str)>,
+}
+
+impl Served {
+    fn server(&self, id: ServerId) -> Option<&McpServer> {
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    /// Whether a tool is of the one server that is spoken to, if it is one.
+    fn fits(&self, only: Option<&str>, id: ServerId) -> bool {
+        only.is_none_or(|slug| self.server(id).is_some_and(|server| server.slug == slug))
+    }
+
+    /// The tools of one server under their own names, or of all; in the servers' order.
+    pub fn of<'a>(&'a self, only: Option<&'a str>) -> impl Iterator<Item = (&'a str, &'a ServedTool)> {
+        let mine = self.tools.iter().filter(move |tool| self.fits(only, tool.server_id));
+        let mine = mine.filter(move |tool| only.is_some() || !tool.full_name.is_empty());
+        mine.map(move |tool| (if only.is_some() { tool.name.as_str() } else { tool.full_name.as_str() }, tool))
+    }
+
+    /// A tool by the name that the caller knows.
+    pub fn find<'a>(&'a self, only: Option<&'a str>, name: &str) -> Option<(&'a McpServer, &'a ServedTool)> {
+        let (_, tool) = self.of(only).find(|(known, _)| *known == name)?;
+        Some((self.server(tool.server_id)?, tool))
+    }
+
+    /// Why there is no such tool, in a sentence.
+    pub fn why_not(&self, only: Option<&str>, name: &str) -> String {
+        let refused = self
+            .refused
+            .iter()
+            .find(|(id, own, full, _)| self.fits(only, *id) && name == if only.is_some() { own } else { full });
+        match refused {
+            Some((.., reason)) => format!("{name} {reason}"),
+            None => format!("there is no tool {name}"),
+        }
+    }
+}
+
+/// What is served, as long as nothing changes.
+#[derive(Default)]
+pub(crate) struct ServedCache {
+    changes: std::sync::atomic::AtomicU64,
+    held: std::sync::Mutex<Option<(u64, String, std::sync::Arc<Served>)>>,
+}
+
+impl ServedCache {
+    /// Something about servers or tools has changed.
+    pub(crate) fn forget(&self) {
+        self.changes.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn now(&self) -> u64 {
+        self.changes.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+impl App {
+    /// What the gateway serves.
+    ///
+    /// # Errors
+    /// `Forbidden`, or what the store says.
+    pub(crate) async fn served(&self, scope: &Scope) -> Result<std::sync::Arc<Served>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        let cache = &self.0.tools.served;
+        let now = cache.now();
+        if let Ok(held) = cache.held.lock()
+            && let Some((at, tenant, served)) = held.as_ref()
+            && (*at, tenant) == (now, &scope.tenant)
+        {
+            return Ok(std::sync::Arc::clone(served));
+        }
+        let mut servers = self.0.store.servers(scope).await?;
+        servers.retain(|server| server.enabled);
+        let mut served = Served { servers, ..Served::default() };
+        let known = self.0.store.tools(scope, None).await?;
+        for tool in known.into_iter().filter(|tool| tool.seen.is_some()) {
+            let Some(slug) = served.server(tool.server_id).map(|server| server.slug.clone()) else { continue };
+            let (standing, full_name) = (tool.standing(), fumehood_mcp::tool_name(&slug, &tool.name));
+            let refused = match standing {
+                Standing::Pinned if tool.rule == "deny" => "is denied by a rule",
+                Standing::Pinned => "",
+                Standing::New => "waits until a person has looked at what its server says of it",
+                _ => "is not what a person has seen any more, and waits until one has looked at the difference",
+            };
+            match tool.pinned {
+                Some(raw) if refused.is_empty() => served.tools.push(ServedTool {
+                    server_id: tool.server_id,
+                    name: tool.name,
+                    full_name,
+                    raw,
+                    rule: tool.rule,
+                }),
+                _ => served.refused.push((tool.server_id, tool.name, full_name, refused)),
+            }
+        }
+        // Of tools that would be called the same none is served where several servers are one.
+        let mut counts = std::collections::HashMap::<String, usize>::new();
+        for tool in &served.tools {
+            *counts.entry(tool.full_name.clone()).or_default() += 1;
+        }
+        for tool in &mut served.tools {
+            if counts.get(&tool.full_name).is_some_and(|count| *count > 1) {
+                tool.full_name = String::new();
+            }
+        }
+        let served = std::sync::Arc::new(served);
+        if let Ok(mut held) = cache.held.lock() {
+            *held = Some((now, scope.tenant.clone(), std::sync::Arc::clone(&served)));
+        }
+        Ok(served)
+    }
+}

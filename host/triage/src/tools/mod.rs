@@ -12,15 +12,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::ProcessSpec;
-use fumehood_mcp::{Connect, Connection, Endpoint, McpError, RawTool, ServerOutput, assign};
+use fumehood_mcp::{Connect, Connection, Endpoint, Incoming, McpError, RawTool, ServerOutput, assign};
 use fumehood_policy::Permission;
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
-use fumehood_store::outside::McpServer;
-use fumehood_store::{Scope, ServerId};
+use fumehood_store::outside::{McpServer, SeenTool};
+use fumehood_store::{Scope, ServerId, StoreError};
+use tokio::sync::mpsc;
 
 pub use self::call::RESULT_BYTES;
-pub use self::catalogue::{Catalogue, OfferedTool};
+pub use self::catalogue::{Catalogue, OfferedTool, Served, ServedTool};
 pub use self::review::{ToolReview, Verdict};
 use crate::call::Purpose;
 use crate::plugins::{CREDENTIAL, Reach};
@@ -39,6 +40,8 @@ pub(crate) struct Tools {
     connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
     /// What each server's process wrote last: also of one that ended before it was connected.
     outputs: std::sync::Mutex<HashMap<ServerId, ServerOutput>>,
+    /// What is served, until something about servers or tools changes.
+    pub(crate) served: catalogue::ServedCache,
 }
 
 impl Tools {
@@ -70,7 +73,7 @@ impl App {
         self.require(scope, Permission::ManageServers)?;
         self.0.store.server(scope, id).await?;
         self.disconnect(id).await;
-        self.0.store.server_state(scope, id, "pending", String::new(), None).await?;
+        self.server_state(scope, id, "pending", String::new(), None).await?;
         let (app, scope) = (self.clone(), scope.clone());
         self.0.tasks.spawn(async move { app.discover(&scope, id).await });
         Ok(())
@@ -89,16 +92,48 @@ impl App {
         }
         let written = match found {
             Ok(tools) => match self.seen(scope, id, tools).await {
-                Ok(seen) => self.0.store.server_state(scope, id, "connected", String::new(), Some(seen)).await,
+                Ok(seen) => self.server_state(scope, id, "connected", String::new(), Some(seen)).await,
                 Err(error) => return tracing::warn!(%error, "what an MCP server offers could not be compared"),
             },
             Err(error) => {
                 self.disconnect(id).await;
                 let reason = self.without_credentials(scope, error.to_string()).await;
-                self.0.store.server_state(scope, id, error.state(), reason, None).await
+                self.server_state(scope, id, error.state(), reason, None).await
             }
         };
         if let Err(error) = written {
+            tracing::warn!(%error, "what an MCP server offers could not be kept");
+        }
+    }
+
+    async fn server_state(
+        &self,
+        scope: &Scope,
+        id: ServerId,
+        state: &'static str,
+        reason: String,
+        tools: Option<Vec<SeenTool>>,
+    ) -> Result<(), StoreError> {
+        let written = self.0.store.server_state(scope, id, state, reason, tools).await;
+        self.0.tools.served.forget();
+        written
+    }
+
+    /// Keep what a server was found to offer on the way, where it is not what is known.
+    pub(crate) async fn keep_seen(&self, scope: &Scope, id: ServerId, tools: Vec<RawTool>) {
+        let kept = async {
+            let known = self.0.store.tools(scope, Some(id)).await?;
+            let there = known.iter().filter(|tool| tool.seen.is_some()).count();
+            let same =
+                |tool: &RawTool| known.iter().any(|one| one.name == tool.name && one.seen.as_ref() == Some(&tool.raw));
+            let connected = self.0.store.server(scope, id).await?.state == "connected";
+            if connected && there == tools.len() && tools.iter().all(same) {
+                return Ok(());
+            }
+            let seen = self.seen(scope, id, tools).await?;
+            Ok::<_, TriageError>(self.server_state(scope, id, "connected", String::new(), Some(seen)).await?)
+        };
+        if let Err(error) = kept.await {
             tracing::warn!(%error, "what an MCP server offers could not be kept");
         }
     }
@@ -111,7 +146,7 @@ impl App {
             subject: format!("mcp-server:{}", server.id),
             instance: String::new(),
         };
-        let connection = self.connect(scope, server, purpose).await?;
+        let connection = self.connect(scope, server, purpose, None, true).await?;
         let tools = connection.discover().await;
         // Discovery's connection is not the one that tools are called on: those are bound to an incident.
         self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
@@ -125,7 +160,36 @@ impl App {
         }
     }
 
-    async fn connect(&self, scope: &Scope, server: &McpServer, purpose: Purpose) -> Result<Arc<Connection>, McpError> {
+    /// Connect to a server. `offers` is what it may ask of us, and who is told; with `modern` the newer era comes first,
+    /// and without, a session of the older one.
+    pub(crate) async fn connect(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        purpose: Purpose,
+        offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
+        modern: bool,
+    ) -> Result<Arc<Connection>, McpError> {
+        if modern {
+            return self.connect_as(scope, server, purpose, offers, false).await;
+        }
+        match self.connect_as(scope, server, purpose.clone(), offers.clone(), true).await {
+            // It knows no sessions.
+            Err(McpError::Tool { .. } | McpError::Protocol(_)) => {
+                self.connect_as(scope, server, purpose, offers, false).await
+            }
+            connected => connected,
+        }
+    }
+
+    async fn connect_as(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        purpose: Purpose,
+        offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
+        session: bool,
+    ) -> Result<Arc<Connection>, McpError> {
         let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
         let reach = self.server_reach(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
         let endpoint = match server.transport.as_str() {
@@ -159,7 +223,8 @@ impl App {
             host,
             call_timeout: CALL,
             output: self.0.tools.output(server.id),
-            offers: None,
+            offers,
+            session,
         })
         .await?;
         Ok(Arc::new(connection))
@@ -188,6 +253,7 @@ impl App {
         if let Some(connection) = connection {
             connection.close().await;
         }
+        self.0.upstreams.leave(id).await;
     }
 
     pub(crate) async fn disconnect_all(&self) {
@@ -195,6 +261,7 @@ impl App {
         for connection in all {
             connection.close().await;
         }
+        self.0.upstreams.leave_all().await;
     }
 
     /// The last lines that a server's process wrote to its standard error, for operators.

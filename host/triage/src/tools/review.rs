@@ -95,7 +95,9 @@ impl App {
                 rule: verdict.rule,
             });
         }
-        Ok(self.0.store.decide_tools(scope, id, decisions).await?)
+        let decided = self.0.store.decide_tools(scope, id, decisions).await;
+        self.0.tools.served.forget();
+        Ok(decided?)
     }
 
     /// How the tools of servers changed, newest first.

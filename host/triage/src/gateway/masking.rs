@@ -1,0 +1,197 @@
+//! What passes the gateway is masked in both directions: what is asked, and what is answered.
+//!
+//! Pseudonyms are stable for one caller as long as the server runs; they are kept in memory alone. What a caller has said
+//! itself it may read again: a server that got a pseudonym and answers with it is understood.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fumehood_redact::{JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
+use fumehood_store::Scope;
+use serde_json::Value;
+
+use crate::masking::Book;
+use crate::scanners::scan_together;
+use crate::{App, TriageError};
+
+/// Callers whose books are kept, and the values of one; those of whoever was last to come are forgotten first.
+const BOOKS: usize = 256;
+const VALUES: usize = 100_000;
+
+/// Which way something passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    ToServer,
+    ToCaller,
+}
+
+/// A caller's book, and the pseudonyms of what the caller has said itself.
+#[derive(Default)]
+struct CallerBook {
+    book: Book,
+    own: HashSet<String>,
+}
+
+/// The books of callers.
+#[derive(Default)]
+pub(super) struct Books(Mutex<HashMap<String, Arc<tokio::sync::Mutex<CallerBook>>>>);
+
+impl Books {
+    fn of(&self, caller: &str) -> Arc<tokio::sync::Mutex<CallerBook>> {
+        let mut books = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if books.len() >= BOOKS && !books.contains_key(caller) {
+            books.retain(|_, book| Arc::strong_count(book) > 1);
+        }
+        Arc::clone(books.entry(caller.to_owned()).or_default())
+    }
+
+    /// Mask a value in place; `keep` takes out and puts back what cannot be read as text.
+    ///
+    /// # Errors
+    /// Where a scanner failed: then it does not pass.
+    pub(super) async fn mask(&self, app: &App, scope: &Scope, way: Way, value: &mut Value) -> Result<(), TriageError> {
+        let mut kept = Vec::new();
+        take_out(value, &mut kept);
+        let masked = self.masked(app, scope, way, value).await;
+        *value = masked?;
+        kept.reverse();
+        put_back(value, &mut kept);
+        Ok(())
+    }
+
+    async fn masked(&self, app: &App, scope: &Scope, way: Way, value: &Value) -> Result<Value, TriageError> {
+        let plan = JsonPlan::new(value);
+        let texts: Vec<&str> = plan.texts().collect();
+        if texts.is_empty() {
+            return Ok(value.clone());
+        }
+        let scanners = app.organisation_scanners(scope, "gateway").await;
+        let found = scan_together(&scanners, &texts).await?;
+        let shared = self.of(&scope.actor.to_string());
+        let mut held = shared.lock_owned().await;
+        if held.book.pseudonyms().len() > VALUES {
+            *held = CallerBook::default();
+        }
+        let CallerBook { book, own } = &mut *held;
+        let nothing = found.iter().all(Vec::is_empty) && book.pseudonyms().is_empty();
+        let ours = texts.iter().any(|text| text.contains('['));
+        if nothing && !ours {
+            return Ok(value.clone());
+        }
+        for kind in app.0.plugins.kinds() {
+            book.pseudonyms().know_kind(&Kind::new(&kind.name));
+        }
+        for (text, findings) in texts.iter().zip(&found) {
+            book.learn(text, findings);
+        }
+        let spans = texts.into_iter().zip(found).map(|(text, mut findings)| {
+            findings.extend(book.known_in(text));
+            merge(text.len(), &findings)
+        });
+        let spans = spans.collect();
+        let pseudonyms: &mut Pseudonyms = book.pseudonyms();
+        let masked =
+            plan.redact(Origin::Reply, pseudonyms, spans).map_err(|error| TriageError::Internal(error.to_string()))?;
+        let mut masked = masked.to_value();
+        let pseudonyms = book.pseudonyms();
+        each_text(&mut masked, &mut |text| {
+            if way == Way::ToServer {
+                own.extend(labels(text, pseudonyms));
+            } else if let Some(restored) = restored(text, pseudonyms, own) {
+                *text = restored;
+            }
+        });
+        Ok(masked)
+    }
+}
+
+/// The pseudonyms in a text that the book knows.
+fn labels(text: &str, book: &Pseudonyms) -> Vec<String> {
+    let label = |segment| match segment {
+        Segment::Pseudonym { label, original: Some(_) } => Some(label.to_string()),
+        _ => None,
+    };
+    restore(text, book).into_iter().filter_map(label).collect()
+}
+
+/// A text with the values that are the caller's own; nothing where it has none.
+fn restored(text: &str, book: &Pseudonyms, own: &HashSet<String>) -> Option<String> {
+    let (mut out, mut found) = (String::new(), false);
+    for segment in restore(text, book) {
+        match segment {
+            Segment::Text(text) => out.push_str(text),
+            Segment::Pseudonym { label, original: Some(original) } if own.contains(&label.to_string()) => {
+                out.push_str(original);
+                found = true;
+            }
+            Segment::Pseudonym { label, .. } => out.push_str(&book.shown(&label)),
+        }
+    }
+    found.then_some(out)
+}
+
+fn each_text(value: &mut Value, each: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => each(text),
+        Value::Object(fields) => fields.values_mut().for_each(|field| each_text(field, each)),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, each)),
+        _ => {}
+    }
+}
+
+/// Pictures, sound and files are no text: what they hold is not scanned, and passes as it is.
+fn binary<'a>(value: &'a mut Value) -> Option<&'a mut String> {
+    let Value::Object(fields) = value else { return None };
+    let key = match fields.get("type").and_then(Value::as_str) {
+        Some("image" | "audio") => "data",
+        _ if fields.contains_key("uri") => "blob",
+        _ => return None,
+    };
+    match fields.get_mut(key) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn take_out(value: &mut Value, kept: &mut Vec<String>) {
+    if let Some(text) = binary(value) {
+        kept.push(std::mem::take(text));
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|field| take_out(field, kept)),
+        Value::Array(items) => items.iter_mut().for_each(|item| take_out(item, kept)),
+        _ => {}
+    }
+}
+
+fn put_back(value: &mut Value, kept: &mut Vec<String>) {
+    if let Some(text) = binary(value)
+        && let Some(was) = kept.pop()
+    {
+        *text = was;
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|field| put_back(field, kept)),
+        Value::Array(items) => items.iter_mut().for_each(|item| put_back(item, kept)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_text_comes_back_where_it_was() {
+        let value = json!({"content": [{"type": "image", "data": "AAA"}, {"type": "text", "text": "x"},
+            {"type": "resource", "resource": {"uri": "a:b", "blob": "BBB"}}, {"type": "audio", "data": "CCC"}]});
+        let (mut changed, mut kept) = (value.clone(), Vec::new());
+        take_out(&mut changed, &mut kept);
+        assert_eq!(kept.len(), 3);
+        assert!(!changed.to_string().contains("AAA"));
+        kept.reverse();
+        put_back(&mut changed, &mut kept);
+        assert_eq!(changed, value);
+    }
+}

@@ -1,0 +1,264 @@
+//! The gateway's use cases: what a caller may see and ask, what passes on to a server, and the record of all of it.
+//!
+//! Invariant: a request that goes to a server is on record before it does; only a tool that a person has seen as it is
+//! can be called, under the rule that they set; what is asked and what is answered is masked.
+
+mod exchange;
+mod held;
+mod masking;
+mod methods;
+mod metrics;
+mod record;
+mod recorder;
+pub mod translate;
+mod upstream;
+
+pub(crate) use self::upstream::Upstreams;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fumehood_mcp::gateway::{Backend, Client, Gateway, Request, RpcError, rpc};
+use fumehood_policy::Permission;
+use fumehood_store::Scope;
+use fumehood_store::calls::{CallEnd, NewCall};
+use serde_json::{Map, Value};
+
+pub use self::recorder::RecorderNumbers;
+use self::recorder::{Recorder, micros};
+use crate::{App, TriageError};
+pub use fumehood_mcp::gateway::{Body, EventReader, Incoming, Reply};
+pub use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, SessionRow, TimeSlot};
+
+/// Of a message that goes on record, characters.
+const MESSAGE: usize = 512;
+
+/// The gateway as it is served.
+pub type McpGateway = Gateway<GatewayBackend>;
+
+/// What answers callers; cheap to clone.
+#[derive(Clone)]
+pub struct GatewayBackend {
+    app: App,
+    upstreams: Arc<Upstreams>,
+    books: Arc<masking::Books>,
+    held: Arc<held::HeldCalls>,
+    recorder: Recorder,
+    metrics: Arc<metrics::Metrics>,
+}
+
+/// What a request took, microseconds, and whom it went to.
+#[derive(Default)]
+struct Spent {
+    policy_us: u64,
+    scan_us: u64,
+    audit_us: u64,
+    upstream_us: u64,
+    server: String,
+    subject: String,
+    /// Its row is on disk.
+    begun: bool,
+    timed_out: bool,
+}
+
+/// A request on its way.
+struct Exchange {
+    request: Request<Scope>,
+    id: String,
+    spent: Spent,
+}
+
+impl App {
+    /// The gateway; made once, for as long as the server runs.
+    pub fn gateway(&self) -> McpGateway {
+        let (recorder, writing) = Recorder::start(self.0.store.clone());
+        self.0.tasks.spawn(writing);
+        let backend = GatewayBackend {
+            app: self.clone(),
+            upstreams: Arc::clone(&self.0.upstreams),
+            books: Arc::default(),
+            held: Arc::default(),
+            recorder,
+            metrics: Arc::default(),
+        };
+        let tidied = Arc::downgrade(&backend.upstreams);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                let Some(upstreams) = tidied.upgrade() else { return };
+                upstreams.tidy().await;
+            }
+        });
+        Gateway::new(backend)
+    }
+}
+
+/// The AI platform behind a client, as far as its name says.
+fn platform(client: &str, user_agent: &str) -> &'static str {
+    const KNOWN: [(&str, &str); 14] = [
+        ("claude-code", "claude-code"),
+        ("claude", "claude"),
+        ("chatgpt", "chatgpt"),
+        ("openai", "openai"),
+        ("codex", "codex"),
+        ("cursor", "cursor"),
+        ("vscode", "vscode"),
+        ("visual studio code", "vscode"),
+        ("copilot", "copilot"),
+        ("windsurf", "windsurf"),
+        ("gemini", "gemini"),
+        ("inspector", "inspector"),
+        ("conformance", "conformance"),
+        ("fumehood", "fumehood"),
+    ];
+    let text = format!("{client} {user_agent}").to_lowercase();
+    KNOWN.iter().find(|(part, _)| text.contains(part)).map_or("other", |(_, name)| name)
+}
+
+impl GatewayBackend {
+    /// The row of a request.
+    fn row(client: &Client<Scope>, id: &str, method: &str, spent: &Spent, bytes: usize, sent: Vec<u8>) -> NewCall {
+        let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+        NewCall {
+            id: id.to_owned(),
+            caller: client.caller.actor.to_string(),
+            session: client.session.clone(),
+            client: client.named("name"),
+            client_version: client.named("version"),
+            platform: platform(&client.named("name"), &client.user_agent).to_owned(),
+            protocol: client.version.clone(),
+            server: spent.server.clone(),
+            method: cut(method, 128),
+            subject: cut(&spent.subject, 512),
+            bytes_in: bytes as u64,
+            sent,
+        }
+    }
+
+    async fn finish(
+        &self,
+        exchange: &Exchange,
+        began: Instant,
+        sent: Option<Vec<u8>>,
+        answer: &Result<String, RpcError>,
+    ) {
+        let (client, spent) = (&exchange.request.client, &exchange.spent);
+        let call = (!spent.begun).then(|| {
+            let sent = sent.unwrap_or_default();
+            Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, sent)
+        });
+        let (code, message) = match answer {
+            Ok(_) => (None, String::new()),
+            Err(error) => (Some(error.code), error.message.chars().take(MESSAGE).collect()),
+        };
+        let end = CallEnd {
+            id: exchange.id.clone(),
+            session: client.session.clone(),
+            latency_us: micros(began),
+            policy_us: spent.policy_us,
+            scan_us: spent.scan_us,
+            audit_us: spent.audit_us,
+            upstream_us: spent.upstream_us,
+            status: match answer {
+                Ok(_) => "ok",
+                Err(_) if spent.timed_out => "timeout",
+                Err(_) => "error",
+            },
+            code,
+            message,
+            bytes_out: answer.as_ref().map_or_else(|error| error.message.len(), String::len) as u64,
+            received: answer.as_ref().map(|text| text.clone().into_bytes()).unwrap_or_default(),
+        };
+        self.metrics.count(&spent.server, &exchange.request.method, &end);
+        self.recorder.end(&client.caller.tenant, call, end).await;
+    }
+
+    /// Put a request on record; only then may it go to a server.
+    async fn begin(&self, exchange: &mut Exchange, params: &Map<String, Value>) -> Result<(), RpcError> {
+        let began = Instant::now();
+        let sent = serde_json::to_vec(params).unwrap_or_default();
+        let request = &exchange.request;
+        let row = Self::row(&request.client, &exchange.id, &request.method, &exchange.spent, request.bytes, sent);
+        let written = self.app.0.store.begin_call(&request.client.caller, row).await;
+        exchange.spent.audit_us += micros(began);
+        exchange.spent.begun = written.is_ok();
+        written.map_err(|error| {
+            RpcError::new(rpc::INTERNAL, format!("it could not be put on record, so it was not done: {error}"))
+        })
+    }
+}
+
+/// A refusal of ours as the protocol's error.
+fn refusal(error: TriageError) -> RpcError {
+    let code = match &error {
+        TriageError::NotFound { .. } | TriageError::Invalid { .. } => rpc::INVALID_PARAMS,
+        TriageError::Forbidden(_) => rpc::INVALID_REQUEST,
+        _ => rpc::INTERNAL,
+    };
+    RpcError::new(code, error.to_string())
+}
+
+#[async_trait::async_trait]
+impl Backend for GatewayBackend {
+    type Caller = Scope;
+
+    async fn answer(&self, request: Request<Scope>) -> Result<String, RpcError> {
+        let (began, sent) = (request.began, serde_json::to_vec(&request.params).ok());
+        let id = uuid::Uuid::now_v7().to_string();
+        let mut exchange = Exchange { request, id, spent: Spent::default() };
+        let answer = match self.app.require(&exchange.request.client.caller, Permission::ReadIncidents) {
+            Ok(()) => self.dispatch(&mut exchange).await,
+            Err(error) => Err(refusal(error)),
+        };
+        let answer = answer.map(|value| value.to_string());
+        self.finish(&exchange, began, sent, &answer).await;
+        answer
+    }
+
+    async fn notice(&self, client: Arc<Client<Scope>>, method: String, params: Value) {
+        // What a client's roots are is asked anew by whoever wants to know.
+        self.upstreams.notify(client.session.as_deref().unwrap_or_default(), &method, &params).await;
+    }
+
+    async fn schema(&self, client: &Client<Scope>, tool: &str) -> Option<Value> {
+        let served = self.app.served(&client.caller).await.ok()?;
+        let (_, tool) = served.find(client.server.as_deref(), tool)?;
+        tool.raw.get("inputSchema").cloned()
+    }
+
+    async fn refused(&self, client: Client<Scope>, method: String, error: RpcError, bytes: usize) {
+        let id = uuid::Uuid::now_v7().to_string();
+        let row = Self::row(&client, &id, &method, &Spent::default(), bytes, Vec::new());
+        let end = CallEnd {
+            id,
+            session: client.session.clone(),
+            status: "error",
+            code: Some(error.code),
+            message: error.message.chars().take(MESSAGE).collect(),
+            ..CallEnd::default()
+        };
+        self.metrics.count("", &row.method, &end);
+        self.recorder.end(&client.caller.tenant, Some(row), end).await;
+    }
+
+    async fn ended(&self, client: Arc<Client<Scope>>) {
+        let Some(session) = &client.session else { return };
+        self.upstreams.end(session).await;
+        if let Err(error) = self.app.0.store.end_mcp_session(&client.caller, session.clone()).await {
+            tracing::warn!(%error, "the end of a session could not be put on record");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::platform;
+
+    #[test]
+    fn platforms_are_known_by_their_clients() {
+        assert_eq!(platform("claude-code", ""), "claude-code");
+        assert_eq!(platform("Visual Studio Code", ""), "vscode");
+        assert_eq!(platform("mine", "openai-mcp/1.0.0"), "openai");
+        assert_eq!(platform("mine", "curl/8"), "other");
+    }
+}

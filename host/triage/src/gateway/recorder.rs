@@ -1,0 +1,89 @@
+//! The record of the gateway, off the hot path: how requests ended waits in a queue that never drops anything. Where it
+//! is full the caller waits, and the numbers say so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use fumehood_store::Store;
+use fumehood_store::calls::{CallEnd, NewCall};
+use tokio::sync::mpsc;
+
+/// Ends that may wait; beyond it callers wait.
+const QUEUE: usize = 4_096;
+/// Ends that one commit takes.
+const TOGETHER: usize = 256;
+/// How long a failed write is put off, again and again until it goes: a full disk ends some time.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+type Ended = (String, Option<NewCall>, CallEnd);
+
+/// What the queue has seen.
+#[derive(Debug, Default)]
+pub struct RecorderNumbers {
+    pub written: AtomicU64,
+    /// Requests that waited because the queue was full, and for how long, microseconds.
+    pub waits: AtomicU64,
+    pub waited_us: AtomicU64,
+    /// Writes that failed and were done again.
+    pub retries: AtomicU64,
+}
+
+/// The queue; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    queue: mpsc::Sender<Ended>,
+    pub(crate) numbers: Arc<RecorderNumbers>,
+}
+
+impl Recorder {
+    pub(crate) fn start(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, ended) = mpsc::channel(QUEUE);
+        let numbers = Arc::<RecorderNumbers>::default();
+        (Self { queue, numbers: Arc::clone(&numbers) }, write(store, ended, numbers))
+    }
+
+    /// Ends that wait.
+    pub(crate) fn depth(&self) -> usize {
+        QUEUE - self.queue.capacity()
+    }
+
+    /// Hand over how a request ended; waits while the queue is full.
+    pub(crate) async fn end(&self, tenant: &str, call: Option<NewCall>, end: CallEnd) {
+        let ended = (tenant.to_owned(), call, end);
+        let Err(mpsc::error::TrySendError::Full(ended)) = self.queue.try_send(ended) else { return };
+        let began = Instant::now();
+        let _ = self.queue.send(ended).await;
+        self.numbers.waits.fetch_add(1, Ordering::Relaxed);
+        self.numbers.waited_us.fetch_add(micros(began), Ordering::Relaxed);
+    }
+}
+
+pub(super) fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+async fn write(store: Store, mut queue: mpsc::Receiver<Ended>, numbers: Arc<RecorderNumbers>) {
+    let mut batch = Vec::with_capacity(TOGETHER);
+    while queue.recv_many(&mut batch, TOGETHER).await > 0 {
+        // One tenant at a time; in an installation that has one this is one commit.
+        while let Some((tenant, ..)) = batch.first() {
+            let tenant = tenant.clone();
+            let (mine, rest): (Vec<Ended>, Vec<Ended>) = batch.drain(..).partition(|(of, ..)| *of == tenant);
+            batch = rest;
+            let ended: Vec<_> = mine.into_iter().map(|(_, call, end)| (call, end)).collect();
+            loop {
+                match store.end_calls(&tenant, ended.clone()).await {
+                    Ok(()) => break,
+                    Err(fumehood_store::StoreError::Closed) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "the record of the gateway could not be written; it is tried again");
+                        numbers.retries.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
+            numbers.written.fetch_add(ended.len() as u64, Ordering::Relaxed);
+        }
+    }
+}
