@@ -195,7 +195,9 @@ impl GatewayBackend {
         if method == "subscriptions/listen" {
             let listening = upstream.listen(Listener::Changes(link, exchange.request.id.clone()));
             let cancel = exchange.request.cancel.clone();
-            return upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()).await;
+            let answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()).await;
+            // Going away is how a client ends this.
+            return if matches!(answer, Err(McpError::Cancelled)) { Ok(json!({})) } else { answer };
         }
         if client.is_modern() && !modern {
             let (send, questions) = mpsc::channel(1);
