@@ -10,7 +10,9 @@ use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
 use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
-use fumehood_web::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
+use fumehood_web::view::servers::{
+    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolDifference, ToolEvent, ToolRow,
+};
 use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
@@ -218,6 +220,7 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             auth: if n.is_multiple_of(2) { "none".to_owned() } else { "bearer".to_owned() },
             since: ago(i64::from(n) * 7),
             about: Some(format!("mcp-server-{name} 1.2.0")),
+            waiting: Count(u64::from(n == 1) * 2),
         };
     let frame_of = |crumbs| frame("MCP servers", Place::Servers, crumbs);
     let list = vec![
@@ -270,12 +273,25 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let stored = ServerForm { url: Field::new("https://10.2.0.14:8080/mcp"), has_secret: true, ..http };
     gallery.page("server-edit", &ServerFormPage { id: Some(id(3)), form: stored, ..new })?;
     let tool = |name: &str, about: &str, refused: Option<&str>| {
+        let sha256 = "9b8dc74693a734e702fb90eee35519f90ab381ed2f2d2817984007d504512dfb";
         ToolRow {
         name: name.to_owned(),
         full_name: format!("mcp_everything_{name}"),
         description: markdown::plain(about),
         schema: "{\n  \"type\": \"object\",\n  \"properties\": {\n    \"message\": { \"type\": \"string\" }\n  },\n  \"required\": [\"message\"]\n}".to_owned(),
         refused: refused.map(str::to_owned),
+        standing: match name { "echo" => "changed", "get-sum" => "new", _ => "pinned" },
+        rule: "ask".to_owned(),
+        key: format!("{sha256} {name}"),
+        sha256: sha256.to_owned(),
+        warnings: if name == "get-sum" { vec!["“/description” speaks to the model: “ignore previous”.".to_owned()] } else { Vec::new() },
+        differences: vec![ToolDifference {
+            place: "/description".to_owned(),
+            old: Some("Echoes.".to_owned()),
+            new: Some(about.to_owned()),
+        }],
+        more: Count(0),
+        decided: (name != "get-sum").then(|| ("Ana".to_owned(), ago(90))),
     }
     };
     for (name, row) in ["server", "server-error"].iter().zip(&list) {
@@ -297,6 +313,12 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             } else {
                 Vec::new()
             },
+            history: vec![ToolEvent {
+                when: ago(5),
+                tool: "echo".to_owned(),
+                what: "changed".to_owned(),
+                differences: Vec::new(),
+            }],
             output: if connected { Vec::new() } else { vec!["fatal: not a git repository: '/srv/repo'".to_owned()] },
         };
         gallery.page(name, &page)?;

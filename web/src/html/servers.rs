@@ -37,7 +37,7 @@ fn server_row(server: &McpServer, tools: usize, now: Timestamp) -> ServerRow {
         target,
         state: server.state.clone(),
         reason: (!connected && !server.reason.is_empty()).then(|| server.reason.clone()),
-        tools: connected.then(|| Count(tools as u64)),
+        tools: connected.then_some(Count(tools as u64)),
         auth: match server.auth_kind.as_str() {
             "api-key" => "API key".into(),
             other => other.to_owned(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use fumehood_store::clock;
 use fumehood_triage::gateway::{CallFilter, CallRow, CallStats, Grouping, SessionRow};
 use fumehood_triage::{App, Scope, TriageError};
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use crate::settings::Settings;
 
 /// How often a live tail looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a live tail waits for the end of a request, microseconds.
+const OPEN_US: i64 = 10_000_000;
 
 pub fn run(settings: &Settings, command: McpCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -26,21 +29,10 @@ pub fn run(settings: &Settings, command: McpCommand) -> anyhow::Result<ExitCode>
                 line(&HEAD.join(""))?;
             }
             // The newest at the end, where people look for it.
-            let mut after = rows.iter().map(|row| row.number).max();
-            for row in rows.iter().rev() {
-                show(row, json)?;
-            }
-            while follow {
-                std::thread::sleep(LOOK);
-                let request = McpRequest { after: Some(after.unwrap_or(0)), limit: 1_000, ..request.clone() };
-                for row in ask::<Vec<CallRow>>(settings, &request)? {
-                    // A request that is open is shown when it has ended.
-                    if row.status == "open" {
-                        break;
-                    }
-                    after = Some(row.number);
-                    show(&row, json)?;
-                }
+            rows.iter().rev().try_for_each(|row| show(row, json))?;
+            if follow {
+                let after = rows.iter().map(|row| row.number).max().unwrap_or(0);
+                tail(settings, &request, after, json)?;
             }
         }
         McpCommand::Slow { filters, limit, over_ms, json } => {
@@ -136,6 +128,35 @@ pub fn run(settings: &Settings, command: McpCommand) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// Show requests as they end, for as long as somebody looks. One that stays open for long is shown as such.
+fn tail(settings: &Settings, request: &McpRequest, mut after: i64, json: bool) -> anyhow::Result<()> {
+    let mut shown = std::collections::BTreeSet::new();
+    loop {
+        wait();
+        let rows: Vec<CallRow> = ask(settings, &McpRequest { after: Some(after), limit: 1_000, ..request.clone() })?;
+        let old = clock::now_us() - OPEN_US;
+        let mut all_before = true;
+        for row in &rows {
+            if row.status == "open" && row.time_us > old {
+                all_before = false;
+                continue;
+            }
+            if shown.insert(row.number) {
+                show(row, json)?;
+            }
+            if all_before {
+                after = row.number;
+            }
+        }
+        shown.retain(|number| *number > after);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing else goes on in this program: it looks again after a while")]
+fn wait() {
+    std::thread::sleep(LOOK);
+}
+
 fn query(what: &str, filters: &CallFilters, limit: usize) -> anyhow::Result<McpRequest> {
     Ok(McpRequest {
         what: what.into(),
@@ -168,7 +189,7 @@ fn since_us(text: &Option<String>) -> anyhow::Result<i64> {
     };
     let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
     if let (Ok(number), Some(seconds)) = (number.parse::<i64>(), seconds(unit)) {
-        return Ok(Timestamp::now().as_microsecond() - number.saturating_mul(seconds).saturating_mul(1_000_000));
+        return Ok(clock::now_us() - number.saturating_mul(seconds).saturating_mul(1_000_000));
     }
     match text.parse::<Timestamp>() {
         Ok(at) => Ok(at.as_microsecond()),
@@ -343,7 +364,7 @@ mod tests {
 
     #[test]
     fn stretches_of_time_and_moments_are_read() {
-        let now = Timestamp::now().as_microsecond();
+        let now = clock::now_us();
         let back = |text: &str| now - since_us(&Some(text.into())).unwrap();
         assert!((back("15m") - 900_000_000).abs() < 5_000_000);
         assert!((back("7d") - 7 * 86_400_000_000).abs() < 5_000_000);

@@ -204,7 +204,8 @@ mod tests {
         assert!(check(&headers(&[version, list]), "tools/list", &said(MODERN)).is_ok());
         let wrapped = ("mcp-name", "=?base64?w6k=?=");
         assert!(check(&headers(&[version, call, wrapped]), "tools/call", &said(MODERN)).is_ok());
-        let cases: [(&[(&str, &str)], &str, Map<String, Value>, (u16, i64)); 9] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Map<String, Value>, (u16, i64));
+        let cases: [Case<'_>; 9] = [
             (&[version], "tools/list", said(MODERN), (400, HEADER_MISMATCH)),
             (&[version, ("mcp-method", "TOOLS/LIST")], "tools/list", said(MODERN), (400, HEADER_MISMATCH)),
             (&[version, list], "tools/list", said("v999"), (400, HEADER_MISMATCH)),

@@ -126,8 +126,6 @@ impl Bench {
             host: Arc::new(host),
             egress,
             output: ServerOutput::default(),
-            offers: None,
-            session: false,
             call_timeout: Duration::from_secs(20),
             runtime,
             plugin,
@@ -183,6 +181,7 @@ impl Bench {
             call_timeout: self.call_timeout,
             output: self.output.clone(),
             offers: None,
+            session: false,
         };
         Connection::open(connect).await
     }

@@ -140,7 +140,7 @@ fn each_text(value: &mut Value, each: &mut impl FnMut(&mut String)) {
 }
 
 /// Pictures, sound and files are no text: what they hold is not scanned, and passes as it is.
-fn binary<'a>(value: &'a mut Value) -> Option<&'a mut String> {
+fn binary(value: &mut Value) -> Option<&mut String> {
     let Value::Object(fields) = value else { return None };
     let key = match fields.get("type").and_then(Value::as_str) {
         Some("image" | "audio") => "data",

@@ -12,6 +12,13 @@ use serde_json::{Map, Value, json};
 use super::recorder::micros;
 use super::{Exchange, GatewayBackend, refusal, translate};
 
+/// Set a text of an object.
+fn put(value: &mut Value, key: &str, text: String) {
+    if let Value::Object(fields) = value {
+        fields.insert(key.into(), text.into());
+    }
+}
+
 /// Pages of a list that are put together from one server.
 const PAGES: usize = 100;
 
@@ -171,7 +178,7 @@ impl GatewayBackend {
                 translate::prefix_uris(item, &translate::scheme(&server));
                 if let (true, Some(name)) = (key == "prompts", item.get("name").and_then(Value::as_str)) {
                     let name = tool_name(&server.slug, name);
-                    item["name"] = name.into();
+                    put(item, "name", name);
                 }
             }
             all.append(&mut part);
@@ -284,13 +291,13 @@ impl GatewayBackend {
         let server = if uri.is_empty() {
             let (server, own) = self.prompt(exchange, &name).await?;
             if let Some(of) = params.get_mut("ref").filter(|_| !name.is_empty()) {
-                of["name"] = own.into();
+                put(of, "name", own);
             }
             server
         } else {
             let (server, own) = self.owner(exchange, &uri).await?;
             if let Some(of) = params.get_mut("ref") {
-                of["uri"] = own.into();
+                put(of, "uri", own);
             }
             server
         };

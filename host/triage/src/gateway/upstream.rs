@@ -119,11 +119,13 @@ struct Key {
     offers: String,
 }
 
+/// A place for one connection, behind a lock of its own, so that two requests do not open two.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<Upstream>>>>;
+
 /// All connections.
 #[derive(Default)]
 pub(crate) struct Upstreams {
-    /// Each behind a lock of its own, so that two requests do not open two.
-    open: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Arc<Upstream>>>>>>,
+    open: Mutex<HashMap<Key, Slot>>,
 }
 
 impl Upstreams {

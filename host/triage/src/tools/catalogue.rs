@@ -151,7 +151,9 @@ impl ServedTool {
     /// The object under a name.
     pub fn named(&self, name: &str) -> serde_json::Value {
         let mut raw = self.raw.clone();
-        raw["name"] = name.into();
+        if let serde_json::Value::Object(fields) = &mut raw {
+            fields.insert("name".into(), name.into());
+        }
         raw
     }
 }
