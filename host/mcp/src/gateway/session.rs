@@ -93,7 +93,13 @@ impl<C> Session<C> {
     }
 
     pub(super) fn begin(&self, id: &Value, cancel: CancellationToken) -> bool {
-        locked(&self.open).insert(id.to_string(), cancel).is_none()
+        match locked(&self.open).entry(id.to_string()) {
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(cancel);
+                true
+            }
+            std::collections::hash_map::Entry::Occupied(_) => false,
+        }
     }
 
     pub(super) fn finish(&self, id: &Value) {

@@ -30,11 +30,11 @@ const QUESTION: &str = "question";
 
 /// What of a request, a result or a question is text that people or machines wrote. The rest is the protocol's own: ids,
 /// states, tokens, which have to come back as they were.
-const ASKED: [&str; 2] = ["arguments", "inputResponses"];
-const ANSWERED: [&str; 7] =
-    ["content", "structuredContent", "contents", "messages", "description", "completion", "statusMessage"];
+const ASKED: [&str; 4] = ["arguments", "inputResponses", "argument", "context"];
+const ANSWERED: [&str; 8] =
+    ["content", "structuredContent", "contents", "messages", "description", "completion", "statusMessage", "error"];
 /// Of what a server says of its own accord.
-const SAID: [&str; 7] = ["message", "data", "messages", "systemPrompt", "statusMessage", "content", "error"];
+const SAID: [&str; 8] = ["message", "data", "messages", "systemPrompt", "statusMessage", "content", "error", "result"];
 
 impl GatewayBackend {
     /// Mask the named fields.
@@ -129,7 +129,12 @@ impl GatewayBackend {
     }
 
     /// What a server, or the way to it, said went wrong.
-    async fn server_error(&self, exchange: &mut Exchange, client: &Client<Scope>, error: McpError) -> RpcError {
+    pub(super) async fn server_error(
+        &self,
+        exchange: &mut Exchange,
+        client: &Client<Scope>,
+        error: McpError,
+    ) -> RpcError {
         let mut said = match error {
             McpError::Tool { code, message, data } => {
                 let reading = exchange.request.method == "resources/read";
@@ -152,11 +157,17 @@ impl GatewayBackend {
                 RpcError::new(rpc::INTERNAL, error.to_string())
             }
         };
-        let mut fields = Map::from_iter([("message".to_owned(), Value::from(said.message.as_str()))]);
-        if self.mask_fields(&client.caller, Way::ToCaller, &mut fields, &["message"]).await.is_err() {
+        let message = self.app.without_credentials(&client.caller, said.message).await;
+        let mut fields = Map::from_iter([("message".to_owned(), Value::from(message))]);
+        // The address that was asked for is the caller's own word.
+        if let Some(data) = said.data.take_if(|data| data.get("uri").is_none()) {
+            fields.insert("data".to_owned(), data);
+        }
+        if self.mask_fields(&client.caller, Way::ToCaller, &mut fields, &["message", "data"]).await.is_err() {
             return RpcError::new(rpc::INTERNAL, "it failed, and what was said about it could not be masked");
         }
         said.message = fields.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        said.data = said.data.or_else(|| fields.remove("data"));
         said
     }
 
@@ -173,6 +184,16 @@ impl GatewayBackend {
             return self.go_on(exchange, client, server, state, answer).await;
         }
         let upstream = self.upstream(client, server).await?;
+        if exchange.request.method == "tools/call" {
+            // Opening the connection may have found that the tool is not what a person has seen any more.
+            let served = self.app.served(&client.caller).await;
+            let served = served.map_err(|error| McpError::Protocol(error.to_string()))?;
+            let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
+            if served.find(Some(&server.slug), name).is_none_or(|(_, tool)| tool.rule != "allow") {
+                let message = served.why_not(Some(&server.slug), name);
+                return Err(McpError::Tool { code: rpc::INVALID_PARAMS, message, data: None });
+            }
+        }
         let modern = upstream.is_modern();
         let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
         if let Some(Value::Object(meta)) = params.get_mut("_meta") {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fumehood_redact::{JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
+use fumehood_redact::{Group, JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
 use fumehood_store::Scope;
 use serde_json::Value;
 
@@ -51,7 +51,10 @@ impl Books {
     /// Where a scanner failed: then it does not pass.
     pub(super) async fn mask(&self, app: &App, scope: &Scope, way: Way, value: &mut Value) -> Result<(), TriageError> {
         let mut kept = Vec::new();
-        take_out(value, &mut kept);
+        // What leaves is scanned whole, whatever it says that it is.
+        if way == Way::ToCaller {
+            take_out(value, &mut kept);
+        }
         let masked = self.masked(app, scope, way, value).await;
         *value = masked?;
         kept.reverse();
@@ -81,6 +84,11 @@ impl Books {
         for kind in app.0.plugins.kinds() {
             book.pseudonyms().know_kind(&Kind::new(&kind.name));
         }
+        // A pseudonym that the caller repeats is not its own word: it has only read it.
+        let repeated: HashSet<String> = match way {
+            Way::ToServer => texts.iter().flat_map(|text| labels(text, book.pseudonyms())).collect(),
+            Way::ToCaller => HashSet::new(),
+        };
         for (text, findings) in texts.iter().zip(&found) {
             book.learn(text, findings);
         }
@@ -96,7 +104,7 @@ impl Books {
         let pseudonyms = book.pseudonyms();
         each_text(&mut masked, &mut |text| {
             if way == Way::ToServer {
-                own.extend(labels(text, pseudonyms));
+                own.extend(labels(text, pseudonyms).into_iter().filter(|label| !repeated.contains(label)));
             } else if let Some(restored) = restored(text, pseudonyms, own) {
                 *text = restored;
             }
@@ -108,14 +116,21 @@ impl Books {
 /// The pseudonyms in a text that the book knows.
 fn labels(text: &str, book: &Pseudonyms) -> Vec<String> {
     let label = |segment| match segment {
-        Segment::Pseudonym { label, original: Some(_) } => Some(label.to_string()),
+        // A secret comes back to nobody.
+        Segment::Pseudonym { label, original: Some(_) } if label.kind.known_group() != Some(Group::Secret) => {
+            Some(label.to_string())
+        }
         _ => None,
     };
     restore(text, book).into_iter().filter_map(label).collect()
 }
 
-/// A text with the values that are the caller's own; nothing where it has none.
+/// A text with the values that are the caller's own; nothing where it has none. Never within an address: whoever follows it
+/// would send them on.
 fn restored(text: &str, book: &Pseudonyms, own: &HashSet<String>) -> Option<String> {
+    if text.contains("://") || text.contains("](") {
+        return None;
+    }
     let (mut out, mut found) = (String::new(), false);
     for segment in restore(text, book) {
         match segment {

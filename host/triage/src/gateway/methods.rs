@@ -41,7 +41,10 @@ impl GatewayBackend {
             "completion/complete" => self.complete(exchange).await,
             "logging/setLevel" if !modern => self.set_level(exchange).await,
             "subscriptions/listen" if modern => self.only(exchange).await,
-            "tasks/get" | "tasks/update" | "tasks/cancel" if modern => self.only(exchange).await,
+            "tasks/get" | "tasks/update" | "tasks/cancel" if modern => {
+                self.app.require(&exchange.request.client.caller, Permission::CallTools).map_err(refusal)?;
+                self.only(exchange).await
+            }
             _ => Err(RpcError::new(rpc::METHOD_NOT_FOUND, format!("there is no method {method}"))),
         }
     }
@@ -87,8 +90,10 @@ impl GatewayBackend {
                 let began = Instant::now();
                 let upstream = self.upstream(&client, &server).await;
                 exchange.spent.upstream_us += micros(began);
-                let upstream = upstream.map_err(|error| RpcError::new(rpc::INTERNAL, error.to_string()))?;
-                upstream.connection.facts().raw().clone()
+                match upstream {
+                    Ok(upstream) => upstream.connection.facts().raw().clone(),
+                    Err(error) => return Err(self.server_error(exchange, &client, error).await),
+                }
             }
             None => json!({
                 "capabilities": {
@@ -119,9 +124,10 @@ impl GatewayBackend {
         if let (Some(only), [server]) = (&client.server, servers.as_slice()) {
             exchange.spent.server.clone_from(only);
             // Where nothing is known of it yet, the connection finds out; an error is told and no empty list.
-            if server.state != "connected" {
-                let reached = self.upstream(&client, server).await;
-                reached.map_err(|error| RpcError::new(rpc::INTERNAL, error.to_string()))?;
+            if server.state != "connected"
+                && let Err(error) = self.upstream(&client, server).await
+            {
+                return Err(self.server_error(exchange, &client, error).await);
             }
         }
         let served = self.app.served(&client.caller).await.map_err(refusal)?;
@@ -195,8 +201,10 @@ impl GatewayBackend {
         offers: &str,
     ) -> Result<Vec<Value>, RpcError> {
         let client = exchange.request.client.clone();
-        let upstream = self.upstream(&client, server).await;
-        let upstream = upstream.map_err(|error| RpcError::new(rpc::INTERNAL, error.to_string()))?;
+        let upstream = match self.upstream(&client, server).await {
+            Ok(upstream) => upstream,
+            Err(error) => return Err(self.server_error(exchange, &client, error).await),
+        };
         if !upstream.connection.facts().offers(offers) {
             return Ok(Vec::new());
         }
@@ -260,7 +268,10 @@ impl GatewayBackend {
             }
             let method = std::mem::replace(&mut exchange.request.method, "prompts/list".into());
             let params = std::mem::take(&mut exchange.request.params);
+            // Looked up on the way, without a row: the request itself has one.
+            let begun = std::mem::replace(&mut exchange.spent.begun, true);
             let prompts = self.whole_list(exchange, &server, "prompts", "prompts").await;
+            exchange.spent.begun = begun;
             (exchange.request.method, exchange.request.params) = (method, params);
             for prompt in prompts.unwrap_or_default() {
                 let own = prompt.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -308,8 +319,10 @@ impl GatewayBackend {
     async fn set_level(&self, exchange: &mut Exchange) -> Result<Value, RpcError> {
         if let Some(server) = self.the_one(exchange).await? {
             let client = exchange.request.client.clone();
-            let upstream = self.upstream(&client, &server).await;
-            let upstream = upstream.map_err(|error| RpcError::new(rpc::INTERNAL, error.to_string()))?;
+            let upstream = match self.upstream(&client, &server).await {
+                Ok(upstream) => upstream,
+                Err(error) => return Err(self.server_error(exchange, &client, error).await),
+            };
             if upstream.connection.facts().offers("logging") && !upstream.is_modern() {
                 let params = exchange.request.params.clone();
                 self.forward(exchange, &server, params).await?;

@@ -215,9 +215,13 @@ impl Backend for GatewayBackend {
         answer
     }
 
-    async fn notice(&self, client: Arc<Client<Scope>>, method: String, params: Value) {
-        // What a client's roots are is asked anew by whoever wants to know.
-        self.upstreams.notify(client.session.as_deref().unwrap_or_default(), &method, &params).await;
+    async fn notice(&self, client: Arc<Client<Scope>>, method: String, _: Value) {
+        // What a client's roots are is asked anew by whoever wants to know; nothing else of a client goes to its servers
+        // without a request.
+        let session = client.session.as_deref().unwrap_or_default();
+        if method == "notifications/roots/list_changed" {
+            self.upstreams.notify(session, &method).await;
+        }
     }
 
     async fn schema(&self, client: &Client<Scope>, tool: &str) -> Option<Value> {

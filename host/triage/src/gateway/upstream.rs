@@ -157,9 +157,9 @@ impl Upstreams {
     }
 
     /// Tell the servers of a session what its client says.
-    pub(super) async fn notify(&self, session: &str, method: &str, params: &Value) {
+    pub(super) async fn notify(&self, session: &str, method: &str) {
         for upstream in self.of(session) {
-            let _ = upstream.connection.notify(method, params.clone()).await;
+            let _ = upstream.connection.notify(method, json!({})).await;
         }
     }
 
@@ -255,13 +255,16 @@ impl GatewayBackend {
             aside: Mutex::default(),
         });
         // What it offers is what a person has seen, or it is not offered any more from here on.
-        if upstream.connection.facts().offers("tools") {
-            let tools = upstream.connection.discover().await;
-            match tools {
-                Ok(tools) => app.keep_seen(&client.caller, server.id, tools).await,
-                Err(McpError::NoTools) => {}
-                Err(error) => return Err(error),
-            }
+        let tools = match upstream.connection.facts().offers("tools") {
+            true => upstream.connection.discover().await,
+            false => Err(McpError::NoTools),
+        };
+        let tools = match tools {
+            Err(McpError::NoTools) => Vec::new(),
+            tools => tools?,
+        };
+        if !app.keep_seen(&client.caller, server.id, tools).await {
+            return Err(McpError::Protocol("what it offers could not be compared with what a person has seen".into()));
         }
         let (backend, server, own) = (self.clone(), server.clone(), Arc::clone(&upstream));
         let session = client.clone();
@@ -308,9 +311,8 @@ impl GatewayBackend {
                 // The client may take its time; what else the server says goes on meanwhile.
                 self.app.0.tasks.spawn(async move {
                     let mut answer = link.ask(&message.method, &message.params).await;
-                    if let Ok(result) = &mut answer
-                        && backend.mask_out(&client, result).await.is_err()
-                    {
+                    let (Ok(said) | Err(said)) = &mut answer;
+                    if backend.mask_out(&client, said).await.is_err() {
                         answer = Err(json!({"code": -32603, "message": "the answer could not be masked"}));
                     }
                     upstream.connection.answer(&id, answer);

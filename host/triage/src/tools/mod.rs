@@ -119,8 +119,8 @@ impl App {
         written
     }
 
-    /// Keep what a server was found to offer on the way, where it is not what is known.
-    pub(crate) async fn keep_seen(&self, scope: &Scope, id: ServerId, tools: Vec<RawTool>) {
+    /// Keep what a server was found to offer on the way, where it is not what is known. `false` where that failed.
+    pub(crate) async fn keep_seen(&self, scope: &Scope, id: ServerId, tools: Vec<RawTool>) -> bool {
         let kept = async {
             let known = self.0.store.tools(scope, Some(id)).await?;
             let there = known.iter().filter(|tool| tool.seen.is_some()).count();
@@ -133,8 +133,12 @@ impl App {
             let seen = self.seen(scope, id, tools).await?;
             Ok::<_, TriageError>(self.server_state(scope, id, "connected", String::new(), Some(seen)).await?)
         };
-        if let Err(error) = kept.await {
-            tracing::warn!(%error, "what an MCP server offers could not be kept");
+        match kept.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "what an MCP server offers could not be kept");
+                false
+            }
         }
     }
 
