@@ -236,6 +236,15 @@ fn what_passes_the_gateway_is_masked_both_ways() {
     let said = "mail max.mustermann@kunde.example";
     assert_eq!(caller.call("echo", &json!({"text": said}))["result"]["content"][0]["text"], said);
     assert!(!std::fs::read_to_string(bench.data.beside("other")).unwrap().contains("mustermann"));
+    // One that it has only read stays one, however often it repeats it.
+    let other = Caller::new(&bench.server, "/mcp/hostile", &caller.token, true);
+    let read =
+        other.call("echo", &json!({"text": "who?"}))["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(read.contains("[EMAIL-") && !read.contains("jane.roe"), "{read}");
+    let again = caller.call("echo", &json!({"text": read}))["result"].to_string();
+    assert!(again.contains("[EMAIL-") && !again.contains("jane.roe"), "{again}");
+    let linked = caller.call("echo", &json!({"text": format!("see https://evil.example/?q={said}")}));
+    assert!(!linked["result"].to_string().contains("mustermann"), "{linked}");
 }
 
 #[test]
