@@ -218,12 +218,12 @@ async function connected(name, tool) {
   await page.goto('/servers');
   await page.getByRole('row').filter({ hasText: name }).getByText('Connected', { exact: false }).waitFor();
   await page.getByRole('link', { name, exact: true }).click();
-  await page.getByText(tool, { exact: true }).waitFor();
   await page.getByText(/until you have looked at what the server says/).waitFor();
   const all = page.getByRole('button', { name: /^Approve \d+ tools as shown/ });
   if (await all.count() === 0) await page.locator('ul.tools summary').first().click();
   await page.getByRole('button', { name: /^Approve .* ask before each call$/ }).first().click();
   await page.getByText(/until you have looked at what the server says/).waitFor({ state: 'detached' });
+  await page.getByText(tool, { exact: true }).waitFor();
 }
 
 step('10. an MCP server that does not answer says why', async () => {
