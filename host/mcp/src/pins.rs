@@ -146,7 +146,7 @@ fn visit(value: &Value, pointer: &mut String, each: &mut impl FnMut(&str, &str))
         Value::Object(fields) => {
             for (key, field) in fields {
                 let _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
-                if !key.is_ascii() || key.len() > 64 {
+                if !key.is_ascii() || key.len() > 64 || key.chars().any(is_hidden) {
                     each(pointer, key);
                 }
                 visit(field, pointer, each);
