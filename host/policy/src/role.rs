@@ -192,6 +192,7 @@ ReviewFindings      responder admin
 RevealOriginals*    responder admin
 RunModel            responder admin
 ApproveTools*       responder admin
+CallTools           responder admin
 Publish             responder admin
 ReadPlugins         viewer responder operator security admin
 ReadPluginLogs      operator admin

@@ -71,8 +71,16 @@ impl Caller {
         }
     }
 
+    /// The answer, which a slow machine gets as a stream.
     fn ask(&self, method: &str, params: &Value) -> Value {
-        self.send(method, params).json()
+        let answer = self.send(method, params);
+        if !answer.header("content-type").starts_with("text/event-stream") {
+            return answer.json();
+        }
+        let text = answer.text();
+        let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
+        let last = events.map(str::trim).filter(|data| !data.is_empty()).last();
+        serde_json::from_str(last.unwrap_or_else(|| panic!("no answer in {text:?}"))).unwrap()
     }
 
     fn tools(&self) -> Vec<String> {
