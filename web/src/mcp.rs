@@ -3,7 +3,7 @@
 //! A bearer token and nothing else: a cookie is not looked at, and there is no anonymous way in.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::Router;
@@ -98,7 +98,8 @@ async fn answer(shared: &Arc<Shared>, server: Option<String>, request: Request) 
         "DELETE" => shared.mcp.delete(&from).await,
         _ => shared.mcp.get(&from),
     };
-    respond(reply)
+    let bearer = parts.headers.get(header::AUTHORIZATION).cloned();
+    respond(shared, bearer, reply)
 }
 
 fn unauthorised(shared: &Shared, problem: Problem) -> Response {
@@ -112,12 +113,12 @@ fn unauthorised(shared: &Shared, problem: Problem) -> Response {
     response
 }
 
-fn respond(reply: Reply) -> Response {
+fn respond(shared: &Arc<Shared>, bearer: Option<HeaderValue>, reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (kind, body) = match reply.body {
         Said::Empty => (None, Body::empty()),
         Said::Json(text) => (Some("application/json"), Body::from(text)),
-        Said::Events(reader) => (Some("text/event-stream"), events(reader)),
+        Said::Events(reader) => (Some("text/event-stream"), events(Arc::clone(shared), bearer, reader)),
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -134,12 +135,22 @@ fn respond(reply: Reply) -> Response {
     response
 }
 
-fn events(reader: EventReader) -> Body {
-    Body::from_stream(stream::unfold(reader, |mut reader| async move {
+/// A stream lasts as long as its token is good for something.
+fn events(shared: Arc<Shared>, bearer: Option<HeaderValue>, reader: EventReader) -> Body {
+    let state = (shared, bearer, reader, Instant::now());
+    Body::from_stream(stream::unfold(state, |(shared, bearer, mut reader, mut checked)| async move {
         let event = match tokio::time::timeout(ALIVE, reader.next()).await {
             Ok(event) => event?,
             Err(_) => ": still there\n\n".to_owned(),
         };
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(event)), reader))
+        if checked.elapsed() >= ALIVE {
+            checked = Instant::now();
+            if let Err(problem) = Caller::by(&shared, bearer.as_ref()).await
+                && problem.status == StatusCode::UNAUTHORIZED.as_u16()
+            {
+                return None;
+            }
+        }
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(event)), (shared, bearer, reader, checked)))
     }))
 }

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::driver::{Command, Driver, Shared};
 use crate::error::{McpError, bounded, one_line};
 use crate::names::tool_sha256;
+use crate::patience::Patience;
 use crate::result::ToolResult;
 use crate::transport::{Answers, Incoming, PROGRESS, PluginTransport, SendError, TICKET};
 
@@ -72,6 +73,8 @@ pub struct Connect {
     pub call_timeout: Duration,
     /// Keeps what a process writes to its standard error.
     pub output: ServerOutput,
+    /// Keeps what the server says where it does not take the credential.
+    pub challenge: Challenge,
     /// What the server may ask of us, as the protocol's `capabilities`, and where what it asks and says of its own accord
     /// goes. Without, it is offered nothing and what it says is dropped.
     pub offers: Option<(Value, mpsc::Sender<Incoming>)>,
@@ -109,7 +112,7 @@ impl ServerFacts {
 }
 
 /// A request that is passed on as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ask {
     pub method: String,
     pub params: Map<String, Value>,
@@ -117,8 +120,8 @@ pub struct Ask {
     pub ticket: u64,
     /// Whether somebody wants to hear of its progress.
     pub progress: bool,
-    /// Longest wait.
-    pub limit: Duration,
+    /// How long an answer is waited for.
+    pub patience: Option<Arc<Patience>>,
 }
 
 /// A tool as its server describes it.
@@ -147,6 +150,23 @@ impl ServerOutput {
         let mut lines: Vec<String> = text.lines().rev().take(LINES).map(one_line).collect();
         lines.reverse();
         lines
+    }
+}
+
+/// The header `WWW-Authenticate` of the last answer that refused a credential: a stranger's text. Outlives the connection.
+#[derive(Clone, Debug, Default)]
+pub struct Challenge(Arc<Lock<Option<String>>>);
+
+impl Challenge {
+    pub(crate) fn keep(&self, headers: &[(String, String)]) {
+        let said = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+        let said: Vec<&str> = said.map(|(_, value)| value.as_str()).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.join(", "));
+    }
+
+    /// What was said, once.
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -185,7 +205,7 @@ impl Connection {
         .map_err(McpError::Plugin)?;
         let (commands, queue) = mpsc::channel::<Command>(COMMANDS);
         let (deliver, messages) = mpsc::channel(MESSAGES);
-        let (shared, ending) = (Arc::new(Shared::new(connect.output)), CancellationToken::new());
+        let (shared, ending) = (Arc::new(Shared::new(connect.output, connect.challenge)), CancellationToken::new());
         let driver = Driver {
             machine,
             host: connect.host,
@@ -318,6 +338,11 @@ impl Connection {
         ToolResult::read(self.ask(request, self.call_timeout, cancel.cancelled()).await?)
     }
 
+    /// What the server said where it did not take the credential, once.
+    pub fn challenge(&self) -> Option<String> {
+        self.shared.challenge.take()
+    }
+
     /// What the server said of itself.
     pub fn facts(&self) -> &ServerFacts {
         &self.facts
@@ -340,7 +365,8 @@ impl Connection {
         }
         let request = CustomRequest::new(ask.method, Some(Value::Object(params)));
         let options = PeerRequestOptions::no_options().with_meta(meta.into());
-        self.ask_with(ClientRequest::CustomRequest(request), options, ask.limit, cancelled).await
+        let patience = ask.patience.unwrap_or_else(|| Patience::of(self.call_timeout));
+        self.ask_with(ClientRequest::CustomRequest(request), options, &patience, cancelled).await
     }
 
     /// Tell the server something.
@@ -368,14 +394,14 @@ impl Connection {
         limit: Duration,
         cancelled: impl Future<Output = ()>,
     ) -> Result<Value, McpError> {
-        self.ask_with(request, PeerRequestOptions::no_options(), limit, cancelled).await
+        self.ask_with(request, PeerRequestOptions::no_options(), &Patience::of(limit), cancelled).await
     }
 
     async fn ask_with(
         &self,
         request: ClientRequest,
         options: PeerRequestOptions,
-        limit: Duration,
+        patience: &Patience,
         cancelled: impl Future<Output = ()>,
     ) -> Result<Value, McpError> {
         let handle = self.peer.send_cancellable_request(request, options).await.map_err(|error| self.failed(error))?;
@@ -387,9 +413,9 @@ impl Connection {
                 asked.give_up("stopped by the responder").await;
                 return Err(McpError::Cancelled);
             }
-            () = tokio::time::sleep(limit) => {
+            () = patience.over() => {
                 asked.give_up("no answer in time").await;
-                return Err(McpError::TimedOut { seconds: limit.as_secs() });
+                return Err(McpError::TimedOut { seconds: patience.limit().as_secs() });
             }
         };
         asked.0 = None;

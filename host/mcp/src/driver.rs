@@ -4,7 +4,7 @@
 //! Everything that an action started is owned by this task and ends with it. Whatever the task waits for, it ends when
 //! the call is cancelled, and at most [`GOODBYE`] after the client has closed or was dropped.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::ServerOutput;
+use crate::client::{Challenge, ServerOutput};
 use crate::error::{McpError, bounded};
 use crate::grant;
 use crate::transport::SendError;
@@ -63,11 +63,13 @@ pub(crate) struct Shared {
     /// Why the connection is over; the first reason counts.
     failure: Mutex<Option<McpError>>,
     pub(crate) output: ServerOutput,
+    /// What the server said the last time that it did not take a credential.
+    pub(crate) challenge: Challenge,
 }
 
 impl Shared {
-    pub(crate) fn new(output: ServerOutput) -> Self {
-        Self { failure: Mutex::default(), output }
+    pub(crate) fn new(output: ServerOutput, challenge: Challenge) -> Self {
+        Self { failure: Mutex::default(), output, challenge }
     }
 
     pub(crate) fn failure(&self) -> Option<McpError> {
@@ -99,6 +101,8 @@ struct Running {
     requests: HashMap<u64, AbortOnDropHandle<()>>,
     /// The client's message that each request was made for, and the one that is being sent.
     sent_with: HashMap<u64, u64>,
+    /// Requests that are answered by a stream of events.
+    streams: HashSet<u64>,
     sending: u64,
     timers: HashMap<u64, Instant>,
     sends: HashMap<u64, oneshot::Sender<Result<(), SendError>>>,
@@ -121,6 +125,7 @@ impl Driver {
             dying: None,
             requests: HashMap::new(),
             sent_with: HashMap::new(),
+            streams: HashSet::new(),
             sending: 0,
             timers: HashMap::new(),
             sends: HashMap::new(),
@@ -236,6 +241,12 @@ impl Running {
     async fn input(&mut self, input: Input) {
         let event = match input {
             Input::Head { id, status, headers } if self.requests.contains_key(&id) => {
+                if matches!(status, 401 | 403) {
+                    self.driver.shared.challenge.keep(&headers);
+                }
+                if is_event_stream(&headers) {
+                    self.streams.insert(id);
+                }
                 Event { kind: "response", id, status, headers, ..Event::default() }
             }
             Input::Body { id, data } if self.requests.contains_key(&id) => {
@@ -247,13 +258,14 @@ impl Running {
             // Of a request that was cancelled meanwhile.
             _ => return,
         };
-        let over = (event.kind == "response-end").then_some((event.id, event.code.is_empty()));
+        let over =
+            (event.kind == "response-end").then(|| (event.id, self.streams.remove(&event.id) && event.code.is_empty()));
         self.feed(event).await;
-        if let Some((id, complete)) = over
+        if let Some((id, streamed)) = over
             && let Some(with) = self.sent_with.remove(&id)
-            && complete
+            && streamed
         {
-            // Whoever waits for an answer that has not come with it learns that it will come by another way.
+            // Whoever waits for an answer that has not come on its stream learns that it will come by another way.
             self.backlog.push_back(Delivered { data: Vec::new(), with });
         }
     }
@@ -312,6 +324,7 @@ impl Running {
             "cancel" => {
                 self.requests.remove(&action.id);
                 self.sent_with.remove(&action.id);
+                self.streams.remove(&action.id);
             }
             "spawn" => self.spawn().await,
             "write" => self.write(&action.data).await,
@@ -438,6 +451,12 @@ impl Running {
             self.dying = Some((Instant::now() + DYING, error.to_string()));
         }
     }
+}
+
+/// Whether an answer is a stream of events, by its head.
+fn is_event_stream(headers: &[(String, String)]) -> bool {
+    let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    kind.is_some_and(|(_, kind)| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
 async fn exchange(

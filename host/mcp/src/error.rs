@@ -17,6 +17,9 @@ pub enum McpError {
     /// What the server did not take, as the transport tells it; one sentence says what to do about it.
     #[error("The server did not let us in: {0}. Set a new credential under “Edit” on its page.")]
     Auth(String),
+    /// Nobody has signed in there, or that is over.
+    #[error("{0}")]
+    SignIn(String),
     #[error("The server does not speak MCP as documented: {0}. Check that this is an MCP server, and its log.")]
     Protocol(String),
     #[error("The server is connected but offers no tools. Check its configuration; the model cannot use it like this.")]

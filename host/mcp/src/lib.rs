@@ -16,13 +16,15 @@ mod error;
 pub mod gateway;
 mod grant;
 mod names;
+mod patience;
 mod pins;
 mod result;
 mod transport;
 
-pub use client::{Ask, Connect, Connection, Endpoint, RawTool, ServerFacts, ServerOutput};
+pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, ServerFacts, ServerOutput};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
+pub use patience::{Patience, Pause};
 pub use pins::{Difference, Known, Warning, differences, visible, warnings};
 pub use result::ToolResult;
 pub use transport::{Incoming, LET_GO};

@@ -1,9 +1,14 @@
 //! The one place that reads the clock. Everything else takes the time as an argument or asks here.
 
-/// Microseconds since the Unix epoch, UTC.
+/// The time.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Microseconds since the Unix epoch, UTC.
 pub fn now_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
+    now().as_microsecond()
 }
 
 /// RFC 3339 with microseconds, for interfaces.

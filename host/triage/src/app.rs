@@ -66,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) tools: Tools,
     /// Connections of the gateway's callers.
     pub(crate) upstreams: Arc<crate::gateway::Upstreams>,
+    /// Tokens of MCP servers that are being refreshed.
+    pub(crate) refreshing: crate::oauth::Refreshing,
     pub(crate) uploads: Mutex<HashMap<LogId, Arc<Upload>>>,
     /// Zstd uploads at once: each decoder keeps its window in memory.
     pub(crate) unpacking: Semaphore,
@@ -146,6 +148,7 @@ impl App {
             detections: Detections::default(),
             tools: Tools::default(),
             upstreams: Arc::default(),
+            refreshing: Default::default(),
             uploads: Mutex::default(),
             unpacking: Semaphore::new(UNPACKING),
             hashing: Semaphore::new(HASHING),

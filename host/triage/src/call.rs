@@ -210,6 +210,10 @@ impl CallHost for Call {
     }
 
     async fn credential(&self, handle: &str) -> Result<SecretString, Failure> {
+        if let (CREDENTIAL, Some((server, owner))) = (handle, &self.reach.sign_in) {
+            let value = self.app.bearer_for(&self.scope, *server, owner).await;
+            return value.map_err(|error| Failure::new("auth", error.to_string()));
+        }
         let store = &self.app.0.store;
         let id = if handle == CREDENTIAL {
             self.reach.credential

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod incidents;
 pub mod intake;
 mod masking;
+pub mod oauth;
 mod passwords;
 pub mod people;
 pub mod plugins;

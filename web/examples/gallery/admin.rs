@@ -11,7 +11,7 @@ use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewInci
 use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::servers::{
-    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolDifference, ToolEvent, ToolRow,
+    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, SignInView, ToolDifference, ToolEvent, ToolRow,
 };
 use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
@@ -320,6 +320,16 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
                 differences: Vec::new(),
             }],
             output: if connected { Vec::new() } else { vec!["fatal: not a git repository: '/srv/repo'".to_owned()] },
+            sign_in: (!connected).then(|| SignInView {
+                shared: true,
+                may: true,
+                by: Some(("Ana".to_owned(), ago(90))),
+                issuer: "https://login.example.com".to_owned(),
+                scopes: "notes:read".to_owned(),
+                wanted: "notes:write".to_owned(),
+                problem: String::new(),
+                others: Count(2),
+            }),
         };
         gallery.page(name, &page)?;
     }

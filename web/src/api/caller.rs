@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use fumehood_triage::{Scope, TriageError};
 
 use crate::Shared;
@@ -17,7 +17,17 @@ impl FromRequestParts<Arc<Shared>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        Self::by(shared, parts.headers.get(header::AUTHORIZATION)).await
+    }
+}
+
+impl Caller {
+    /// Whose token a header brings.
+    ///
+    /// # Errors
+    /// What to send instead.
+    pub async fn by(shared: &Shared, authorization: Option<&HeaderValue>) -> Result<Self, Problem> {
+        let token = authorization.and_then(|value| value.to_str().ok());
         let token =
             token.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {

@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod calls;
 mod chat;
 mod context;
 mod detection;
@@ -16,6 +17,7 @@ mod plugins;
 mod servers;
 mod session;
 mod settings;
+mod sign_ins;
 mod whys;
 mod work;
 
@@ -106,11 +108,17 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/plugins/{name}/secrets/{handle}", post(plugins::secret))
         .route("/servers", get(servers::servers).post(servers::add_server))
         .route("/servers/new", get(servers::new_server))
+        .route("/servers/calls", get(calls::calls))
+        .route("/servers/calls/{id}", get(calls::call))
         .route("/servers/{id}", get(servers::server).post(servers::update_server))
         .route("/servers/{id}/edit", get(servers::edit_server))
         .route("/servers/{id}/reconnect", post(servers::reconnect_server))
         .route("/servers/{id}/tools", post(servers::decide_tools))
         .route("/servers/{id}/remove", post(servers::remove_server))
+        .route("/servers/{id}/sign-in", post(sign_ins::begin))
+        .route("/servers/{id}/sign-out", post(sign_ins::sign_out))
+        .route(fumehood_triage::oauth::CALLBACK, get(sign_ins::callback))
+        .route(fumehood_triage::oauth::CLIENT_DOCUMENT, get(sign_ins::document))
         .route("/integrations", get(integrations::integrations))
         .route("/integrations/confluence", post(integrations::set_confluence))
         .route("/integrations/confluence/test", post(integrations::test_confluence))

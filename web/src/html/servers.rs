@@ -40,6 +40,8 @@ fn server_row(server: &McpServer, tools: usize, now: Timestamp) -> ServerRow {
         tools: connected.then_some(Count(tools as u64)),
         auth: match server.auth_kind.as_str() {
             "api-key" => "API key".into(),
+            "oauth" => "OAuth, one sign-in for everybody".into(),
+            "oauth-each" => "OAuth, each person".into(),
             other => other.to_owned(),
         },
         since: when(server.checked_us.unwrap_or(server.created_us), now),
@@ -284,6 +286,7 @@ pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<R
         frame: server_frame(&reader, &server.name),
         history: changes.into_iter().map(|(_, change)| tool_event(change, &names, now)).collect(),
         output,
+        sign_in: super::sign_ins::view(&reader, &server, &names, now).await?,
         server: server_row(&server, offered, now),
         tools,
     };

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod audit;
 pub mod bench;
+pub mod calls;
 pub mod chat;
 pub mod detection;
 pub mod document;

@@ -23,7 +23,7 @@ pub struct ServerRow {
     pub reason: Option<String>,
     /// Tools, while connected.
     pub tools: Option<Count>,
-    /// `none`, `API key` or `bearer`.
+    /// `none`, `API key`, `bearer`, or who signs in.
     pub auth: String,
     /// Since when it is in that state.
     pub since: When,
@@ -85,7 +85,7 @@ pub struct ServerForm {
     pub arguments: Field,
     /// `https://…`.
     pub url: Field,
-    /// `none`, `api-key` or `bearer`; empty is `none`.
+    /// `none`, `api-key`, `bearer`, `oauth` or `oauth-each`; empty is `none`.
     pub auth: String,
     /// The header of an API key: `X-Api-Key`.
     pub header: Field,
@@ -108,6 +108,52 @@ pub struct ServerFormPage {
     pub transports: Vec<(String, String)>,
     /// What was typed, or is stored.
     pub form: ServerForm,
+}
+
+/// Sign-ins at a server, as far as this reader is concerned.
+#[derive(Clone, Debug, Default)]
+pub struct SignInView {
+    /// One is for everybody.
+    pub shared: bool,
+    /// Whether the reader may sign in.
+    pub may: bool,
+    /// Who has signed in, and when; nothing where nobody has.
+    pub by: Option<(String, When)>,
+    /// Who gives the tokens.
+    pub issuer: String,
+    /// What was granted, with blanks between.
+    pub scopes: String,
+    /// What the server asked for since; empty for nothing.
+    pub wanted: String,
+    /// Why it is good for nothing any more; empty while it is good.
+    pub problem: String,
+    /// Others who have signed in for themselves.
+    pub others: Count,
+}
+
+/// `POST /servers/{id}/sign-in`: where the browser goes next, or what has to be typed first (`client_id`,
+/// `client_secret`, posted to the same address).
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/server_sign_in.html")]
+pub struct SignInPage {
+    /// The frame.
+    pub frame: Frame,
+    /// The server.
+    pub id: Id,
+    /// Its name.
+    pub server: String,
+    /// The issuer's address for the browser; empty where a client is needed first.
+    pub url: String,
+    /// Who gives the tokens.
+    pub issuer: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// Where the browser comes back to.
+    pub back: String,
+    /// Why a client is needed.
+    pub reason: String,
+    /// What was typed.
+    pub client_id: Field,
 }
 
 /// What changed in a tool since somebody decided about it.
@@ -173,7 +219,7 @@ impl ToolRow {
     }
 }
 
-/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/remove` (303 to `/servers`);
+/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/sign-in` and `/servers/{id}/sign-out`; `/servers/{id}/remove` (303 to `/servers`);
 /// `/servers/{id}/tools` with `rule` and a `tool` (its key) for each that is decided about.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/server.html")]
@@ -188,6 +234,8 @@ pub struct ServerPage {
     pub history: Vec<ToolEvent>,
     /// The last lines that a process wrote to its standard error; masked. Empty for HTTP.
     pub output: Vec<String>,
+    /// Where somebody signs in there in the browser.
+    pub sign_in: Option<SignInView>,
 }
 
 impl ServerPage {

@@ -49,6 +49,11 @@ impl<C> Client<C> {
         self.session.is_none()
     }
 
+    /// Whether its version of the protocol lets it go and come back for an answer.
+    pub fn can_come_back(&self) -> bool {
+        self.session.is_some() && self.version.as_str() >= LEGACY[0]
+    }
+
     /// A field of what it says of itself, at most 128 characters of it.
     pub fn named(&self, field: &str) -> String {
         self.info.get(field).and_then(Value::as_str).unwrap_or_default().chars().take(128).collect()
@@ -81,7 +86,14 @@ pub trait Backend: Send + Sync + 'static {
     /// The schema of a tool's arguments, as the client was told it.
     async fn schema(&self, client: &Client<Self::Caller>, tool: &str) -> Option<Value>;
     /// A request that was refused before it could be asked, for the record.
-    async fn refused(&self, client: Client<Self::Caller>, method: String, error: RpcError, bytes: usize);
+    async fn refused(
+        &self,
+        client: Client<Self::Caller>,
+        method: String,
+        error: RpcError,
+        bytes: usize,
+        began: Instant,
+    );
     /// A session is over; what was opened for it can be closed.
     async fn ended(&self, client: Arc<Client<Self::Caller>>);
 }
@@ -140,11 +152,29 @@ impl<C> Link<C> {
     /// # Errors
     /// The client's error, or ours where it cannot be asked or does not answer.
     pub async fn ask(&self, method: &str, params: &Value) -> Result<Value, Value> {
+        self.ask_on(&self.stream, method, params).await
+    }
+
+    /// Ask the client something outside any request.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub async fn ask_aside(&self, method: &str, params: &Value) -> Result<Value, Value> {
+        match &self.session {
+            Some(session) => {
+                let outside = Self { cancel: session.ended.clone(), ..self.clone() };
+                outside.ask_on(&session.own, method, params).await
+            }
+            None => self.ask(method, params).await,
+        }
+    }
+
+    async fn ask_on(&self, stream: &stream::Stream, method: &str, params: &Value) -> Result<Value, Value> {
         let Some(session) = &self.session else {
             return Err(RpcError::new(rpc::METHOD_NOT_FOUND, "this client cannot be asked").to_value());
         };
         let (id, answer) = session.ask();
-        self.stream.push(rpc::request(&id.into(), method, params), false);
+        stream.push(rpc::request(&id.into(), method, params), false);
         let answer = tokio::select! {
             answer = answer => answer.ok(),
             () = tokio::time::sleep(QUESTION) => None,
@@ -157,7 +187,7 @@ impl<C> Link<C> {
 
     /// Let the client go and come back for the answer, as its version of the protocol allows.
     pub fn let_go(&self) {
-        if self.session.as_ref().is_some_and(|session| session.client.version.as_str() >= LEGACY[0]) {
+        if self.session.as_ref().is_some_and(|session| session.client.can_come_back()) {
             self.stream.send_away();
         }
     }
@@ -251,7 +281,7 @@ impl<B: Backend> Gateway<B> {
                 Some((stream, from)) => stream.read(from, None),
                 None => {
                     let what = "this event is not kept any longer; ask again";
-                    return Reply::error(404, &Value::Null, RpcError::new(INVALID_REQUEST, what));
+                    return Reply::error(400, &Value::Null, RpcError::new(INVALID_REQUEST, what));
                 }
             },
         };
@@ -267,15 +297,6 @@ impl<B: Backend> Gateway<B> {
                 Reply::empty(204)
             }
             None => no_session(),
-        }
-    }
-
-    /// End all sessions of one caller that `which` says.
-    pub async fn end_sessions(&self, which: impl Fn(&B::Caller) -> bool) {
-        for session in self.inner.sessions.all().into_iter().filter(|session| which(&session.client.caller)) {
-            if let Some(session) = self.inner.sessions.end(&session.id, &session.client.caller) {
-                self.end(session).await;
-            }
         }
     }
 
@@ -365,7 +386,7 @@ impl<B: Backend> Gateway<B> {
         });
         let body = match tokio::time::timeout(SOON, stream.first()).await {
             Ok(First::Answer(answer)) if prefers_events(headers) => {
-                Body::Events(stream::Stream::of(Some("x".into()), &answer).read(0, None))
+                Body::Events(stream::Stream::of(&answer).read(0, None))
             }
             Ok(First::Answer(answer)) => Body::Json(answer.to_string()),
             _ => Body::Events(stream.read(0, None)),
@@ -403,11 +424,11 @@ impl<B: Backend> Gateway<B> {
             checked => checked,
         };
         if let Err((status, error)) = checked {
-            self.inner.backend.refused(client, method, error.clone(), bytes).await;
+            self.inner.backend.refused(client, method, error.clone(), bytes, began).await;
             return Reply::error(status, &id, error);
         }
         let cancel = CancellationToken::new();
-        let stream = stream::Stream::new(None);
+        let stream = stream::Stream::passing();
         let link = Link { stream: Arc::clone(&stream), session: None, cancel: cancel.clone() };
         let (own, client) = (id.clone(), Arc::new(client));
         let request = Request { id: own, client, method, params, link, cancel: cancel.clone(), began, bytes };
@@ -427,7 +448,7 @@ impl<B: Backend> Gateway<B> {
             Ok(First::Answer(answer)) => {
                 let status = code.get().map_or(200, |code| status_of(*code));
                 if status == 200 && prefers_events(from.headers) {
-                    let body = Body::Events(stream::Stream::of(None, &answer).read(0, None));
+                    let body = Body::Events(stream::Stream::of(&answer).read(0, None));
                     return Reply { status, session: None, body };
                 }
                 Reply { status, session: None, body: Body::Json(answer.to_string()) }

@@ -21,6 +21,8 @@ const OF_ONE: usize = 200;
 const IDLE: Duration = Duration::from_secs(3600);
 /// Streams of one session that are kept for clients that come back.
 const STREAMS: usize = 64;
+/// And their bytes; those that are through go first.
+const STREAMS_BYTES: usize = 32 << 20;
 
 /// A session.
 pub(super) struct Session<C> {
@@ -51,12 +53,17 @@ impl<C> Session<C> {
     /// A stream for one request.
     pub(super) fn stream(&self) -> Arc<Stream> {
         let number = self.next_stream.fetch_add(1, Ordering::Relaxed) + 1;
-        let stream = Stream::new(Some(number.to_string()));
+        let stream = Stream::named(number.to_string(), self.client.can_come_back());
         let mut streams = locked(&self.streams);
         while streams.len() >= STREAMS {
             // The oldest that is through; otherwise the oldest.
             let done = streams.iter().filter(|(_, stream)| stream.is_done()).map(|(number, _)| *number).min();
             let Some(oldest) = done.or_else(|| streams.keys().min().copied()) else { break };
+            streams.remove(&oldest);
+        }
+        while streams.values().map(|stream| stream.bytes()).sum::<usize>() > STREAMS_BYTES {
+            let done = streams.iter().filter(|(_, stream)| stream.is_done() && stream.bytes() > 0);
+            let Some(oldest) = done.map(|(number, _)| *number).min() else { break };
             streams.remove(&oldest);
         }
         streams.insert(number, Arc::clone(&stream));
@@ -129,8 +136,8 @@ impl<C: PartialEq> Sessions<C> {
         let id = client.session.clone().unwrap_or_default();
         let session = Arc::new(Session {
             id: id.clone(),
+            own: Stream::named("0".into(), client.can_come_back()),
             client: Arc::new(client),
-            own: Stream::new(Some("0".into())),
             streams: Mutex::default(),
             next_stream: AtomicU64::new(0),
             asked: Mutex::default(),
@@ -155,7 +162,8 @@ impl<C: PartialEq> Sessions<C> {
             over.extend(oldest(&all, true));
         }
         if all.len() >= SESSIONS {
-            over.extend(oldest(&all, false));
+            // A caller's own make room before those of others.
+            over.extend(oldest(&all, true).or_else(|| oldest(&all, false)));
         }
         let over = over.iter().filter_map(|id| all.remove(id)).collect();
         all.insert(id, Arc::clone(&session));
@@ -177,9 +185,5 @@ impl<C: PartialEq> Sessions<C> {
 
     pub(super) fn len(&self) -> usize {
         locked(&self.0).len()
-    }
-
-    pub(super) fn all(&self) -> Vec<Arc<Session<C>>> {
-        locked(&self.0).values().cloned().collect()
     }
 }

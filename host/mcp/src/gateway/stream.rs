@@ -31,18 +31,26 @@ struct State {
 pub(super) struct Stream {
     /// The stream's part of event ids; nothing where it cannot be taken up again.
     name: Option<String>,
+    /// Whether its first event, without data, gives the client an id to come back with.
+    primes: bool,
     state: Mutex<State>,
     changed: Notify,
 }
 
 impl Stream {
-    pub(super) fn new(name: Option<String>) -> Arc<Self> {
-        Arc::new(Self { name, state: Mutex::default(), changed: Notify::new() })
+    /// A stream that cannot be taken up again.
+    pub(super) fn passing() -> Arc<Self> {
+        Arc::new(Self { name: None, primes: false, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// A stream of a session. Clients of older versions cannot read an event without data, and are not primed.
+    pub(super) fn named(name: String, primes: bool) -> Arc<Self> {
+        Arc::new(Self { name: Some(name), primes, state: Mutex::default(), changed: Notify::new() })
     }
 
     /// A stream that says one thing.
-    pub(super) fn of(name: Option<String>, message: &str) -> Arc<Self> {
-        let stream = Self::new(name);
+    pub(super) fn of(message: &str) -> Arc<Self> {
+        let stream = Self::passing();
         stream.finish(message.to_owned());
         stream
     }
@@ -74,6 +82,11 @@ impl Stream {
         self.state().done
     }
 
+    /// Bytes that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Wait until there is something to tell; gives the answer where that is all there is.
     pub(super) async fn first(&self) -> First {
         loop {
@@ -100,7 +113,7 @@ impl Stream {
         state.readers += 1;
         let reader = state.readers;
         drop(state);
-        EventReader { stream: Arc::clone(self), next: from, reader, primed: from > 0, _guard: guard }
+        EventReader { stream: Arc::clone(self), next: from, reader, primed: from > 0 || !self.primes, _guard: guard }
     }
 
     /// Send the reader away that there is, or the first one that comes, to come back for the rest.
@@ -182,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_was_cut_off_goes_on_where_it_was() {
-        let stream = Stream::new(Some("7".into()));
+        let stream = Stream::named("7".into(), true);
         let mut reader = stream.read(0, None);
         stream.push("{\"a\":1}".into(), true);
         stream.push("{\"a\":2}".into(), true);
@@ -198,11 +211,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_older_client_is_given_no_event_without_data() {
+        let stream = Stream::named("7".into(), false);
+        stream.finish("{}".into());
+        assert_eq!(stream.read(0, None).next().await.unwrap(), "id: 7-1\ndata: {}\n\n");
+    }
+
+    #[tokio::test]
     async fn an_answer_alone_is_told_as_such_and_a_flood_is_bounded() {
-        let stream = Stream::new(None);
+        let stream = Stream::passing();
         stream.finish("{}".into());
         assert!(matches!(stream.first().await, First::Answer(answer) if &*answer == "{}"));
-        let stream = Stream::new(None);
+        let stream = Stream::passing();
         for _ in 0..20 {
             stream.push("x".repeat(1 << 20), true);
         }

@@ -4,13 +4,20 @@
 
 mod stats;
 
+use std::sync::Arc;
+
+use fumehood_audit::Phase;
+use fumehood_policy::Digest;
 use rusqlite::{OptionalExtension as _, Row, params};
+use sha2::{Digest as _, Sha256};
 
 pub use self::stats::{CallStats, Grouping, TimeSlot};
-use crate::{Scope, Store, StoreError, Tx};
+use crate::{Change, Scope, Store, StoreError, Tx};
 
 /// Of what was said, bytes that are kept in each direction.
-const KEPT: usize = 1 << 20;
+pub const KEPT: usize = 1 << 20;
+/// The request that lasts as long as its client listens: how long is no latency.
+pub const LISTENS: &str = "subscriptions/listen";
 const TABLE: &str = "mcp_calls";
 
 /// A request, as it came.
@@ -162,6 +169,7 @@ impl CallFilter {
         }
         if self.slower_than_us > 0 {
             and("latency_us >= ?", self.slower_than_us.into());
+            and("method <> ?", LISTENS.to_owned().into());
         }
         if let Some(after) = self.after {
             and("number > ?", after.into());
@@ -277,17 +285,31 @@ impl Store {
     /// Why it could not be written: the request must not go on.
     pub async fn begin_call(&self, scope: &Scope, call: NewCall) -> Result<(), StoreError> {
         let scope = scope.clone();
-        self.write(move |tx| begin(tx, &scope, &call)).await
+        self.write(move |tx| {
+            begin(tx, &scope, &call)?;
+            if call.method != "tools/call" {
+                return Ok(());
+            }
+            // The record can be tidied up; that somebody called a tool stays provable.
+            let change = Change::new("mcp.call", format!("mcp-server:{}", call.server))
+                .with("tool", &call.subject)
+                .with("call", &call.id)
+                .with("client", &call.client)
+                .with("bytes", call.sent.len())
+                .with("sha256", Digest::new(Sha256::digest(&call.sent).into()));
+            tx.record(&scope, Phase::Event, None, change, "ok").map(drop)
+        })
+        .await
     }
 
     /// Put on record how requests ended; those that have no row yet get theirs.
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn end_calls(&self, tenant: &str, ended: Vec<(Option<NewCall>, CallEnd)>) -> Result<(), StoreError> {
+    pub async fn end_calls(&self, tenant: &str, ended: Arc<Vec<(Option<NewCall>, CallEnd)>>) -> Result<(), StoreError> {
         let scope = Scope { tenant: tenant.to_owned(), ..Scope::system() };
         self.write(move |tx| {
-            for (call, ended) in &ended {
+            for (call, ended) in ended.iter() {
                 if let Some(call) = call {
                     begin(tx, &scope, call)?;
                 }

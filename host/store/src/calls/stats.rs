@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::CallFilter;
+use super::{CallFilter, LISTENS};
 use crate::{Scope, Store, StoreError};
 
 /// Rows that one question reads at most, newest first.
@@ -104,7 +104,8 @@ impl Store {
         self.read(move |connection, _| {
             let (condition, values) = filter.condition(&tenant);
             let sql = format!(
-                "SELECT {column}, time_us, latency_us, status, bytes_in, coalesce(bytes_out, 0) FROM mcp_calls
+                "SELECT {column}, time_us, CASE method WHEN '{LISTENS}' THEN NULL ELSE latency_us END, status, bytes_in,
+                 coalesce(bytes_out, 0) FROM mcp_calls
                  WHERE {condition} ORDER BY number DESC LIMIT {READ}"
             );
             let mut statement = connection.prepare_cached(&sql)?;

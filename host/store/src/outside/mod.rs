@@ -2,6 +2,7 @@
 
 mod integrations;
 mod models;
+mod oauth;
 mod servers;
 mod tools;
 
@@ -9,6 +10,7 @@ use rusqlite::{OptionalExtension as _, Row};
 
 pub use self::integrations::IntegrationInstance;
 pub use self::models::Model;
+pub use self::oauth::{NewPending, NewTokens, OauthGrant};
 pub use self::servers::McpServer;
 pub use self::tools::{SeenTool, Standing, Tool, ToolChange, ToolDecision};
 use crate::record::Change;

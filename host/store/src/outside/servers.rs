@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row};
 use fumehood_audit::Phase;
 
 use super::tools::{self, SeenTool};
-use super::{drop_credential, nets};
+use super::{drop_credential, nets, oauth};
 use crate::record::Change;
 use crate::{CredentialId, Scope, ServerId, Store, StoreError};
 
@@ -25,7 +25,7 @@ pub struct McpServer {
     pub private_nets: Vec<String>,
     pub command: String,
     pub arguments: Vec<String>,
-    /// `none`, `api-key` or `bearer`.
+    /// `none`, `api-key`, `bearer`; `oauth` with one sign-in for everybody, `oauth-each` with one for each person.
     pub auth_kind: String,
     pub auth_header: String,
     pub credential_id: Option<CredentialId>,
@@ -70,6 +70,11 @@ impl McpServer {
             && self.url == other.url
             && self.command == other.command
             && self.arguments == other.arguments
+    }
+
+    /// Whether somebody signs in there in the browser.
+    pub fn signs_in(&self) -> bool {
+        matches!(self.auth_kind.as_str(), "oauth" | "oauth-each")
     }
 
     /// Whether it is reached in the same way: the same target with the same sign-in.
@@ -163,6 +168,9 @@ impl Store {
                 )
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("MCP server", new.id))?;
+            if !old.is_same_target(&new) || old.auth_kind != new.auth_kind {
+                oauth::forget_all(tx.connection, &tenant, new.id)?;
+            }
             if !old.is_same_target(&new) {
                 let waiting: Option<i64> = tx
                     .connection

@@ -11,6 +11,8 @@ use crate::{Scope, ServerId, Store, StoreError, Tx};
 
 /// Changes of one tool that are kept.
 const HISTORY: i64 = 100;
+/// Changes of one server that are kept, decisions aside.
+const OF_SERVER: i64 = 2_000;
 
 /// A tool of a server.
 #[derive(Clone, Debug)]
@@ -214,6 +216,21 @@ pub(super) fn keep(tx: &Tx<'_>, scope: &Scope, server: ServerId, seen: &[SeenToo
             "UPDATE mcp_tools SET seen = NULL, changed_us = ?4 WHERE tenant_id = ?1 AND server_id = ?2 AND name = ?3",
             params![scope.tenant, server, gone.name, tx.now_us],
         )?;
+    }
+    if changes > 0 {
+        // Of what is gone before anybody decided about it there is nothing to remember.
+        tx.connection.execute(
+            "DELETE FROM mcp_tools WHERE tenant_id = ?1 AND server_id = ?2 AND seen IS NULL AND pinned IS NULL",
+            params![scope.tenant, server],
+        )?;
+        tx.connection
+            .prepare_cached(
+                "DELETE FROM mcp_tool_changes WHERE tenant_id = ?1 AND server_id = ?2
+                 AND change NOT IN ('allow', 'ask', 'deny') AND id <= (
+                 SELECT id FROM mcp_tool_changes WHERE tenant_id = ?1 AND server_id = ?2
+                 AND change NOT IN ('allow', 'ask', 'deny') ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+            )?
+            .execute(params![scope.tenant, server, OF_SERVER])?;
     }
     Ok(changes)
 }

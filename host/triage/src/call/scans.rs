@@ -1,7 +1,8 @@
 //! The host's side of a scanner's calls on one text: a place for its log and its numbers, and nothing else.
 //!
 //! Invariant: what was scanned, by which scanner, is on record before its first window is looked at. One intent covers
-//! all windows of a text, because a scanner has no effect between them; the outcome says how many there were.
+//! all windows of a text, because a scanner has no effect between them; the outcome says how many there were. What is
+//! scanned of a request that is on record by itself has none of its own.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,21 +24,23 @@ pub(crate) struct ScanCall {
     scope: Scope,
     plugin: String,
     digest: Digest,
-    subject: String,
+    /// Nothing for what is part of a request on record.
+    subject: Option<String>,
     cancel: CancellationToken,
     intent: OnceCell<IntentId>,
     usage: Mutex<CallUsage>,
 }
 
 impl ScanCall {
-    /// For a scanner, about `subject` (`log:…`, or what a text belongs to).
-    pub(crate) fn new(app: &App, scope: &Scope, plugin: &Plugin, subject: &str) -> Arc<Self> {
+    /// For a scanner, about `subject` (`log:…`, or what a text belongs to); nothing for what is part of a request that has a
+    /// record of its own.
+    pub(crate) fn new(app: &App, scope: &Scope, plugin: &Plugin, subject: Option<&str>) -> Arc<Self> {
         Arc::new(Self {
             app: app.clone(),
             scope: scope.clone(),
             plugin: plugin.name().to_owned(),
             digest: Digest::new(plugin.digest()),
-            subject: subject.to_owned(),
+            subject: subject.map(str::to_owned),
             cancel: app.0.plugins.token(plugin.name(), Digest::new(plugin.digest())),
             intent: OnceCell::new(),
             usage: Mutex::default(),
@@ -58,11 +61,12 @@ impl CallHost for ScanCall {
         self.cancel.clone()
     }
     async fn begin(&self, function: &'static str) -> Result<(), Failure> {
+        let Some(subject) = &self.subject else { return Ok(()) };
         let change = || {
             Change::new(CALL, format!("plugin:{}", self.plugin))
                 .with("digest", self.digest)
                 .with("function", function)
-                .with("subject", &self.subject)
+                .with("subject", subject)
         };
         let intent = self.intent.get_or_try_init(|| self.app.0.store.intent(&self.scope, change())).await;
         intent.map(drop).map_err(store_failure)
@@ -105,6 +109,7 @@ impl Drop for ScanCall {
         let Some(intent) = self.intent.get().copied() else { return };
         let usage = self.usage.lock().map(|mut usage| std::mem::take(&mut *usage)).unwrap_or_default();
         let change = used(Change::new(CALL, format!("plugin:{}", self.plugin)), "scan", &usage);
-        end_call(&self.app, &self.scope, intent, change.with("subject", &self.subject), &usage.code);
+        let change = change.with("subject", self.subject.as_deref().unwrap_or_default());
+        end_call(&self.app, &self.scope, intent, change, &usage.code);
     }
 }

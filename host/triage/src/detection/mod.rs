@@ -326,7 +326,7 @@ impl App {
             None => self.detection(scope, incident).await.map_err(TriageError::Conflict)?,
         };
         let subject = incident.map_or_else(|| "rules".to_owned(), |incident| format!("incident:{incident}"));
-        let scanners = self.scanners_of(scope, Ok(detection), &subject);
+        let scanners = self.scanners_of(scope, Ok(detection), Some(&subject));
         let tried = |(finding, verdict): (Finding, Verdict)| Tried {
             kind: finding.kind.to_string(),
             start: finding.start,
@@ -452,16 +452,16 @@ impl App {
     /// stopped or cannot run, nothing can be scanned.
     pub(crate) async fn scanners(&self, scope: &Scope, incident: IncidentId, subject: &str) -> Scanners {
         let detection = self.detection(scope, Some(incident)).await;
-        self.scanners_of(scope, detection, subject)
+        self.scanners_of(scope, detection, Some(subject))
     }
 
-    /// As [`App::scanners`], for a text that belongs to no incident.
-    pub(crate) async fn organisation_scanners(&self, scope: &Scope, subject: &str) -> Scanners {
+    /// The organisation's scanners for a request to the gateway, whose record says that it was scanned.
+    pub(crate) async fn gateway_scanners(&self, scope: &Scope) -> Scanners {
         let detection = self.detection(scope, None).await;
-        self.scanners_of(scope, detection, subject)
+        self.scanners_of(scope, detection, None)
     }
 
-    fn scanners_of(&self, scope: &Scope, detection: Held, subject: &str) -> Scanners {
+    fn scanners_of(&self, scope: &Scope, detection: Held, subject: Option<&str>) -> Scanners {
         let (plugins, rules, kinds, refusal) = match (detection, self.0.plugins.scanners()) {
             (Ok(detection), Ok(plugins)) => {
                 (detection.scanners(plugins), detection.rules(), detection.kinds().to_vec(), None)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fumehood_mcp::gateway::{CAPABILITIES_KEY, CLIENT_KEY, Client, LOG_KEY, RpcError, VERSION_KEY, rpc};
-use fumehood_mcp::{Ask, Incoming, McpError};
+use fumehood_mcp::{Ask, Incoming, McpError, Patience};
 use fumehood_store::Scope;
 use fumehood_store::outside::McpServer;
 use serde_json::{Map, Value, json};
@@ -103,17 +103,21 @@ impl GatewayBackend {
         let masked = self.mask_fields(&client.caller, Way::ToServer, &mut params, &ASKED).await;
         exchange.spent.scan_us += micros(scanning);
         masked.map_err(super::refusal)?;
-        // One row for a request, to however many servers it goes.
-        if !exchange.spent.begun {
-            self.begin(exchange, &params).await?;
-        }
+        self.begin(exchange, &params).await?;
         let passing = Instant::now();
-        let answer = self.passed(exchange, &client, server, params).await;
+        let again = server.signs_in().then(|| params.clone());
+        let mut answer = self.passed(exchange, &client, server, params).await;
+        if let (Err(McpError::Auth(_)), Some(params)) = (&answer, again)
+            && self.may_try_again(exchange, &client, server).await
+        {
+            answer = self.passed(exchange, &client, server, params).await;
+        }
         exchange.spent.upstream_us += micros(passing);
         let mut result = match answer {
             Ok(result) => result,
             Err(error) => return Err(self.server_error(exchange, &client, error).await),
         };
+        self.begun_tasks.begun(&client.caller, &server.slug, &result);
         let scanning = Instant::now();
         if let Value::Object(fields) = &mut result {
             let masked = self.mask_answer(&client.caller, fields).await;
@@ -126,6 +130,15 @@ impl GatewayBackend {
             translate::for_legacy(&mut result);
         }
         Ok(result)
+    }
+
+    /// Whether a server that did not take its token is worth another try, with a new one.
+    async fn may_try_again(&self, exchange: &Exchange, client: &Arc<Client<Scope>>, server: &McpServer) -> bool {
+        let Ok(upstream) = self.upstream(client, &exchange.request.link, server).await else { return false };
+        match upstream.connection.challenge() {
+            Some(said) => self.app.token_refused(&client.caller, server, &said).await,
+            None => false,
+        }
     }
 
     /// What a server, or the way to it, said went wrong.
@@ -183,7 +196,7 @@ impl GatewayBackend {
             let answer = params.get("inputResponses").and_then(|all| all.get(QUESTION)).cloned();
             return self.go_on(exchange, client, server, state, answer).await;
         }
-        let upstream = self.upstream(client, server).await?;
+        let upstream = self.upstream(client, &exchange.request.link, server).await?;
         if exchange.request.method == "tools/call" {
             // Opening the connection may have found that the tool is not what a person has seen any more.
             let served = self.app.served(&client.caller).await;
@@ -204,17 +217,23 @@ impl GatewayBackend {
                 }
             }
         }
+        let method = exchange.request.method.clone();
+        let patience = Patience::of(if method == "subscriptions/listen" { FOREVER } else { PATIENCE });
         let ask = |ticket: u64, params: Map<String, Value>, method: &str| Ask {
             method: method.to_owned(),
             params,
             ticket,
             progress: token.is_some(),
-            limit: if method == "subscriptions/listen" { FOREVER } else { PATIENCE },
+            patience: Some(Arc::clone(&patience)),
         };
-        let method = exchange.request.method.clone();
+        if !client.is_modern() {
+            // Tasks of the older era are not offered here, so none is begun.
+            params.remove("task");
+        }
         let link = exchange.request.link.clone();
         if method == "subscriptions/listen" {
-            let listening = upstream.listen(Listener::Changes(link, exchange.request.id.clone()));
+            let listening =
+                upstream.listen(Listener::Changes(link, exchange.request.id.clone()), Arc::clone(&patience));
             let cancel = exchange.request.cancel.clone();
             let answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()).await;
             // Going away is how a client ends this.
@@ -222,7 +241,7 @@ impl GatewayBackend {
         }
         if client.is_modern() && !modern {
             let (send, questions) = mpsc::channel(1);
-            let listening = upstream.listen(Listener::Request(link, token.clone(), send));
+            let listening = upstream.listen(Listener::Request(link, token.clone(), send), Arc::clone(&patience));
             let (connection, cancel) = (Arc::clone(&upstream.connection), CancellationToken::new());
             let asked = ask(listening.ticket, params, &method);
             let task = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -237,10 +256,12 @@ impl GatewayBackend {
                 upstream,
                 asked: Value::Null,
                 since: Instant::now(),
+                patience,
+                paused: None,
             };
             return self.wait(exchange, call).await;
         }
-        let listening = upstream.listen(Listener::Session(link.clone(), token.clone()));
+        let listening = upstream.listen(Listener::Session(link.clone(), token.clone()), Arc::clone(&patience));
         let cancel = exchange.request.cancel.clone();
         for _ in 0..ROUNDS {
             let asked = ask(listening.ticket, params.clone(), &method);
@@ -258,6 +279,7 @@ impl GatewayBackend {
                     let masked = self.mask_fields(&client.caller, Way::ToCaller, fields, &SAID).await;
                     masked.map_err(|error| McpError::Protocol(error.to_string()))?;
                 }
+                let _pause = patience.pause();
                 let mut answer = link.ask(asked, &about).await.map_err(|error| {
                     let said = error.get("message").and_then(Value::as_str).unwrap_or("the client did not answer");
                     let message = format!("the server asks {asked}, and: {said}");
@@ -292,6 +314,7 @@ impl GatewayBackend {
         };
         call.asked = question.id.clone().unwrap_or_default();
         call.since = Instant::now();
+        call.paused = Some(call.patience.pause());
         let state = self
             .held
             .keep(call)
@@ -313,10 +336,11 @@ impl GatewayBackend {
         let Some(answer) = answer.filter(Value::is_object) else {
             return Err(invalid("`inputResponses` does not answer `question`"));
         };
-        let Some(call) = self.held.take(state, &client.caller, &server.slug) else {
+        let Some(mut call) = self.held.take(state, &client.caller, &server.slug) else {
             return Err(invalid("this state is not known: the call was answered, ran out, or was another's"));
         };
         call.upstream.connection.answer(&call.asked, Ok(answer));
+        call.paused = None;
         self.wait(exchange, call).await
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fumehood_mcp::{Incoming, McpError};
+use fumehood_mcp::{Incoming, McpError, Patience, Pause};
 use fumehood_store::Scope;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -32,6 +32,9 @@ pub(super) struct HeldCall {
     /// The question that waits, and its id on the server's side.
     pub(super) asked: Value,
     pub(super) since: Instant,
+    /// The server's time for its answer, which stands still while the client is asked.
+    pub(super) patience: Arc<Patience>,
+    pub(super) paused: Option<Pause>,
 }
 
 /// All of them, by the state that the client was given.

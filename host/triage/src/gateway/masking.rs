@@ -68,7 +68,7 @@ impl Books {
         if texts.is_empty() {
             return Ok(value.clone());
         }
-        let scanners = app.organisation_scanners(scope, "gateway").await;
+        let scanners = app.gateway_scanners(scope).await;
         let found = scan_together(&scanners, &texts).await?;
         let shared = self.of(&scope.actor.to_string());
         let mut held = shared.lock_owned().await;

@@ -21,6 +21,8 @@ fn put(value: &mut Value, key: &str, text: String) {
 
 /// Pages of a list that are put together from one server.
 const PAGES: usize = 100;
+/// And their bytes, of all servers together.
+const LIST_BYTES: usize = 16 << 20;
 
 impl GatewayBackend {
     pub(super) async fn dispatch(&self, exchange: &mut Exchange) -> Result<Value, RpcError> {
@@ -43,6 +45,8 @@ impl GatewayBackend {
             "subscriptions/listen" if modern => self.only(exchange).await,
             "tasks/get" | "tasks/update" | "tasks/cancel" if modern => {
                 self.app.require(&exchange.request.client.caller, Permission::CallTools).map_err(refusal)?;
+                let server = exchange.request.client.server.clone().unwrap_or_default();
+                self.begun_tasks.check(&exchange.request.client, &server, &exchange.request.params)?;
                 self.only(exchange).await
             }
             _ => Err(RpcError::new(rpc::METHOD_NOT_FOUND, format!("there is no method {method}"))),
@@ -87,8 +91,10 @@ impl GatewayBackend {
         let facts = match self.the_one(exchange).await? {
             Some(server) => {
                 exchange.spent.server.clone_from(&server.slug);
+                let params = exchange.request.params.clone();
+                self.begin(exchange, &params).await?;
                 let began = Instant::now();
-                let upstream = self.upstream(&client, &server).await;
+                let upstream = self.upstream(&client, &exchange.request.link, &server).await;
                 exchange.spent.upstream_us += micros(began);
                 match upstream {
                     Ok(upstream) => upstream.connection.facts().raw().clone(),
@@ -124,10 +130,12 @@ impl GatewayBackend {
         if let (Some(only), [server]) = (&client.server, servers.as_slice()) {
             exchange.spent.server.clone_from(only);
             // Where nothing is known of it yet, the connection finds out; an error is told and no empty list.
-            if server.state != "connected"
-                && let Err(error) = self.upstream(&client, server).await
-            {
-                return Err(self.server_error(exchange, &client, error).await);
+            if server.state != "connected" {
+                let params = exchange.request.params.clone();
+                self.begin(exchange, &params).await?;
+                if let Err(error) = self.upstream(&client, &exchange.request.link, server).await {
+                    return Err(self.server_error(exchange, &client, error).await);
+                }
             }
         }
         let served = self.app.served(&client.caller).await.map_err(refusal)?;
@@ -176,10 +184,17 @@ impl GatewayBackend {
             return self.forward(exchange, &server, params).await;
         }
         let offers = if key == "prompts" { "prompts" } else { "resources" };
-        let mut all = Vec::new();
+        let (mut all, mut left, mut answered, mut problem) = (Vec::new(), LIST_BYTES, false, None);
         for server in self.servers(exchange).await? {
             // One that cannot be reached does not keep back what the others have.
-            let Ok(mut part) = self.whole_list(exchange, &server, key, offers).await else { continue };
+            let mut part = match self.whole_list(exchange, &server, key, offers, &mut left).await {
+                Ok(part) => part,
+                Err(error) => {
+                    problem.get_or_insert(RpcError { message: format!("{}: {}", server.name, error.message), ..error });
+                    continue;
+                }
+            };
+            answered = true;
             for item in &mut part {
                 translate::prefix_uris(item, &translate::scheme(&server));
                 if let (true, Some(name)) = (key == "prompts", item.get("name").and_then(Value::as_str)) {
@@ -190,7 +205,11 @@ impl GatewayBackend {
             all.append(&mut part);
         }
         exchange.spent.server.clear();
-        Ok(self.finished(exchange, json!({key: all})))
+        match problem {
+            // No empty list for what could not be asked.
+            Some(problem) if !answered => Err(problem),
+            _ => Ok(self.finished(exchange, json!({key: all}))),
+        }
     }
 
     async fn whole_list(
@@ -199,9 +218,12 @@ impl GatewayBackend {
         server: &McpServer,
         key: &str,
         offers: &str,
+        left: &mut usize,
     ) -> Result<Vec<Value>, RpcError> {
         let client = exchange.request.client.clone();
-        let upstream = match self.upstream(&client, server).await {
+        let asked = exchange.request.params.clone();
+        self.begin(exchange, &asked).await?;
+        let upstream = match self.upstream(&client, &exchange.request.link, server).await {
             Ok(upstream) => upstream,
             Err(error) => return Err(self.server_error(exchange, &client, error).await),
         };
@@ -215,8 +237,16 @@ impl GatewayBackend {
             if let Some(cursor) = &cursor {
                 params.insert("cursor".into(), cursor.as_str().into());
             }
-            let page = self.forward(exchange, server, params).await?;
-            all.extend(page.get(key).and_then(Value::as_array).cloned().unwrap_or_default());
+            let mut page = self.forward(exchange, server, params).await?;
+            let items = page.get_mut(key).map(Value::take).unwrap_or_default();
+            let bytes = items.to_string().len();
+            *left = left.checked_sub(bytes).ok_or_else(|| {
+                let what = format!("its list is longer than {} MiB; speak to it alone, at /mcp/NAME", LIST_BYTES >> 20);
+                RpcError::new(rpc::INTERNAL, what)
+            })?;
+            if let Value::Array(items) = items {
+                all.extend(items);
+            }
             cursor = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
             match &cursor {
                 Some(next) if seen.insert(next.clone()) => {}
@@ -270,7 +300,7 @@ impl GatewayBackend {
             let params = std::mem::take(&mut exchange.request.params);
             // Looked up on the way, without a row: the request itself has one.
             let begun = std::mem::replace(&mut exchange.spent.begun, true);
-            let prompts = self.whole_list(exchange, &server, "prompts", "prompts").await;
+            let prompts = self.whole_list(exchange, &server, "prompts", "prompts", &mut LIST_BYTES.clone()).await;
             exchange.spent.begun = begun;
             (exchange.request.method, exchange.request.params) = (method, params);
             for prompt in prompts.unwrap_or_default() {
@@ -289,7 +319,12 @@ impl GatewayBackend {
         let (server, own) = self.prompt(exchange, &name).await?;
         let mut params = exchange.request.params.clone();
         params.insert("name".into(), own.into());
-        self.forward(exchange, &server, params).await
+        let apart = exchange.request.client.server.is_none();
+        let mut result = self.forward(exchange, &server, params).await?;
+        if apart {
+            translate::prefix_uris(&mut result, &translate::scheme(&server));
+        }
+        Ok(result)
     }
 
     async fn complete(&self, exchange: &mut Exchange) -> Result<Value, RpcError> {
@@ -319,16 +354,19 @@ impl GatewayBackend {
     async fn set_level(&self, exchange: &mut Exchange) -> Result<Value, RpcError> {
         if let Some(server) = self.the_one(exchange).await? {
             let client = exchange.request.client.clone();
-            let upstream = match self.upstream(&client, &server).await {
+            let params = exchange.request.params.clone();
+            self.begin(exchange, &params).await?;
+            let upstream = match self.upstream(&client, &exchange.request.link, &server).await {
                 Ok(upstream) => upstream,
                 Err(error) => return Err(self.server_error(exchange, &client, error).await),
             };
             if upstream.connection.facts().offers("logging") && !upstream.is_modern() {
-                let params = exchange.request.params.clone();
                 self.forward(exchange, &server, params).await?;
             }
             return Ok(json!({}));
         }
+        let params = exchange.request.params.clone();
+        self.begin(exchange, &params).await?;
         let session = exchange.request.client.session.clone().unwrap_or_default();
         self.upstreams.set_level(&session, &exchange.request.params).await;
         Ok(json!({}))

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-use fumehood_store::calls::CallEnd;
+use fumehood_store::calls::{CallEnd, LISTENS};
 
 use super::McpGateway;
 
 /// Upper bounds of the histogram, microseconds.
 const BOUNDS: [u64; 14] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000, 60_000_000];
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 17] = [
     "initialize",
     "server/discover",
     "ping",
@@ -27,7 +27,6 @@ const KNOWN: [&str; 18] = [
     "prompts/get",
     "completion/complete",
     "logging/setLevel",
-    "subscriptions/listen",
     "tasks/get",
     "tasks/update",
     "tasks/cancel",
@@ -48,6 +47,10 @@ pub(super) struct Metrics(Mutex<BTreeMap<(String, String, &'static str), Series>
 
 impl Metrics {
     pub(super) fn count(&self, server: &str, method: &str, end: &CallEnd) {
+        // How long a client listens is no latency.
+        if method == LISTENS {
+            return;
+        }
         // A method that nobody knows is a client's own text.
         let method = if KNOWN.contains(&method) { method } else { "other" };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,8 @@ mod methods;
 mod metrics;
 mod record;
 mod recorder;
+mod said;
+mod tasks;
 pub mod translate;
 mod upstream;
 
@@ -21,7 +23,7 @@ use std::time::Instant;
 use fumehood_mcp::gateway::{Backend, Client, Gateway, Request, RpcError, rpc};
 use fumehood_policy::Permission;
 use fumehood_store::Scope;
-use fumehood_store::calls::{CallEnd, NewCall};
+use fumehood_store::calls::{CallEnd, KEPT, NewCall};
 use serde_json::{Map, Value};
 
 pub use self::recorder::RecorderNumbers;
@@ -43,6 +45,7 @@ pub struct GatewayBackend {
     upstreams: Arc<Upstreams>,
     books: Arc<masking::Books>,
     held: Arc<held::HeldCalls>,
+    begun_tasks: Arc<tasks::Tasks>,
     recorder: Recorder,
     metrics: Arc<metrics::Metrics>,
 }
@@ -59,6 +62,8 @@ struct Spent {
     /// Its row is on disk.
     begun: bool,
     timed_out: bool,
+    /// The tool's own answer is that it failed.
+    tool_failed: bool,
 }
 
 /// A request on its way.
@@ -78,6 +83,7 @@ impl App {
             upstreams: Arc::clone(&self.0.upstreams),
             books: Arc::default(),
             held: Arc::default(),
+            begun_tasks: Arc::default(),
             recorder,
             metrics: Arc::default(),
         };
@@ -135,46 +141,44 @@ impl GatewayBackend {
         }
     }
 
-    async fn finish(
-        &self,
-        exchange: &Exchange,
-        began: Instant,
-        sent: Option<Vec<u8>>,
-        answer: &Result<String, RpcError>,
-    ) {
+    async fn finish(&self, exchange: &Exchange, sent: Option<Vec<u8>>, answer: &Result<String, RpcError>) {
         let (client, spent) = (&exchange.request.client, &exchange.spent);
         let call = (!spent.begun).then(|| {
             let sent = sent.unwrap_or_default();
             Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, sent)
         });
         let (code, message) = match answer {
+            Ok(_) if spent.tool_failed => (None, "the tool reported an error".to_owned()),
             Ok(_) => (None, String::new()),
             Err(error) => (Some(error.code), error.message.chars().take(MESSAGE).collect()),
         };
         let end = CallEnd {
             id: exchange.id.clone(),
             session: client.session.clone(),
-            latency_us: micros(began),
+            latency_us: micros(exchange.request.began),
             policy_us: spent.policy_us,
             scan_us: spent.scan_us,
             audit_us: spent.audit_us,
             upstream_us: spent.upstream_us,
             status: match answer {
-                Ok(_) => "ok",
+                Ok(_) if !spent.tool_failed => "ok",
                 Err(_) if spent.timed_out => "timeout",
-                Err(_) => "error",
+                _ => "error",
             },
             code,
             message,
             bytes_out: answer.as_ref().map_or_else(|error| error.message.len(), String::len) as u64,
-            received: answer.as_ref().map(|text| text.clone().into_bytes()).unwrap_or_default(),
+            received: answer.as_ref().map(|text| kept(text.as_bytes())).unwrap_or_default(),
         };
         self.metrics.count(&spent.server, &exchange.request.method, &end);
         self.recorder.end(&client.caller.tenant, call, end).await;
     }
 
-    /// Put a request on record; only then may it go to a server.
+    /// Put a request on record; only then may it go to a server. One row for a request, to however many servers it goes.
     async fn begin(&self, exchange: &mut Exchange, params: &Map<String, Value>) -> Result<(), RpcError> {
+        if exchange.spent.begun {
+            return Ok(());
+        }
         let began = Instant::now();
         let sent = serde_json::to_vec(params).unwrap_or_default();
         let request = &exchange.request;
@@ -186,6 +190,11 @@ impl GatewayBackend {
             RpcError::new(rpc::INTERNAL, format!("it could not be put on record, so it was not done: {error}"))
         })
     }
+}
+
+/// What is kept of what was said.
+fn kept(bytes: &[u8]) -> Vec<u8> {
+    bytes.get(..KEPT.min(bytes.len())).unwrap_or_default().to_vec()
 }
 
 /// A refusal of ours as the protocol's error.
@@ -203,15 +212,17 @@ impl Backend for GatewayBackend {
     type Caller = Scope;
 
     async fn answer(&self, request: Request<Scope>) -> Result<String, RpcError> {
-        let (began, sent) = (request.began, serde_json::to_vec(&request.params).ok());
+        let sent = serde_json::to_vec(&request.params).ok().map(|sent| kept(&sent));
         let id = uuid::Uuid::now_v7().to_string();
         let mut exchange = Exchange { request, id, spent: Spent::default() };
         let answer = match self.app.require(&exchange.request.client.caller, Permission::ReadIncidents) {
             Ok(()) => self.dispatch(&mut exchange).await,
             Err(error) => Err(refusal(error)),
         };
+        let failed = |value: &Value| value.get("isError").and_then(Value::as_bool) == Some(true);
+        exchange.spent.tool_failed = answer.as_ref().is_ok_and(failed);
         let answer = answer.map(|value| value.to_string());
-        self.finish(&exchange, began, sent, &answer).await;
+        self.finish(&exchange, sent, &answer).await;
         answer
     }
 
@@ -230,12 +241,13 @@ impl Backend for GatewayBackend {
         tool.raw.get("inputSchema").cloned()
     }
 
-    async fn refused(&self, client: Client<Scope>, method: String, error: RpcError, bytes: usize) {
+    async fn refused(&self, client: Client<Scope>, method: String, error: RpcError, bytes: usize, began: Instant) {
         let id = uuid::Uuid::now_v7().to_string();
         let row = Self::row(&client, &id, &method, &Spent::default(), bytes, Vec::new());
         let end = CallEnd {
             id,
             session: client.session.clone(),
+            latency_us: micros(began),
             status: "error",
             code: Some(error.code),
             message: error.message.chars().take(MESSAGE).collect(),

@@ -7,16 +7,23 @@ use std::time::Instant;
 
 use fumehood_store::Store;
 use fumehood_store::calls::{CallEnd, NewCall};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Ends that may wait; beyond it callers wait.
 const QUEUE: usize = 4_096;
+/// And KiB of what they say.
+const QUEUE_KIB: usize = 64 << 10;
 /// Ends that one commit takes.
 const TOGETHER: usize = 256;
 /// How long a failed write is put off, again and again until it goes: a full disk ends some time.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
-type Ended = (String, Option<NewCall>, CallEnd);
+struct Ended {
+    tenant: String,
+    call: Option<NewCall>,
+    end: CallEnd,
+    _room: Option<OwnedSemaphorePermit>,
+}
 
 /// What the queue has seen.
 #[derive(Debug, Default)]
@@ -33,6 +40,7 @@ pub struct RecorderNumbers {
 #[derive(Clone)]
 pub(crate) struct Recorder {
     queue: mpsc::Sender<Ended>,
+    room: Arc<Semaphore>,
     pub(crate) numbers: Arc<RecorderNumbers>,
 }
 
@@ -40,7 +48,8 @@ impl Recorder {
     pub(crate) fn start(store: Store) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, ended) = mpsc::channel(QUEUE);
         let numbers = Arc::<RecorderNumbers>::default();
-        (Self { queue, numbers: Arc::clone(&numbers) }, write(store, ended, numbers))
+        let room = Arc::new(Semaphore::new(QUEUE_KIB));
+        (Self { queue, room, numbers: Arc::clone(&numbers) }, write(store, ended, numbers))
     }
 
     /// Ends that wait.
@@ -50,10 +59,16 @@ impl Recorder {
 
     /// Hand over how a request ended; waits while the queue is full.
     pub(crate) async fn end(&self, tenant: &str, call: Option<NewCall>, end: CallEnd) {
-        let ended = (tenant.to_owned(), call, end);
-        let Err(mpsc::error::TrySendError::Full(ended)) = self.queue.try_send(ended) else { return };
+        let bytes = end.received.len() + call.as_ref().map_or(0, |call| call.sent.len());
+        let kib = u32::try_from((bytes >> 10).min(QUEUE_KIB) + 1).unwrap_or(1).min(QUEUE_KIB as u32);
+        let tenant = tenant.to_owned();
         let began = Instant::now();
-        let _ = self.queue.send(ended).await;
+        match (self.queue.try_reserve(), Arc::clone(&self.room).try_acquire_many_owned(kib)) {
+            (Ok(place), Ok(room)) => return place.send(Ended { tenant, call, end, _room: Some(room) }),
+            (place, room) => drop((place.is_ok(), room)),
+        }
+        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.ok();
+        let _ = self.queue.send(Ended { tenant, call, end, _room: room }).await;
         self.numbers.waits.fetch_add(1, Ordering::Relaxed);
         self.numbers.waited_us.fetch_add(micros(began), Ordering::Relaxed);
     }
@@ -67,13 +82,13 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Ended>, numbers: Arc<Reco
     let mut batch = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut batch, TOGETHER).await > 0 {
         // One tenant at a time; in an installation that has one this is one commit.
-        while let Some((tenant, ..)) = batch.first() {
-            let tenant = tenant.clone();
-            let (mine, rest): (Vec<Ended>, Vec<Ended>) = batch.drain(..).partition(|(of, ..)| *of == tenant);
+        while let Some(tenant) = batch.first().map(|first| first.tenant.clone()) {
+            let (mine, rest): (Vec<Ended>, Vec<Ended>) = batch.drain(..).partition(|one| one.tenant == tenant);
             batch = rest;
-            let ended: Vec<_> = mine.into_iter().map(|(_, call, end)| (call, end)).collect();
+            let (ended, _room): (Vec<_>, Vec<_>) = mine.into_iter().map(|one| ((one.call, one.end), one._room)).unzip();
+            let ended = Arc::new(ended);
             loop {
-                match store.end_calls(&tenant, ended.clone()).await {
+                match store.end_calls(&tenant, Arc::clone(&ended)).await {
                     Ok(()) => break,
                     Err(fumehood_store::StoreError::Closed) => return,
                     Err(error) => {

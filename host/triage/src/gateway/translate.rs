@@ -30,7 +30,8 @@ pub fn for_legacy(result: &mut Value) {
 pub fn scheme(server: &McpServer) -> String {
     let slug = server.slug.replace('_', "-");
     // A scheme begins with a letter.
-    if slug.starts_with(|c: char| c.is_ascii_alphabetic()) { slug } else { format!("s{slug}") }
+    // A slug has no point, so that no other server's scheme is the same.
+    if slug.starts_with(|c: char| c.is_ascii_alphabetic()) { slug } else { format!("n.{slug}") }
 }
 
 /// Put the server's scheme before every URI of a result: of resources, links to them and what is embedded.
@@ -72,7 +73,9 @@ pub fn discovered(facts: &Value, versions: &[&str]) -> Value {
 pub fn initialized(facts: &Value, version: &str) -> Value {
     let mut capabilities = facts.get("capabilities").cloned().unwrap_or_else(|| json!({}));
     if let Value::Object(fields) = &mut capabilities {
+        // Tasks are passed on in the newer era only.
         fields.remove("extensions");
+        fields.remove("tasks");
     }
     let discovered = discovered(facts, &[]);
     let info = discovered.pointer("/_meta/io.modelcontextprotocol~1serverInfo").cloned().unwrap_or_default();

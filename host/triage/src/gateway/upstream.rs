@@ -1,4 +1,4 @@
-//! Connections to servers on behalf of callers, and what those servers say of their own accord.
+//! Connections to servers on behalf of callers.
 //!
 //! Invariant: a connection is of one session, or of one caller without a session, so that what a server asks can only
 //! reach whoever's request it is about; it ends with its session, or when nobody has used it for a while.
@@ -9,19 +9,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fumehood_mcp::gateway::{Client, Link};
-use fumehood_mcp::{Ask, Connection, Incoming, McpError};
+use fumehood_mcp::{Ask, Connection, Incoming, McpError, Patience};
 use fumehood_store::outside::McpServer;
 use fumehood_store::{Scope, ServerId};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::GatewayBackend;
 use crate::call::Purpose;
 
-/// How long a connection may be idle.
+/// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
 const IDLE: Duration = Duration::from_secs(900);
-/// Connections at once.
+const SESSION_IDLE: Duration = Duration::from_secs(3600);
+/// Connections at once, of all callers and of one.
 const CONNECTIONS: usize = 256;
+const OF_ONE: usize = 64;
+/// Questions of one server that wait for their client.
+const QUESTIONS: usize = 16;
+/// How long a server may take to note what kind of log lines it should send.
+const LEVEL: Duration = Duration::from_secs(10);
 /// What a server says that waits to be passed on.
 const INCOMING: usize = 256;
 
@@ -37,12 +44,12 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    fn link(&self) -> &Link<Scope> {
+    pub(super) fn link(&self) -> &Link<Scope> {
         let (Self::Session(link, _) | Self::Request(link, ..) | Self::Changes(link, _)) = self;
         link
     }
 
-    fn token(&self) -> Option<&Value> {
+    pub(super) fn token(&self) -> Option<&Value> {
         match self {
             Self::Session(_, token) | Self::Request(_, token, _) => token.as_ref(),
             Self::Changes(..) => None,
@@ -53,11 +60,17 @@ impl Listener {
 /// A connection, and who waits for what on it.
 pub(super) struct Upstream {
     pub(super) connection: Arc<Connection>,
-    listeners: Mutex<HashMap<u64, Listener>>,
+    /// As it was when the connection was opened.
+    server: McpServer,
+    listeners: Mutex<HashMap<u64, (Listener, Arc<Patience>)>>,
     tickets: AtomicU64,
     used: Mutex<Instant>,
-    /// The way to a session outside its requests.
-    aside: Mutex<Option<Link<Scope>>>,
+    /// The way to a session outside its requests; nothing for a caller without one.
+    aside: Option<Link<Scope>>,
+    pub(super) questions: Arc<Semaphore>,
+    /// Its list of tools has changed, and who is to be told when that was seen.
+    pub(super) tools_changed: Notify,
+    pub(super) changes: Mutex<Vec<Incoming>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,29 +84,47 @@ impl Upstream {
     }
 
     /// Listen for what belongs to a request; the ticket to ask under. Ends when the guard is dropped.
-    pub(super) fn listen(self: &Arc<Self>, listener: Listener) -> Listening {
+    pub(super) fn listen(self: &Arc<Self>, listener: Listener, patience: Arc<Patience>) -> Listening {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Listener::Session(link, _) = &listener {
-            locked(&self.aside).get_or_insert_with(|| link.clone());
-        }
-        locked(&self.listeners).insert(ticket, listener);
+        locked(&self.listeners).insert(ticket, (listener, patience));
         *locked(&self.used) = Instant::now();
         Listening { upstream: Arc::clone(self), ticket }
     }
 
+    /// The way to the session outside its requests.
+    pub(super) fn aside(&self) -> Option<Link<Scope>> {
+        self.aside.clone()
+    }
+
     /// Tell a session something outside its requests.
-    fn say(&self, message: &Incoming) {
-        if let Some(link) = locked(&self.aside).as_ref() {
+    pub(super) fn say(&self, message: &Incoming) {
+        if let Some(link) = &self.aside {
             link.aside(&message.method, &message.params);
         }
     }
 
-    /// Whose request a message is about: the one that it came with, otherwise the only one, otherwise the last.
-    fn listener(&self, with: Option<u64>) -> Option<Listener> {
+    /// Who listens under a ticket.
+    pub(super) fn listener_of(&self, ticket: u64) -> Option<(Listener, Arc<Patience>)> {
+        locked(&self.listeners).get(&ticket).cloned()
+    }
+
+    /// Whose request a message is about: the one that it came with. Where that is not known: of a session the last, and of
+    /// a caller without one the only one, because its requests may come from clients that know nothing of each other.
+    pub(super) fn listener(&self, with: Option<u64>) -> Option<(Listener, Arc<Patience>)> {
+        if let Some(known) = with.and_then(|ticket| self.listener_of(ticket)) {
+            return Some(known);
+        }
         let listeners = locked(&self.listeners);
-        let ticket =
-            with.filter(|ticket| listeners.contains_key(ticket)).or_else(|| listeners.keys().max().copied())?;
-        listeners.get(&ticket).cloned()
+        let requests = || listeners.iter().filter(|(_, (listener, _))| !matches!(listener, Listener::Changes(..)));
+        if self.aside.is_none() && requests().count() != 1 {
+            return None;
+        }
+        requests().max_by_key(|(ticket, _)| **ticket).map(|(_, found)| found.clone())
+    }
+
+    fn is_idle(&self) -> bool {
+        let most = if self.aside.is_some() { SESSION_IDLE } else { IDLE };
+        locked(&self.listeners).is_empty() && locked(&self.used).elapsed() > most
     }
 }
 
@@ -114,9 +145,10 @@ impl Drop for Listening {
 struct Key {
     /// The session, or the caller.
     of: String,
+    caller: String,
     server: ServerId,
-    /// What the client can be asked, for one without a session.
-    offers: String,
+    /// Hash of what the client can be asked, for one without a session.
+    offers: [u8; 32],
 }
 
 /// A place for one connection, behind a lock of its own, so that two requests do not open two.
@@ -135,8 +167,7 @@ impl Upstreams {
 
     /// Close what nobody has used for a while.
     pub(super) async fn tidy(&self) {
-        self.close(|_, upstream| locked(&upstream.listeners).is_empty() && locked(&upstream.used).elapsed() > IDLE)
-            .await;
+        self.close(|_, upstream| upstream.is_idle()).await;
     }
 
     /// Close the connections of a session.
@@ -169,7 +200,7 @@ impl Upstreams {
             let ask = Ask {
                 method: "logging/setLevel".into(),
                 params: params.clone(),
-                limit: Duration::from_secs(10),
+                patience: Some(Patience::of(LEVEL)),
                 ..Ask::default()
             };
             if let Err(error) = upstream.connection.pass(ask, std::future::pending()).await {
@@ -202,37 +233,82 @@ impl Upstreams {
     }
 }
 
+impl Upstreams {
+    /// The place of a connection.
+    fn slot(&self, key: &Key) -> Result<Slot, McpError> {
+        let mut open = locked(&self.open);
+        if let Some(slot) = open.get(key) {
+            return Ok(Arc::clone(slot));
+        }
+        let mine = open.keys().filter(|other| other.caller == key.caller).count();
+        if open.len() >= CONNECTIONS || mine >= OF_ONE {
+            let what = format!(
+                "the gateway holds {CONNECTIONS} connections at most, and {OF_ONE} of one caller; end sessions or try again \
+                 later"
+            );
+            return Err(McpError::Unreachable(what));
+        }
+        Ok(Arc::clone(open.entry(key.clone()).or_default()))
+    }
+
+    /// Give a place up that could not be filled, unless somebody else waits for it.
+    fn give_up(&self, key: &Key, slot: Slot) {
+        let mut open = locked(&self.open);
+        // The map's, and ours.
+        if Arc::strong_count(&slot) == 2 && slot.try_lock().is_ok_and(|held| held.is_none()) {
+            open.remove(key);
+        }
+    }
+}
+
 impl GatewayBackend {
-    /// The connection of a client to a server; opened where there is none.
+    /// The connection of a client to a server; opened where there is none. `link` is of the request that needs it.
     pub(super) async fn upstream(
         &self,
         client: &Arc<Client<Scope>>,
+        link: &Link<Scope>,
         server: &McpServer,
     ) -> Result<Arc<Upstream>, McpError> {
+        let caller = client.caller.actor.to_string();
         let key = Key {
-            of: client.session.clone().unwrap_or_else(|| client.caller.actor.to_string()),
+            of: client.session.clone().unwrap_or_else(|| caller.clone()),
+            caller,
             server: server.id,
-            offers: if client.is_modern() { client.capabilities.to_string() } else { String::new() },
+            offers: match client.is_modern() {
+                true => Sha256::digest(client.capabilities.to_string().as_bytes()).into(),
+                false => [0; 32],
+            },
         };
-        let slot = {
-            let mut open = locked(&self.upstreams.open);
-            if open.len() >= CONNECTIONS && !open.contains_key(&key) {
-                let what =
-                    format!("the gateway holds {CONNECTIONS} connections already; end sessions or try again later");
-                return Err(McpError::Unreachable(what));
-            }
-            Arc::clone(open.entry(key).or_default())
-        };
+        let slot = self.upstreams.slot(&key)?;
         let mut held = slot.lock().await;
-        if let Some(upstream) = held.as_ref().filter(|upstream| upstream.connection.is_alive()) {
+        let usable = |one: &&Arc<Upstream>| one.connection.is_alive() && one.server.is_reached_alike(server);
+        if let Some(upstream) = held.as_ref().filter(usable) {
             return Ok(Arc::clone(upstream));
         }
-        let upstream = self.open(client, server).await?;
-        *held = Some(Arc::clone(&upstream));
-        Ok(upstream)
+        // Of a server that is reached otherwise by now.
+        let before = held.take();
+        if let Some(before) = before {
+            before.connection.close().await;
+        }
+        match self.open(client, link, server).await {
+            Ok(upstream) => {
+                *held = Some(Arc::clone(&upstream));
+                Ok(upstream)
+            }
+            Err(error) => {
+                drop(held);
+                self.upstreams.give_up(&key, slot);
+                Err(error)
+            }
+        }
     }
 
-    async fn open(&self, client: &Arc<Client<Scope>>, server: &McpServer) -> Result<Arc<Upstream>, McpError> {
+    async fn open(
+        &self,
+        client: &Arc<Client<Scope>>,
+        link: &Link<Scope>,
+        server: &McpServer,
+    ) -> Result<Arc<Upstream>, McpError> {
         let purpose = Purpose {
             incident: None,
             kind: "gateway",
@@ -247,12 +323,22 @@ impl GatewayBackend {
         };
         let app = &self.app;
         let connection = app.connect(&client.caller, server, purpose, Some((offers, send)), client.is_modern()).await?;
+        // Changed, switched off or removed while the connection was opened.
+        let now = app.0.store.server(&client.caller, server.id).await;
+        if !now.is_ok_and(|now| now.enabled && now.is_reached_alike(server)) {
+            connection.close().await;
+            return Err(McpError::Unreachable("it was changed a moment ago; ask again".into()));
+        }
         let upstream = Arc::new(Upstream {
             connection,
+            server: server.clone(),
             listeners: Mutex::default(),
             tickets: AtomicU64::new(0),
             used: Mutex::new(Instant::now()),
-            aside: Mutex::default(),
+            aside: client.session.is_some().then(|| link.clone()),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            tools_changed: Notify::new(),
+            changes: Mutex::default(),
         });
         // What it offers is what a person has seen, or it is not offered any more from here on.
         let tools = match upstream.connection.facts().offers("tools") {
@@ -266,117 +352,8 @@ impl GatewayBackend {
         if !app.keep_seen(&client.caller, server.id, tools).await {
             return Err(McpError::Protocol("what it offers could not be compared with what a person has seen".into()));
         }
-        let (backend, server, own) = (self.clone(), server.clone(), Arc::clone(&upstream));
-        let session = client.clone();
-        self.app.0.tasks.spawn(async move { backend.pass_on(&session, &server, &own, said).await });
+        let (backend, own, session) = (self.clone(), Arc::clone(&upstream), Arc::clone(client));
+        app.0.tasks.spawn(async move { backend.pass_on(&session, &own.server, &own, said).await });
         Ok(upstream)
-    }
-
-    /// Pass on what a server says of its own accord, for as long as the connection lives.
-    async fn pass_on(
-        &self,
-        client: &Arc<Client<Scope>>,
-        server: &McpServer,
-        upstream: &Arc<Upstream>,
-        mut said: mpsc::Receiver<Incoming>,
-    ) {
-        while let Some(mut message) = said.recv().await {
-            if message.method == fumehood_mcp::LET_GO {
-                if let Some(Listener::Session(link, _)) = upstream.listener(message.with) {
-                    link.let_go();
-                }
-                continue;
-            }
-            if self.mask_message(client, &mut message).await.is_err() {
-                if let Some(id) = &message.id {
-                    let error = json!({"code": -32603, "message": "what was asked could not be masked"});
-                    upstream.connection.answer(id, Err(error));
-                }
-                continue;
-            }
-            match message.id.clone() {
-                Some(id) => self.ask(client, upstream, id, message),
-                None => self.tell(client, server, upstream, message).await,
-            }
-        }
-    }
-
-    fn ask(&self, client: &Arc<Client<Scope>>, upstream: &Arc<Upstream>, id: Value, message: Incoming) {
-        let refuse = |text: &str| {
-            upstream.connection.answer(&id, Err(json!({"code": -32601, "message": text})));
-        };
-        match upstream.listener(message.with) {
-            Some(Listener::Session(link, _)) => {
-                let (backend, client, upstream) = (self.clone(), Arc::clone(client), Arc::clone(upstream));
-                // The client may take its time; what else the server says goes on meanwhile.
-                self.app.0.tasks.spawn(async move {
-                    let mut answer = link.ask(&message.method, &message.params).await;
-                    let (Ok(said) | Err(said)) = &mut answer;
-                    if backend.mask_out(&client, said).await.is_err() {
-                        answer = Err(json!({"code": -32603, "message": "the answer could not be masked"}));
-                    }
-                    upstream.connection.answer(&id, answer);
-                });
-            }
-            Some(Listener::Request(.., questions)) => {
-                if questions.try_send(message).is_err() {
-                    refuse("this client has not answered yet");
-                }
-            }
-            Some(Listener::Changes(..)) | None => refuse("nobody is there to be asked"),
-        }
-    }
-
-    async fn tell(
-        &self,
-        client: &Arc<Client<Scope>>,
-        server: &McpServer,
-        upstream: &Arc<Upstream>,
-        mut message: Incoming,
-    ) {
-        let Value::Object(params) = &mut message.params else { return };
-        match message.method.as_str() {
-            "notifications/progress" => {
-                let ticket = params.get("progressToken").and_then(Value::as_u64);
-                let listener = ticket.and_then(|ticket| locked(&upstream.listeners).get(&ticket).cloned());
-                let Some(listener) = listener else { return };
-                let Some(token) = listener.token() else { return };
-                params.insert("progressToken".into(), token.clone());
-                listener.link().notify(&message.method, &message.params);
-            }
-            "notifications/message" => {
-                if let Some(listener) = upstream.listener(message.with) {
-                    listener.link().notify(&message.method, &message.params);
-                } else {
-                    upstream.say(&message);
-                }
-            }
-            "notifications/subscriptions/acknowledged"
-            | "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/resources/updated"
-            | "notifications/tasks" => {
-                if message.method == "notifications/tools/list_changed" {
-                    // What changed is seen before anybody is told of it.
-                    if let Ok(tools) = upstream.connection.discover().await {
-                        self.app.keep_seen(&client.caller, server.id, tools).await;
-                    }
-                }
-                if client.server.is_none() && message.method == "notifications/resources/updated" {
-                    super::translate::prefix_uris(&mut message.params, &super::translate::scheme(server));
-                }
-                match message.with.and_then(|ticket| locked(&upstream.listeners).get(&ticket).cloned()) {
-                    Some(Listener::Changes(link, id)) => {
-                        if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
-                            meta.insert("io.modelcontextprotocol/subscriptionId".into(), id);
-                        }
-                        link.notify(&message.method, &message.params);
-                    }
-                    _ => upstream.say(&message),
-                }
-            }
-            _ => {}
-        }
     }
 }

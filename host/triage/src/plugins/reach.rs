@@ -6,7 +6,7 @@ use fumehood_policy::{
     decide_process, effective, vet,
 };
 use fumehood_runtime::{Attempt, Plugin};
-use fumehood_store::CredentialId;
+use fumehood_store::{CredentialId, ServerId};
 use url::Url;
 
 /// The handle by which a plugin names the credential that was typed for its instance.
@@ -22,6 +22,8 @@ pub(crate) struct Reach {
     /// Networks that are not public, in which that server was when a person named it.
     pub private_nets: Vec<String>,
     pub credential: Option<CredentialId>,
+    /// The MCP server that somebody signed in at, and whose sign-in goes with the call: everybody's is empty.
+    pub sign_in: Option<(ServerId, String)>,
     /// The program that was named.
     pub process: Option<(String, Vec<String>)>,
 }
@@ -35,6 +37,7 @@ impl Reach {
             server: None,
             private_nets: Vec::new(),
             credential: None,
+            sign_in: None,
             process: None,
         }
     }
@@ -65,7 +68,8 @@ impl Reach {
             let nets = || self.private_nets.iter().filter_map(|net| net.parse().ok()).collect();
             let rules = grant.configured.iter().filter(|rule| rule.setting == *setting);
             let rules: Vec<_> = rules.filter_map(|rule| rule.at(url, nets()).ok()).collect();
-            if let (Some(rule), Some(_)) = (rules.first(), self.credential) {
+            let goes_with = self.credential.is_some() || self.sign_in.is_some();
+            if let (Some(rule), true) = (rules.first(), goes_with) {
                 let origin = Origin { scheme: rule.scheme, host: rule.host.clone(), port: rule.port };
                 resolved.credentials.push(CredentialRule { handle: CREDENTIAL.into(), bound_to: [origin].into() });
             }

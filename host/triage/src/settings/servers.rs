@@ -5,7 +5,7 @@ use fumehood_store::outside::McpServer;
 use fumehood_store::{CredentialId, Scope, ServerId};
 use url::Url;
 
-use super::{Secret, check_url, origin, private_nets};
+use super::{Secret, check_secret_target, check_url, origin, private_nets};
 use crate::{App, TriageError};
 
 /// An MCP server as a person writes it, new or changed.
@@ -18,7 +18,7 @@ pub struct ServerFields {
     pub command: String,
     pub arguments: Vec<String>,
     pub url: String,
-    /// `none`, `api-key` or `bearer`.
+    /// `none`, `api-key`, `bearer`, `oauth` or `oauth-each`.
     pub auth: String,
     pub header: String,
     /// The key or token; `Keep` keeps the stored one where there is one.
@@ -134,7 +134,7 @@ impl App {
         Ok(written?)
     }
 
-    fn discover_soon(&self, scope: &Scope, id: ServerId) {
+    pub(crate) fn discover_soon(&self, scope: &Scope, id: ServerId) {
         let (app, scope) = (self.clone(), scope.clone());
         self.0.tasks.spawn(async move { app.discover(&scope, id).await });
     }
@@ -181,9 +181,20 @@ impl App {
                 server.private_nets = private_nets(&url).await;
                 let kind = match new.auth.as_str() {
                     "none" | "" => return Ok(server),
+                    "oauth" | "oauth-each" => {
+                        check_secret_target("url", &url)?;
+                        server.auth_kind.clone_from(&new.auth);
+                        server.auth_header = "authorization".into();
+                        return Ok(server);
+                    }
                     "bearer" => "bearer",
                     "api-key" => "raw",
-                    _ => return Err(TriageError::invalid("auth", "Authentication is none, api-key or bearer.")),
+                    _ => {
+                        return Err(TriageError::invalid(
+                            "auth",
+                            "Authentication is none, api-key, bearer, oauth or oauth-each.",
+                        ));
+                    }
                 };
                 server.auth_header = if kind == "raw" {
                     let header = new.header.trim();

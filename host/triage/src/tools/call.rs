@@ -89,6 +89,12 @@ impl App {
         let now = now.ok_or_else(|| {
             TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool))
         })?;
+        if approval.decided_by.as_deref() == Some("rule") && now.rule != "allow" {
+            return Err(TriageError::Conflict(format!(
+                "{} was allowed without asking when the model wanted it, and is no longer. Nothing was called.",
+                approval.tool
+            )));
+        }
         let arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&approval.arguments)
             .map_err(|_| TriageError::invalid("arguments", "The model's arguments are no JSON object."))?;
         let purpose = Purpose {
@@ -119,6 +125,9 @@ impl App {
             connection.call_tool(&approval.tool, arguments, cancel).await.map_err(|error| mcp(&error))
         }
         .await;
+        if let Some(said) = connection.challenge().filter(|_| server.signs_in()) {
+            self.token_refused(scope, &server, &said).await;
+        }
         connection.close().await;
         let answer = answer?;
         Ok((answer.text, answer.is_error))

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fumehood_egress::ProcessSpec;
-use fumehood_mcp::{Connect, Connection, Endpoint, Incoming, McpError, RawTool, ServerOutput, assign};
+use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Incoming, McpError, RawTool, ServerOutput, assign};
 use fumehood_policy::Permission;
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
@@ -106,7 +106,7 @@ impl App {
         }
     }
 
-    async fn server_state(
+    pub(crate) async fn server_state(
         &self,
         scope: &Scope,
         id: ServerId,
@@ -186,6 +186,7 @@ impl App {
         }
     }
 
+    /// Connect; a server that does not take its token any longer is tried once more, with a new one.
     async fn connect_as(
         &self,
         scope: &Scope,
@@ -194,8 +195,35 @@ impl App {
         offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
         session: bool,
     ) -> Result<Arc<Connection>, McpError> {
+        let challenge = Challenge::default();
+        let first = self.connect_once(scope, server, purpose.clone(), offers.clone(), session, &challenge).await;
+        let Err(McpError::Auth(text)) = &first else { return first };
+        if !server.signs_in() {
+            return first;
+        }
+        match challenge.take() {
+            Some(said) if self.token_refused(scope, server, &said).await => {
+                self.connect_once(scope, server, purpose, offers, session, &challenge).await
+            }
+            _ => Err(McpError::SignIn(format!("The server did not let us in: {text}. Sign in again on its page."))),
+        }
+    }
+
+    async fn connect_once(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        purpose: Purpose,
+        offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
+        session: bool,
+        challenge: &Challenge,
+    ) -> Result<Arc<Connection>, McpError> {
         let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
-        let reach = self.server_reach(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        let mut reach = self.server_reach(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
+        if server.signs_in() {
+            let owner = self.sign_in_owner(scope, server).await.map_err(|error| McpError::SignIn(error.to_string()))?;
+            reach.sign_in = Some((server.id, owner));
+        }
         let endpoint = match server.transport.as_str() {
             "stdio" => Endpoint::Stdio(ProcessSpec {
                 command: PathBuf::from(&server.command),
@@ -206,14 +234,14 @@ impl App {
             }),
             _ => Endpoint::Http {
                 url: server.url.clone(),
-                headers: match server.credential_id {
-                    Some(_) => {
+                headers: match server.credential_id.is_some() || server.signs_in() {
+                    true => {
                         vec![Header {
                             name: server.auth_header.clone(),
                             value: HeaderValue::Credential(CREDENTIAL.into()),
                         }]
                     }
-                    None => Vec::new(),
+                    false => Vec::new(),
                 },
             },
         };
@@ -227,6 +255,7 @@ impl App {
             host,
             call_timeout: CALL,
             output: self.0.tools.output(server.id),
+            challenge: challenge.clone(),
             offers,
             session,
         })

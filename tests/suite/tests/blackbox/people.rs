@@ -16,7 +16,7 @@ fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("there is no {before} in {page}"))
 }
 
-fn invite(admin: &Person, note: &str, role: &str) -> String {
+pub(super) fn invite(admin: &Person, note: &str, role: &str) -> String {
     let page = admin.submit("/settings/people/invite", &[("note", note), ("role", role)]).text();
     between(&page, "data-copy=\"", "\"").to_owned()
 }

@@ -15,7 +15,7 @@ use super::{SETTLE, bench, hostile};
 const ERAS: [&str; 2] = ["2025-11-25", "2026-07-28"];
 
 /// A client of the gateway that speaks one era.
-struct Caller {
+pub(super) struct Caller {
     agent: ureq::Agent,
     url: String,
     token: String,
@@ -24,7 +24,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(server: &Server, path: &str, token: &str, modern: bool) -> Self {
+    pub(super) fn new(server: &Server, path: &str, token: &str, modern: bool) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         let url = format!("{}{path}", server.url());
         let mut caller = Self { agent, url, token: token.to_owned(), modern, session: String::new() };
@@ -89,7 +89,7 @@ impl Caller {
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn call(&self, name: &str, arguments: &Value) -> Value {
+    pub(super) fn call(&self, name: &str, arguments: &Value) -> Value {
         self.ask("tools/call", &json!({"name": name, "arguments": arguments}))
     }
 }

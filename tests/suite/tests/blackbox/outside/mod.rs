@@ -6,6 +6,7 @@ mod masking;
 mod model;
 mod pins;
 mod servers;
+mod sign_ins;
 
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,22 @@ impl Bench {
         self.person.submit(&format!("/servers/{id}/remove"), &[]);
         let all = self.client.get("/api/v1/servers").expect(200).json();
         assert!(!all.as_array().unwrap().iter().any(|one| one["id"] == *id), "{id} was not removed: {all}");
+    }
+
+    /// The same, ended in order and started again.
+    fn restarted(self) -> Self {
+        let Self { server, person, model, data, .. } = self;
+        assert!(server.stop().success());
+        let server = data.start();
+        let client = server.client(&data.token("admin"));
+        Self { person: person.moved_to(&server), server, client, model, data }
+    }
+
+    /// Another person, who was invited.
+    fn invited(&self, role: &str) -> Person {
+        let email = format!("{role}@ops.example");
+        let link = crate::people::invite(&self.person, &email, role);
+        Person::join(&self.server, &link, role, &email)
     }
 
     fn server(&self, id: &str) -> Value {

@@ -1,0 +1,173 @@
+//! What a server says of its own accord, on its way to the client that it is for.
+//!
+//! Invariant: a question reaches the client whose request it is about; where that cannot be told it is refused. What it
+//! says is masked, and a flood of it costs the server's own connection and nothing else.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use fumehood_mcp::Incoming;
+use fumehood_mcp::gateway::Client;
+use fumehood_store::Scope;
+use fumehood_store::outside::McpServer;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::upstream::{Listener, Upstream};
+use super::{GatewayBackend, translate};
+
+/// How often the list of tools is read of a server that says that it changed: so many times at once, and as many again
+/// after a while.
+const READS: usize = 8;
+const WITHIN: Duration = Duration::from_secs(80);
+/// Changes that wait to be told; beyond it they say nothing new.
+const CHANGES: usize = 64;
+
+impl GatewayBackend {
+    /// Pass on what a server says of its own accord, for as long as the connection lives.
+    pub(super) async fn pass_on(
+        &self,
+        client: &Arc<Client<Scope>>,
+        server: &McpServer,
+        upstream: &Arc<Upstream>,
+        said: mpsc::Receiver<Incoming>,
+    ) {
+        tokio::select! {
+            () = self.hear(client, server, upstream, said) => {}
+            () = self.read_again(client, server, upstream) => {}
+        }
+    }
+
+    async fn hear(
+        &self,
+        client: &Arc<Client<Scope>>,
+        server: &McpServer,
+        upstream: &Arc<Upstream>,
+        mut said: mpsc::Receiver<Incoming>,
+    ) {
+        while let Some(mut message) = said.recv().await {
+            if message.method == fumehood_mcp::LET_GO {
+                if let Some((Listener::Session(link, _), _)) = upstream.listener(message.with) {
+                    link.let_go();
+                }
+                continue;
+            }
+            if self.mask_message(client, &mut message).await.is_err() {
+                if let Some(id) = &message.id {
+                    let error = json!({"code": -32603, "message": "what was asked could not be masked"});
+                    upstream.connection.answer(id, Err(error));
+                }
+                continue;
+            }
+            match message.id.clone() {
+                Some(id) => self.ask(client, upstream, id, message),
+                None => tell(client, server, upstream, message),
+            }
+        }
+    }
+
+    /// Read the list of tools of a server that says that it changed: what changed is seen before anybody is told of it.
+    async fn read_again(&self, client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream>) {
+        let mut reads: VecDeque<Instant> = VecDeque::new();
+        loop {
+            if let Some(first) = reads.front().filter(|_| reads.len() >= READS) {
+                tokio::time::sleep_until(*first + WITHIN).await;
+                reads.pop_front();
+            }
+            upstream.tools_changed.notified().await;
+            let waiting = std::mem::take(&mut *upstream.changes.lock().unwrap_or_else(PoisonError::into_inner));
+            reads.push_back(Instant::now());
+            if let Ok(tools) = upstream.connection.discover().await {
+                self.app.keep_seen(&client.caller, server.id, tools).await;
+            }
+            for message in waiting {
+                pass_change(client, server, upstream, message);
+            }
+        }
+    }
+
+    fn ask(&self, client: &Arc<Client<Scope>>, upstream: &Arc<Upstream>, id: Value, message: Incoming) {
+        let refuse = |text: &str| {
+            upstream.connection.answer(&id, Err(json!({"code": -32601, "message": text})));
+        };
+        let Ok(place) = Arc::clone(&upstream.questions).try_acquire_owned() else {
+            return refuse("too many questions wait for this client already");
+        };
+        let (link, pause, aside) = match upstream.listener(message.with) {
+            Some((Listener::Session(link, _), patience)) => (link, Some(patience.pause()), false),
+            Some((Listener::Request(.., questions), _)) => {
+                if questions.try_send(message).is_err() {
+                    refuse("this client has not answered yet");
+                }
+                return;
+            }
+            Some((Listener::Changes(..), _)) | None => match upstream.aside() {
+                Some(link) => (link, None, true),
+                None => return refuse("it cannot be told which request this is about, so nobody is asked"),
+            },
+        };
+        let (backend, client, upstream) = (self.clone(), Arc::clone(client), Arc::clone(upstream));
+        // The client may take its time; what else the server says goes on meanwhile.
+        self.app.0.tasks.spawn(async move {
+            let mut answer = match aside {
+                true => link.ask_aside(&message.method, &message.params).await,
+                false => link.ask(&message.method, &message.params).await,
+            };
+            drop((place, pause));
+            let (Ok(said) | Err(said)) = &mut answer;
+            if backend.mask_out(&client, said).await.is_err() {
+                answer = Err(json!({"code": -32603, "message": "the answer could not be masked"}));
+            }
+            upstream.connection.answer(&id, answer);
+        });
+    }
+}
+
+fn tell(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream>, mut message: Incoming) {
+    let Value::Object(params) = &mut message.params else { return };
+    match message.method.as_str() {
+        "notifications/progress" => {
+            let ticket = params.get("progressToken").and_then(Value::as_u64);
+            let Some((listener, patience)) = ticket.and_then(|ticket| upstream.listener_of(ticket)) else { return };
+            patience.again();
+            let Some(token) = listener.token() else { return };
+            params.insert("progressToken".into(), token.clone());
+            listener.link().notify(&message.method, &message.params);
+        }
+        "notifications/message" => match upstream.listener(message.with) {
+            Some((listener, _)) => listener.link().notify(&message.method, &message.params),
+            None => upstream.say(&message),
+        },
+        "notifications/tools/list_changed" => {
+            let mut changes = upstream.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            if changes.len() < CHANGES && !changes.iter().any(|change| change.with == message.with) {
+                changes.push(message);
+            }
+            drop(changes);
+            upstream.tools_changed.notify_one();
+        }
+        "notifications/subscriptions/acknowledged"
+        | "notifications/prompts/list_changed"
+        | "notifications/resources/list_changed"
+        | "notifications/resources/updated"
+        | "notifications/tasks" => pass_change(client, server, upstream, message),
+        _ => {}
+    }
+}
+
+fn pass_change(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream>, mut message: Incoming) {
+    if client.server.is_none() && message.method == "notifications/resources/updated" {
+        translate::prefix_uris(&mut message.params, &translate::scheme(server));
+    }
+    match message.with.and_then(|ticket| upstream.listener_of(ticket)) {
+        Some((Listener::Changes(link, id), _)) => {
+            if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
+                meta.insert("io.modelcontextprotocol/subscriptionId".into(), id);
+            }
+            link.notify(&message.method, &message.params);
+        }
+        _ => upstream.say(&message),
+    }
+}
