@@ -33,6 +33,8 @@ pub struct Options {
     pub public_url: String,
     /// What the server listens on.
     pub listen: SocketAddr,
+    /// How often callers of the gateway may call.
+    pub mcp_limits: fumehood_triage::gateway::CallLimits,
 }
 
 /// The public URL cannot be used.
@@ -74,7 +76,7 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
     }
     let bare = |host: &String| host.strip_suffix(&format!(":{plain}")).map(str::to_owned);
     hosts.extend(hosts.iter().filter_map(bare).collect::<Vec<_>>());
-    let mcp = app.gateway();
+    let mcp = app.gateway(options.mcp_limits);
     let shared = Arc::new(Shared { app, options, mcp, hosts });
     Ok(html::router()
         .merge(api::router())

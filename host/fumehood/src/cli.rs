@@ -59,6 +59,12 @@ pub struct ServeArgs {
     /// Days for which the bytes that plugins sent and received are kept, for replays [default: 30; environment: FUMEHOOD_RETENTION_DAYS]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=3650))]
     pub retention_days: Option<u32>,
+    /// Calls of tools that one caller of the gateway may make in a minute; 0 for any number [default: 0; environment: FUMEHOOD_MCP_CALLS_PER_MINUTE]
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub mcp_calls_per_minute: Option<u32>,
+    /// The same of any one tool [default: 0; environment: FUMEHOOD_MCP_TOOL_CALLS_PER_MINUTE]
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub mcp_tool_calls_per_minute: Option<u32>,
     /// What is logged on standard error: error, warn, info, debug, or a filter [default: info; environment: FUMEHOOD_LOG]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,

@@ -1,5 +1,6 @@
 //! The configuration: flags over environment over file over defaults, each with where it came from.
 
+use fumehood_triage::gateway::CallLimits;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -41,6 +42,8 @@ struct FileSettings {
     checkpoint_file: Option<TextPath>,
     policy_file: Option<TextPath>,
     retention_days: Option<u32>,
+    mcp_calls_per_minute: Option<u32>,
+    mcp_tool_calls_per_minute: Option<u32>,
     log: Option<String>,
     key_file: Option<TextPath>,
 }
@@ -57,6 +60,7 @@ pub struct Settings {
     pub checkpoint_file: Option<PathBuf>,
     pub policy_file: PathBuf,
     pub retention_days: u32,
+    pub mcp_limits: CallLimits,
     pub log: String,
     /// Name, value and source of each, for `fumehood config`.
     pub shown: Vec<(&'static str, String, Source)>,
@@ -102,6 +106,20 @@ impl Settings {
             file.retention_days,
             days,
         )?;
+        let of_caller = shown.pick(
+            "mcp-calls-per-minute",
+            "FUMEHOOD_MCP_CALLS_PER_MINUTE",
+            &serve.mcp_calls_per_minute,
+            file.mcp_calls_per_minute,
+            Some(0),
+        )?;
+        let of_tool = shown.pick(
+            "mcp-tool-calls-per-minute",
+            "FUMEHOOD_MCP_TOOL_CALLS_PER_MINUTE",
+            &serve.mcp_tool_calls_per_minute,
+            file.mcp_tool_calls_per_minute,
+            Some(0),
+        )?;
         let log = shown.pick("log", "FUMEHOOD_LOG", &serve.log, file.log, Some("info".to_owned()))?;
         Ok(Self {
             data,
@@ -113,6 +131,7 @@ impl Settings {
             checkpoint_file: checkpoint_file.map(|path| path.0),
             policy_file: policy_file.context("policy-file")?.0,
             retention_days: retention_days.unwrap_or_default(),
+            mcp_limits: CallLimits { of_caller: of_caller.unwrap_or_default(), of_tool: of_tool.unwrap_or_default() },
             log: log.unwrap_or_default(),
             shown: shown.0,
         })

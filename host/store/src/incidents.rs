@@ -196,6 +196,23 @@ impl Store {
         self.read(move |connection, _| one(connection, &tenant, id)).await
     }
 
+    /// The incident that people call by a number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn incident_by_number(&self, scope: &Scope, number: i64) -> Result<Option<Incident>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection, _| {
+            let id: Option<IncidentId> = connection
+                .query_row("SELECT id FROM incidents WHERE tenant_id = ?1 AND number = ?2", (&tenant, number), |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            id.map(|id| one(connection, &tenant, id)).transpose()
+        })
+        .await
+    }
+
     /// Incidents and how many there are in all.
     ///
     /// # Errors

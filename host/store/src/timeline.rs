@@ -1,6 +1,6 @@
 //! An incident's timeline: what happened, in a sentence, with a link to the thing itself.
 
-use crate::{IncidentId, Scope, Store, StoreError, Tx};
+use crate::{Change, IncidentId, Scope, Store, StoreError, Tx};
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -53,6 +53,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         let scope = scope.clone();
         self.write(move |tx| tx.event(&scope, incident, kind, &summary, &link)).await
+    }
+
+    /// Add what somebody wrote to an incident's timeline.
+    ///
+    /// # Errors
+    /// `NotFound`, or why nothing was written.
+    pub async fn add_note(&self, scope: &Scope, incident: IncidentId, text: String) -> Result<(), StoreError> {
+        let by = scope.clone();
+        let change = Change::new("incident.note", format!("incident:{incident}")).with("bytes", text.len());
+        self.change(scope, change, move |tx| tx.event(&by, incident, "note", &text, "")).await
     }
 
     /// The newest events, oldest first, at most `limit`.

@@ -58,6 +58,8 @@ fn merge(outer: ServeArgs, inner: ServeArgs) -> ServeArgs {
         checkpoint_file: inner.checkpoint_file.or(outer.checkpoint_file),
         policy_file: inner.policy_file.or(outer.policy_file),
         retention_days: inner.retention_days.or(outer.retention_days),
+        mcp_calls_per_minute: inner.mcp_calls_per_minute.or(outer.mcp_calls_per_minute),
+        mcp_tool_calls_per_minute: inner.mcp_tool_calls_per_minute.or(outer.mcp_tool_calls_per_minute),
         log: inner.log.or(outer.log),
     }
 }

@@ -10,7 +10,7 @@ use fumehood_store::outside::McpServer;
 use serde_json::{Map, Value, json};
 
 use super::recorder::micros;
-use super::{Exchange, GatewayBackend, refusal, translate};
+use super::{Exchange, GatewayBackend, own, refusal, translate};
 
 /// Set a text of an object.
 fn put(value: &mut Value, key: &str, text: String) {
@@ -116,7 +116,7 @@ impl GatewayBackend {
         })
     }
 
-    fn finished(&self, exchange: &Exchange, mut result: Value) -> Value {
+    pub(super) fn finished(&self, exchange: &Exchange, mut result: Value) -> Value {
         if exchange.request.client.is_modern() {
             translate::for_modern(&exchange.request.method, &mut result);
         }
@@ -139,7 +139,9 @@ impl GatewayBackend {
             }
         }
         let served = self.app.served(&client.caller).await.map_err(refusal)?;
-        let tools: Vec<Value> = served.of(client.server.as_deref()).map(|(name, tool)| tool.named(name)).collect();
+        // Our own come with all servers together.
+        let mut tools: Vec<Value> = own::tools().filter(|_| client.server.is_none()).collect();
+        tools.extend(served.of(client.server.as_deref()).map(|(name, tool)| tool.named(name)));
         exchange.spent.policy_us += micros(began);
         Ok(self.finished(exchange, json!({"tools": tools})))
     }
@@ -149,6 +151,10 @@ impl GatewayBackend {
         let client = exchange.request.client.clone();
         let name = exchange.request.params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         exchange.spent.subject.clone_from(&name);
+        self.limits.take(&client.caller, &name)?;
+        if client.server.is_none() && own::is_own(&name) {
+            return self.call_own(exchange, &name).await;
+        }
         let served = self.app.served(&client.caller).await.map_err(refusal)?;
         let Some((server, tool)) = served.find(client.server.as_deref(), &name) else {
             self.servers(exchange).await?;

@@ -3,11 +3,14 @@
 //! Invariant: a request that goes to a server is on record before it does; only a tool that a person has seen as it is
 //! can be called, under the rule that they set; what is asked and what is answered is masked.
 
+mod breaker;
 mod exchange;
 mod held;
+mod limits;
 mod masking;
 mod methods;
 mod metrics;
+mod own;
 mod record;
 mod recorder;
 mod said;
@@ -26,6 +29,7 @@ use fumehood_store::Scope;
 use fumehood_store::calls::{CallEnd, KEPT, NewCall};
 use serde_json::{Map, Value};
 
+pub use self::limits::CallLimits;
 pub use self::recorder::RecorderNumbers;
 use self::recorder::{Recorder, micros};
 use crate::{App, TriageError};
@@ -46,6 +50,7 @@ pub struct GatewayBackend {
     books: Arc<masking::Books>,
     held: Arc<held::HeldCalls>,
     begun_tasks: Arc<tasks::Tasks>,
+    limits: Arc<limits::Limits>,
     recorder: Recorder,
     metrics: Arc<metrics::Metrics>,
 }
@@ -75,7 +80,7 @@ struct Exchange {
 
 impl App {
     /// The gateway; made once, for as long as the server runs.
-    pub fn gateway(&self) -> McpGateway {
+    pub fn gateway(&self, limits: CallLimits) -> McpGateway {
         let (recorder, writing) = Recorder::start(self.0.store.clone());
         self.0.tasks.spawn(writing);
         let backend = GatewayBackend {
@@ -84,6 +89,7 @@ impl App {
             books: Arc::default(),
             held: Arc::default(),
             begun_tasks: Arc::default(),
+            limits: Arc::new(limits::Limits::new(limits)),
             recorder,
             metrics: Arc::default(),
         };

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::GatewayBackend;
+use super::breaker::Breakers;
 use crate::call::Purpose;
 
 /// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
@@ -158,6 +159,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Arc<Upstream>>>>;
 #[derive(Default)]
 pub(crate) struct Upstreams {
     open: Mutex<HashMap<Key, Slot>>,
+    breakers: Breakers,
 }
 
 impl Upstreams {
@@ -177,6 +179,7 @@ impl Upstreams {
 
     /// Close the connections to a server.
     pub(crate) async fn leave(&self, server: ServerId) {
+        self.breakers.forget(server);
         self.close(|key, _| key.server == server).await;
     }
 
@@ -285,6 +288,7 @@ impl GatewayBackend {
         if let Some(upstream) = held.as_ref().filter(usable) {
             return Ok(Arc::clone(upstream));
         }
+        self.upstreams.breakers.check(server.id)?;
         // Of a server that is reached otherwise by now.
         let before = held.take();
         if let Some(before) = before {
@@ -292,10 +296,12 @@ impl GatewayBackend {
         }
         match self.open(client, link, server).await {
             Ok(upstream) => {
+                self.upstreams.breakers.forget(server.id);
                 *held = Some(Arc::clone(&upstream));
                 Ok(upstream)
             }
             Err(error) => {
+                self.upstreams.breakers.failed(server.id, &error);
                 drop(held);
                 self.upstreams.give_up(&key, slot);
                 Err(error)

@@ -9,7 +9,7 @@ mod review;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fumehood_egress::ProcessSpec;
 use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Incoming, McpError, RawTool, ServerOutput, assign};
@@ -31,6 +31,9 @@ pub use fumehood_store::outside::{Standing, ToolChange};
 
 /// Connecting and discovering, together.
 const DISCOVER: Duration = Duration::from_secs(60);
+/// How soon a server that could not be reached is asked again: twice as late each time.
+const AGAIN: Duration = Duration::from_secs(15);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(900);
 /// One tool call.
 const CALL: Duration = Duration::from_secs(120);
 
@@ -62,6 +65,31 @@ impl App {
         for server in servers.into_iter().filter(|server| server.enabled) {
             let (app, scope) = (self.clone(), scope.clone());
             self.0.tasks.spawn(async move { app.discover(&scope, server.id).await });
+        }
+        let app = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            let mut waits = HashMap::new();
+            loop {
+                tokio::time::sleep(AGAIN).await;
+                let Some(app) = app.upgrade() else { return };
+                Self(app).try_again(&mut waits).await;
+            }
+        });
+    }
+
+    /// Ask the servers again that could not be reached, those that have long been away more rarely.
+    async fn try_again(&self, waits: &mut HashMap<ServerId, (Instant, Duration)>) {
+        let scope = Scope::system();
+        let Ok(servers) = self.0.store.servers(&scope).await else { return };
+        let away = |server: &McpServer| server.enabled && server.state == "unreachable";
+        waits.retain(|id, _| servers.iter().any(|server| server.id == *id && away(server)));
+        for server in servers.iter().filter(|server| away(server)) {
+            let (since, wait) = *waits.entry(server.id).or_insert((Instant::now(), AGAIN));
+            if since.elapsed() < wait {
+                continue;
+            }
+            waits.insert(server.id, (Instant::now(), (wait * 2).min(AGAIN_AT_MOST)));
+            self.discover_soon(&scope, server.id);
         }
     }
 

@@ -83,10 +83,12 @@ impl Caller {
         serde_json::from_str(last.unwrap_or_else(|| panic!("no answer in {text:?}"))).unwrap()
     }
 
+    /// The tools of servers.
     fn tools(&self) -> Vec<String> {
         let answer = self.ask("tools/list", &json!({}));
         let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
-        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+        let names = tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned());
+        names.filter(|name| !name.starts_with("fumehood_")).collect()
     }
 
     pub(super) fn call(&self, name: &str, arguments: &Value) -> Value {
@@ -220,6 +222,70 @@ fn a_caller_sees_and_calls_what_people_have_allowed_and_all_of_it_is_on_record()
         let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(shown["sent"]["arguments"]["text"].is_string(), "{shown}");
     }
+}
+
+#[test]
+fn incidents_are_found_read_noted_and_begun_through_the_gateway() {
+    let Some(bench) = bench("gateway incidents") else { return };
+    let incident = bench.client.incident("Pool of max.mustermann@kunde.example is empty");
+    let log = "first\nlogin of max.mustermann@kunde.example failed\nlast\n";
+    bench.client.upload(&incident, "app.log", log.as_bytes()).ok();
+    let number = bench.client.get(&format!("/api/v1/incidents/{incident}")).expect(200).json()["number"].clone();
+    let caller = |role: &str| Caller::new(&bench.server, "/mcp", &bench.data.token(role), true);
+    let (viewer, responder) = (caller("viewer"), caller("responder"));
+    let done = |caller: &Caller, tool: &str, arguments: Value| {
+        let answer = caller.call(tool, &arguments);
+        let result = &answer["result"];
+        assert!(result.is_object(), "{answer}");
+        assert!(!answer.to_string().contains("mustermann"), "{answer}");
+        (
+            result["isError"] != true,
+            if result["isError"] == true { result["content"].clone() } else { result["structuredContent"].clone() },
+        )
+    };
+    let (_, found) = done(&viewer, "fumehood_search_incidents", json!({"query": "Pool", "status": "open"}));
+    assert_eq!((&found["total"], &found["incidents"][0]["number"]), (&json!(1), &number), "{found}");
+    assert!(found["incidents"][0]["title"].as_str().unwrap().contains("[EMAIL-1]"), "{found}");
+    let (_, logs) = done(&viewer, "fumehood_read_log", json!({"incident": number}));
+    let id = wait_for("the log", SETTLE, || {
+        let (_, logs) = done(&viewer, "fumehood_read_log", json!({"incident": format!("INC-{number}")}));
+        (logs["logs"][0]["state"] == "ready").then(|| logs["logs"][0]["id"].clone())
+    });
+    assert_eq!(logs["logs"][0]["name"], "app.log");
+    let (_, lines) =
+        done(&viewer, "fumehood_read_log", json!({"incident": incident, "log": id, "from": 2, "lines": 1}));
+    assert_eq!(
+        (&lines["lines"][0]["text"], &lines["next"]),
+        (&json!("login of [EMAIL-1] failed"), &json!(3)),
+        "{lines}"
+    );
+
+    // A role does here what it does elsewhere.
+    let note = json!({"incident": number, "text": "Rolled back at 10:02."});
+    assert!(!done(&viewer, "fumehood_add_note", note.clone()).0);
+    assert!(done(&responder, "fumehood_add_note", note).0);
+    let (_, timeline) = done(&viewer, "fumehood_read_timeline", json!({"incident": number}));
+    assert!(timeline.to_string().contains("Rolled back at 10:02."), "{timeline}");
+    let (good, begun) = done(&responder, "fumehood_start_triage", json!({"title": "Latency of checkout"}));
+    assert!(good && begun["number"].as_i64() > number.as_i64(), "{begun}");
+    for wrong in [
+        json!({}),
+        json!({"incident": 4711}),
+        json!({"incident": number, "lines": "many"}),
+        json!({"incident": number, "file": "x"}),
+    ] {
+        let (good, said) = done(&viewer, "fumehood_read_log", wrong);
+        assert!(!good && said[0]["text"].as_str().unwrap().len() > 20, "{said}");
+    }
+
+    // With the sash lowered nothing of it comes out.
+    bench.client.send("PUT", &format!("/api/v1/incidents/{incident}/sash"), &json!({"lowered": true})).ok();
+    let (good, said) = done(&viewer, "fumehood_read_log", json!({"incident": number, "log": id}));
+    assert!(!good && said.to_string().contains("sash"), "{said}");
+    let (_, found) = done(&viewer, "fumehood_search_incidents", json!({"query": "Pool"}));
+    assert_eq!((&found["incidents"][0]["title"], &found["incidents"][0]["sash_lowered"]), (&json!(""), &json!(true)));
+    let rows = record(&bench.data, &["logs", "--method", "tools/call", "-n", "1000"]);
+    assert!(rows.len() >= 14 && rows.iter().all(|row| row["server"] == "fumehood"), "{rows:?}");
 }
 
 #[test]
