@@ -301,6 +301,21 @@ pub enum McpCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Lead a client that speaks over standard input and output to the gateway of a running server
+    Serve {
+        /// Over standard input and output; HTTP is what the server itself serves, at /mcp
+        #[arg(long, required = true)]
+        stdio: bool,
+        /// One server under its own names, instead of all
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+        /// Where the server is [default: as it is configured on this machine]
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// A file with the API token [default: the environment's FUMEHOOD_TOKEN]
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<std::path::PathBuf>,
+    },
     /// Show one request with what was asked and answered, as JSON
     Show {
         /// Its id, as `logs --json` names it

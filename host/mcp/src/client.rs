@@ -153,19 +153,29 @@ impl ServerOutput {
     }
 }
 
-/// The header `WWW-Authenticate` of the last answer that refused a credential: a stranger's text. Outlives the connection.
+/// An answer that refused a credential, or forbade something to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status was 401, and not 403.
+    pub unauthorized: bool,
+    /// The header `WWW-Authenticate`: a stranger's text.
+    pub challenge: String,
+}
+
+/// The last refusal. Outlives the connection.
 #[derive(Clone, Debug, Default)]
-pub struct Challenge(Arc<Lock<Option<String>>>);
+pub struct Challenge(Arc<Lock<Option<Refusal>>>);
 
 impl Challenge {
-    pub(crate) fn keep(&self, headers: &[(String, String)]) {
+    pub(crate) fn keep(&self, status: u16, headers: &[(String, String)]) {
         let said = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
         let said: Vec<&str> = said.map(|(_, value)| value.as_str()).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.join(", "));
+        let refusal = Refusal { unauthorized: status == 401, challenge: said.join(", ") };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
     /// What was said, once.
-    pub fn take(&self) -> Option<String> {
+    pub fn take(&self) -> Option<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -339,7 +349,7 @@ impl Connection {
     }
 
     /// What the server said where it did not take the credential, once.
-    pub fn challenge(&self) -> Option<String> {
+    pub fn challenge(&self) -> Option<Refusal> {
         self.shared.challenge.take()
     }
 

@@ -242,7 +242,7 @@ impl Running {
         let event = match input {
             Input::Head { id, status, headers } if self.requests.contains_key(&id) => {
                 if matches!(status, 401 | 403) {
-                    self.driver.shared.challenge.keep(&headers);
+                    self.driver.shared.challenge.keep(status, &headers);
                 }
                 if is_event_stream(&headers) {
                     self.streams.insert(id);

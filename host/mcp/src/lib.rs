@@ -21,7 +21,7 @@ mod pins;
 mod result;
 mod transport;
 
-pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, ServerFacts, ServerOutput};
+pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, Refusal, ServerFacts, ServerOutput};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
 pub use patience::{Patience, Pause};

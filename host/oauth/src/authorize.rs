@@ -53,6 +53,12 @@ impl Pending {
         &self.discovery
     }
 
+    /// How we are known there.
+    #[must_use]
+    pub const fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
     /// The authorization server that it was started with.
     #[must_use]
     pub fn issuer(&self) -> &str {

@@ -308,6 +308,12 @@ impl Store {
             // A role takes effect at once: whoever holds a session signs in again with the new one.
             tx.connection.execute("DELETE FROM sessions WHERE user_id = ?1", [id])?;
             if disabled {
+                // What they signed in at is theirs alone.
+                let owner = crate::Actor::User(id).to_string();
+                for table in ["oauth_grants", "oauth_pending"] {
+                    tx.connection
+                        .execute(&format!("DELETE FROM {table} WHERE tenant_id = ?1 AND owner = ?2"), (&tenant, &owner))?;
+                }
                 tx.connection.execute(
                     "DELETE FROM sign_in_links WHERE tenant_id = ?1 AND user_id = ?2 AND used_us IS NULL",
                     (&tenant, id),

@@ -33,6 +33,8 @@ const HTTP: &str = "effect.http";
 const PROCESS: &str = "effect.process";
 /// The token of a process that was started: no departure has this id.
 const STARTED: u128 = u128::MAX;
+/// The token of a call through the gateway, which is on record by itself before it is passed on.
+const RECORDED: u128 = u128::MAX - 1;
 
 /// What a call is about.
 #[derive(Clone)]
@@ -212,7 +214,7 @@ impl CallHost for Call {
     async fn credential(&self, handle: &str) -> Result<SecretString, Failure> {
         if let (CREDENTIAL, Some((server, owner))) = (handle, &self.reach.sign_in) {
             let value = self.app.bearer_for(&self.scope, *server, owner).await;
-            return value.map_err(|error| Failure::new("auth", error.to_string()));
+            return value.map_err(|none| Failure::new(if none.later { "unavailable" } else { "auth" }, none.reason));
         }
         let store = &self.app.0.store;
         let id = if handle == CREDENTIAL {
@@ -313,6 +315,11 @@ impl CallHost for Call {
         let store = &self.app.0.store;
         self.effects.fetch_add(1, Ordering::Relaxed);
         let starts_process = request.method == SPAWN;
+        // What an installed transport makes of a call may be another thing than the call that is on record.
+        let as_recorded = self.purpose.kind == "gateway" && self.app.0.plugins.ships(&self.reach);
+        if as_recorded && calls_tool(request.body) {
+            return Ok(EffectToken(RECORDED, 0));
+        }
         let Some(incident) = self.purpose.incident.filter(|_| !starts_process) else {
             let action = if starts_process { PROCESS } else { HTTP };
             let change = self
@@ -364,6 +371,9 @@ impl CallHost for Call {
     }
 
     fn after(&self, token: EffectToken, outcome: EffectOutcome) {
+        if token.0 == RECORDED {
+            return;
+        }
         let (app, scope, purpose) = (self.app.clone(), self.scope.clone(), self.purpose.clone());
         let plugin = self.reach.plugin.clone();
         self.app.0.tasks.spawn(async move {
@@ -479,12 +489,16 @@ impl App {
 
 /// A tool call over HTTP needs more messages than the call itself: those are told apart from it.
 fn kind_of<'a>(kind: &'a str, body: &[u8]) -> &'a str {
+    if kind == "tool" && !calls_tool(body) { "tool-session" } else { kind }
+}
+
+/// Whether a body is the call of a tool.
+fn calls_tool(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Message {
         method: String,
     }
-    let calls = || serde_json::from_slice::<Message>(body).is_ok_and(|message| message.method == "tools/call");
-    if kind == "tool" && !calls() { "tool-session" } else { kind }
+    serde_json::from_slice::<Message>(body).is_ok_and(|message| message.method == "tools/call")
 }
 
 fn host_of(url: &str) -> String {

@@ -120,6 +120,9 @@ pub fn run(settings: &Settings, command: McpCommand) -> anyhow::Result<ExitCode>
                 }
             }
         }
+        McpCommand::Serve { stdio: _, server, url, token_file } => {
+            return super::bridge::run(settings, server.as_deref(), url.as_deref(), token_file.as_deref());
+        }
         McpCommand::Show { id } => {
             let request = McpRequest { what: "show".into(), session: id, ..McpRequest::default() };
             print_json(&ask::<Value>(settings, &request)?)?;

@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod bridge;
 pub mod mcp;
 pub mod plugin;
 mod scan;

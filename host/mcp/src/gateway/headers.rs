@@ -88,17 +88,60 @@ pub fn check(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> 
         let what = format!("`_meta` needs {VERSION_KEY} and {CAPABILITIES_KEY}");
         return Err((400, RpcError::new(INVALID_PARAMS, what)));
     }
-    let key = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ if TASKS.contains(&method) => "taskId",
-        _ => return Ok(()),
-    };
+    let Some(key) = name_key(method) else { return Ok(()) };
     let Some(name) = params.get(key).and_then(Value::as_str) else { return Ok(()) };
     match header(headers, "mcp-name").map(decoded) {
         Some(Some(named)) if named == name => Ok(()),
         Some(_) => Err(mismatch(format!("the header Mcp-Name is not the `{key}` of the request"))),
         None => Err(mismatch("the header Mcp-Name is missing")),
+    }
+}
+
+/// The parameter that the header `Mcp-Name` repeats.
+fn name_key(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ if TASKS.contains(&method) => Some("taskId"),
+        _ => None,
+    }
+}
+
+/// The headers of a request of the newer era, as its sender sets them; `schema` is that of the tool that is called.
+pub fn of_request(
+    version: &str,
+    method: &str,
+    params: &Map<String, Value>,
+    schema: Option<&Value>,
+) -> Vec<(String, String)> {
+    let mut headers =
+        vec![("mcp-protocol-version".to_owned(), wrapped(version)), ("mcp-method".to_owned(), wrapped(method))];
+    if let Some(name) = name_key(method).and_then(|key| params.get(key)).and_then(Value::as_str) {
+        headers.push(("mcp-name".into(), wrapped(name)));
+    }
+    let mut asked = Vec::new();
+    if let Some(schema) = schema {
+        collect(schema, &mut Vec::new(), &mut asked);
+    }
+    for (path, name) in asked {
+        let arguments = params.get("arguments").unwrap_or(&Value::Null);
+        let value = path.iter().try_fold(arguments, |value, key| value.get(key));
+        let text = match value {
+            Some(Value::String(text)) => text.clone(),
+            Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+            _ => continue,
+        };
+        headers.push((format!("mcp-param-{}", name.to_lowercase()), wrapped(&text)));
+    }
+    headers
+}
+
+/// A value as it can stand in a header: wrapped, where it would not come through as it is.
+fn wrapped(value: &str) -> String {
+    let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim() == value;
+    match plain && !value.starts_with("=?base64?") {
+        true => value.to_owned(),
+        false => format!("=?base64?{}?=", data_encoding::BASE64.encode(value.as_bytes())),
     }
 }
 
@@ -236,6 +279,21 @@ mod tests {
             assert_eq!(check_parameters(&headers(bad), &schema, &params).unwrap_err().1.code, HEADER_MISMATCH);
         }
         assert!(check_parameters(&headers(&[]), &schema, &object(json!({}))).is_ok());
+    }
+
+    #[test]
+    fn what_we_send_passes_our_own_check() {
+        let schema = json!({"properties": {"region": {"type": "string", "x-mcp-header": "Region"},
+            "n": {"type": "number", "x-mcp-header": "N"}, "none": {"x-mcp-header": "None"}}});
+        for name in ["plain", "Größe", " blank ", "=?base64?w6k=?=", "a\nb", ""] {
+            let mut params = said(MODERN);
+            params.insert("name".into(), name.into());
+            params.insert("arguments".into(), json!({"region": name, "n": 1.5}));
+            let sent = of_request(MODERN, "tools/call", &params, Some(&schema));
+            let pairs: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert!(check(&headers(&pairs), "tools/call", &params).is_ok(), "{name:?}");
+            assert!(check_parameters(&headers(&pairs), &schema, &params).is_ok(), "{name:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,9 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use self::headers::{CAPABILITIES_KEY, CLIENT_KEY, LEGACY, LOG_KEY, MODERN, VERSION_KEY};
+pub use self::headers::{
+    CAPABILITIES_KEY, CLIENT_KEY, LEGACY, LOG_KEY, MODERN, VERSION_KEY, of_request as request_headers,
+};
 pub use self::rpc::RpcError;
 use self::rpc::{INVALID_REQUEST, Message};
 use self::session::{Session, Sessions};

@@ -31,8 +31,33 @@ const QUESTION: &str = "question";
 /// What of a request, a result or a question is text that people or machines wrote. The rest is the protocol's own: ids,
 /// states, tokens, which have to come back as they were.
 const ASKED: [&str; 4] = ["arguments", "inputResponses", "argument", "context"];
-const ANSWERED: [&str; 8] =
-    ["content", "structuredContent", "contents", "messages", "description", "completion", "statusMessage", "error"];
+/// Of a result what is the protocol's own, or is masked by itself; everything else is text.
+const PASSED: [&str; 24] = [
+    "_meta",
+    "cacheScope",
+    "capabilities",
+    "createdAt",
+    "inputRequests",
+    "isError",
+    "lastUpdatedAt",
+    "nextCursor",
+    "pollInterval",
+    "pollIntervalMs",
+    "prompts",
+    "protocolVersion",
+    "requestState",
+    "resourceTemplates",
+    "resources",
+    "result",
+    "resultType",
+    "serverInfo",
+    "status",
+    "supportedVersions",
+    "taskId",
+    "tools",
+    "ttl",
+    "ttlMs",
+];
 /// Of what a server says of its own accord.
 const SAID: [&str; 8] = ["message", "data", "messages", "systemPrompt", "statusMessage", "content", "error", "result"];
 
@@ -62,12 +87,25 @@ impl GatewayBackend {
         Ok(())
     }
 
+    /// Mask what is asked.
+    pub(super) async fn mask_arguments(
+        &self,
+        scope: &Scope,
+        params: &mut Map<String, Value>,
+    ) -> Result<(), TriageError> {
+        self.mask_fields(scope, Way::ToServer, params, &ASKED).await
+    }
+
     /// Mask a result: what it brings, and what it asks.
     async fn mask_answer(&self, scope: &Scope, fields: &mut Map<String, Value>) -> Result<(), TriageError> {
-        self.mask_fields(scope, Way::ToCaller, fields, &ANSWERED).await?;
+        let said: Vec<String> = fields.keys().filter(|key| !PASSED.contains(&key.as_str())).cloned().collect();
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        self.mask_fields(scope, Way::ToCaller, fields, &said).await?;
         if let Some(Value::Object(result)) = fields.get_mut("result") {
             // Of a task that is done.
-            self.mask_fields(scope, Way::ToCaller, result, &ANSWERED).await?;
+            let said: Vec<String> = result.keys().filter(|key| !PASSED.contains(&key.as_str())).cloned().collect();
+            let said: Vec<&str> = said.iter().map(String::as_str).collect();
+            self.mask_fields(scope, Way::ToCaller, result, &said).await?;
         }
         if let Some(Value::Object(questions)) = fields.get_mut("inputRequests") {
             for question in questions.values_mut() {
@@ -106,15 +144,21 @@ impl GatewayBackend {
         self.begin(exchange, &params).await?;
         let passing = Instant::now();
         let again = server.signs_in().then(|| params.clone());
-        let mut answer = self.passed(exchange, &client, server, params).await;
+        let mut answer = Box::pin(self.passed(exchange, &client, server, params)).await;
         if let (Err(McpError::Auth(_)), Some(params)) = (&answer, again)
             && self.may_try_again(exchange, &client, server).await
         {
-            answer = self.passed(exchange, &client, server, params).await;
+            answer = Box::pin(self.passed(exchange, &client, server, params)).await;
         }
         exchange.spent.upstream_us += micros(passing);
         let mut result = match answer {
             Ok(result) => result,
+            Err(McpError::Auth(text)) if server.signs_in() => {
+                let error = McpError::SignIn(format!(
+                    "The server did not let us in: {text}. Sign in again on its page in Fumehood."
+                ));
+                return Err(self.server_error(exchange, &client, error).await);
+            }
             Err(error) => return Err(self.server_error(exchange, &client, error).await),
         };
         self.begun_tasks.begun(&client.caller, &server.slug, &result);
@@ -173,7 +217,8 @@ impl GatewayBackend {
         let message = self.app.without_credentials(&client.caller, said.message).await;
         let mut fields = Map::from_iter([("message".to_owned(), Value::from(message))]);
         // The address that was asked for is the caller's own word.
-        if let Some(data) = said.data.take_if(|data| data.get("uri").is_none()) {
+        let asked = exchange.request.params.get("uri").map(|uri| json!({"uri": uri}));
+        if let Some(data) = said.data.take_if(|data| Some(&*data) != asked.as_ref()) {
             fields.insert("data".to_owned(), data);
         }
         if self.mask_fields(&client.caller, Way::ToCaller, &mut fields, &["message", "data"]).await.is_err() {

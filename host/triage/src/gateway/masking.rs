@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fumehood_redact::{Group, JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
+use fumehood_redact::{Finding, Group, JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
 use fumehood_store::Scope;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::masking::Book;
 use crate::scanners::scan_together;
@@ -17,6 +18,9 @@ use crate::{App, TriageError};
 /// Callers whose books are kept, and the values of one; those of whoever was last to come are forgotten first.
 const BOOKS: usize = 256;
 const VALUES: usize = 100_000;
+/// Texts whose findings are remembered, in each half, and the longest of them.
+const FOUND: usize = 2_048;
+const SHORT: usize = 8 << 10;
 
 /// Which way something passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +36,41 @@ struct CallerBook {
     own: HashSet<String>,
 }
 
-/// The books of callers.
+/// The books of callers, and what was found in short texts: clients and tools repeat themselves.
 #[derive(Default)]
-pub(super) struct Books(Mutex<HashMap<String, Arc<tokio::sync::Mutex<CallerBook>>>>);
+pub(super) struct Books {
+    books: Mutex<HashMap<String, Arc<tokio::sync::Mutex<CallerBook>>>>,
+    found: Mutex<FoundBefore>,
+}
+
+/// What was found in a text, for each of its parts.
+type Found = Arc<Vec<Vec<Finding>>>;
+
+/// Findings by the hash of scanners, rules and text. Of two halves the older one is dropped when the newer is full.
+#[derive(Default)]
+struct FoundBefore {
+    newer: HashMap<[u8; 32], Found>,
+    older: HashMap<[u8; 32], Found>,
+}
+
+impl FoundBefore {
+    fn get(&mut self, key: &[u8; 32]) -> Option<Found> {
+        let found = self.newer.get(key).or_else(|| self.older.get(key)).cloned()?;
+        self.put(*key, Arc::clone(&found));
+        Some(found)
+    }
+
+    fn put(&mut self, key: [u8; 32], found: Found) {
+        if self.newer.len() >= FOUND {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(key, found);
+    }
+}
 
 impl Books {
     fn of(&self, caller: &str) -> Arc<tokio::sync::Mutex<CallerBook>> {
-        let mut books = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         if books.len() >= BOOKS && !books.contains_key(caller) {
             books.retain(|_, book| Arc::strong_count(book) > 1);
         }
@@ -62,14 +94,40 @@ impl Books {
         Ok(())
     }
 
+    /// What the scanners find, or have found in the same text under the same rules.
+    async fn found(&self, app: &App, scope: &Scope, texts: &[&str]) -> Result<Found, TriageError> {
+        let generation = app.rules_generation();
+        let scanners = app.gateway_scanners(scope).await;
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        if scanners.refusal.is_some() || bytes > SHORT {
+            return Ok(Arc::new(scan_together(&scanners, texts).await?));
+        }
+        let mut hash = Sha256::new();
+        hash.update(generation.to_le_bytes());
+        for (plugin, _) in &scanners.plugins {
+            hash.update(plugin.digest());
+        }
+        for text in texts {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        let key: [u8; 32] = hash.finalize().into();
+        let before = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+        if let Some(found) = before {
+            return Ok(found);
+        }
+        let found = Arc::new(scan_together(&scanners, texts).await?);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&found));
+        Ok(found)
+    }
+
     async fn masked(&self, app: &App, scope: &Scope, way: Way, value: &Value) -> Result<Value, TriageError> {
         let plan = JsonPlan::new(value);
         let texts: Vec<&str> = plan.texts().collect();
         if texts.is_empty() {
             return Ok(value.clone());
         }
-        let scanners = app.gateway_scanners(scope).await;
-        let found = scan_together(&scanners, &texts).await?;
+        let found = self.found(app, scope, &texts).await?;
         let shared = self.of(&scope.actor.to_string());
         let mut held = shared.lock_owned().await;
         if held.book.pseudonyms().len() > VALUES {
@@ -89,10 +147,10 @@ impl Books {
             Way::ToServer => texts.iter().flat_map(|text| labels(text, book.pseudonyms())).collect(),
             Way::ToCaller => HashSet::new(),
         };
-        for (text, findings) in texts.iter().zip(&found) {
+        for (text, findings) in texts.iter().zip(found.iter()) {
             book.learn(text, findings);
         }
-        let spans = texts.into_iter().zip(found).map(|(text, mut findings)| {
+        let spans = texts.into_iter().zip(found.iter().cloned()).map(|(text, mut findings)| {
             findings.extend(book.known_in(text));
             merge(text.len(), &findings)
         });
@@ -196,6 +254,23 @@ fn put_back(value: &mut Value, kept: &mut Vec<String>) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_was_found_is_remembered_for_as_long_as_there_is_room() {
+        let mut before = FoundBefore::default();
+        let key = |number: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_le_bytes());
+            key
+        };
+        before.put(key(0), Arc::default());
+        for number in 1..10 * FOUND {
+            before.put(key(number), Arc::default());
+            assert!(before.get(&key(0)).is_some(), "what is asked for again and again stays");
+            assert!(before.newer.len() + before.older.len() <= 2 * FOUND);
+        }
+        assert!(before.get(&key(1)).is_none());
+    }
 
     #[test]
     fn what_is_no_text_comes_back_where_it_was() {

@@ -1,7 +1,7 @@
 //! The methods of the protocol: which server each is for, and what the gateway answers itself.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fumehood_mcp::gateway::{LEGACY, MODERN, RpcError, rpc};
 use fumehood_mcp::tool_name;
@@ -19,6 +19,20 @@ fn put(value: &mut Value, key: &str, text: String) {
     }
 }
 
+/// Methods that have a server do or tell something, beside its tools.
+const USED: [&str; 9] = [
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/get",
+    "completion/complete",
+    "subscriptions/listen",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
+];
+/// How long one of several servers may take for its part of a list.
+const PART: Duration = Duration::from_secs(20);
 /// Pages of a list that are put together from one server.
 const PAGES: usize = 100;
 /// And their bytes, of all servers together.
@@ -28,6 +42,10 @@ impl GatewayBackend {
     pub(super) async fn dispatch(&self, exchange: &mut Exchange) -> Result<Value, RpcError> {
         let method = exchange.request.method.clone();
         let modern = exchange.request.client.is_modern();
+        // Who may only look sees what there is.
+        if USED.contains(&method.as_str()) {
+            self.app.require(&exchange.request.client.caller, Permission::CallTools).map_err(refusal)?;
+        }
         match method.as_str() {
             "initialize" if !modern => self.introduce(exchange).await,
             "server/discover" if modern => self.introduce(exchange).await,
@@ -44,7 +62,6 @@ impl GatewayBackend {
             "logging/setLevel" if !modern => self.set_level(exchange).await,
             "subscriptions/listen" if modern => self.only(exchange).await,
             "tasks/get" | "tasks/update" | "tasks/cancel" if modern => {
-                self.app.require(&exchange.request.client.caller, Permission::CallTools).map_err(refusal)?;
                 let server = exchange.request.client.server.clone().unwrap_or_default();
                 self.begun_tasks.check(&exchange.request.client, &server, &exchange.request.params)?;
                 self.only(exchange).await
@@ -193,7 +210,13 @@ impl GatewayBackend {
         let (mut all, mut left, mut answered, mut problem) = (Vec::new(), LIST_BYTES, false, None);
         for server in self.servers(exchange).await? {
             // One that cannot be reached does not keep back what the others have.
-            let mut part = match self.whole_list(exchange, &server, key, offers, &mut left).await {
+            let part = tokio::time::timeout(PART, self.whole_list(exchange, &server, key, offers, &mut left)).await;
+            let late = |_| {
+                let what =
+                    format!("it gave no list within {} s; speak to it alone, at /mcp/{}", PART.as_secs(), server.slug);
+                Err(RpcError::new(rpc::INTERNAL, what))
+            };
+            let mut part = match part.unwrap_or_else(late) {
                 Ok(part) => part,
                 Err(error) => {
                     problem.get_or_insert(RpcError { message: format!("{}: {}", server.name, error.message), ..error });
@@ -309,7 +332,7 @@ impl GatewayBackend {
             let prompts = self.whole_list(exchange, &server, "prompts", "prompts", &mut LIST_BYTES.clone()).await;
             exchange.spent.begun = begun;
             (exchange.request.method, exchange.request.params) = (method, params);
-            for prompt in prompts.unwrap_or_default() {
+            for prompt in prompts? {
                 let own = prompt.get("name").and_then(Value::as_str).unwrap_or_default();
                 if tool_name(&server.slug, own) == name {
                     return Ok((server, own.to_owned()));

@@ -33,7 +33,7 @@ pub use self::limits::CallLimits;
 pub use self::recorder::RecorderNumbers;
 use self::recorder::{Recorder, micros};
 use crate::{App, TriageError};
-pub use fumehood_mcp::gateway::{Body, EventReader, Incoming, Reply};
+pub use fumehood_mcp::gateway::{Body, EventReader, Incoming, MODERN, Reply, VERSION_KEY, request_headers};
 pub use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, SessionRow, TimeSlot};
 
 /// Of a message that goes on record, characters.
@@ -147,11 +147,11 @@ impl GatewayBackend {
         }
     }
 
-    async fn finish(&self, exchange: &Exchange, sent: Option<Vec<u8>>, answer: &Result<String, RpcError>) {
+    async fn finish(&self, exchange: &Exchange, answer: &Result<String, RpcError>) {
         let (client, spent) = (&exchange.request.client, &exchange.spent);
         let call = (!spent.begun).then(|| {
-            let sent = sent.unwrap_or_default();
-            Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, sent)
+            // What went to no server was not masked, and is not kept.
+            Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, Vec::new())
         });
         let (code, message) = match answer {
             Ok(_) if spent.tool_failed => (None, "the tool reported an error".to_owned()),
@@ -218,17 +218,16 @@ impl Backend for GatewayBackend {
     type Caller = Scope;
 
     async fn answer(&self, request: Request<Scope>) -> Result<String, RpcError> {
-        let sent = serde_json::to_vec(&request.params).ok().map(|sent| kept(&sent));
         let id = uuid::Uuid::now_v7().to_string();
         let mut exchange = Exchange { request, id, spent: Spent::default() };
         let answer = match self.app.require(&exchange.request.client.caller, Permission::ReadIncidents) {
-            Ok(()) => self.dispatch(&mut exchange).await,
+            Ok(()) => Box::pin(self.dispatch(&mut exchange)).await,
             Err(error) => Err(refusal(error)),
         };
         let failed = |value: &Value| value.get("isError").and_then(Value::as_bool) == Some(true);
         exchange.spent.tool_failed = answer.as_ref().is_ok_and(failed);
         let answer = answer.map(|value| value.to_string());
-        self.finish(&exchange, sent, &answer).await;
+        self.finish(&exchange, &answer).await;
         answer
     }
 

@@ -170,10 +170,13 @@ impl GatewayBackend {
         let client = exchange.request.client.clone();
         SERVER.clone_into(&mut exchange.spent.server);
         let params = exchange.request.params.clone();
-        self.begin(exchange, &params).await?;
+        // The record is for operators, who see no originals.
+        let mut kept = params.clone();
+        self.mask_arguments(&client.caller, &mut kept).await.map_err(super::refusal)?;
+        self.begin(exchange, &kept).await?;
         let given = params.get("arguments").and_then(Value::as_object).cloned().unwrap_or_default();
         let began = Instant::now();
-        let done = self.app.own_tool(&client.caller, name, &given).await;
+        let done = Box::pin(self.app.own_tool(&client.caller, name, &given)).await;
         exchange.spent.upstream_us += micros(began);
         let result = match done {
             Ok(value) => json!({"content": [{"type": "text", "text": value.to_string()}], "structuredContent": value}),
@@ -227,18 +230,24 @@ impl App {
             limit: usize::try_from(given.number("limit", FOUND, 20)?).unwrap_or(1),
             ..IncidentFilter::default()
         };
-        let (incidents, total) = self.incidents(scope, filter).await?;
+        let query = filter.text.clone().unwrap_or_default().trim().to_lowercase();
+        let (incidents, _) = self.incidents(scope, filter).await?;
         let mut found = Vec::with_capacity(incidents.len());
         for one in incidents {
-            // One whose sash is lowered is there, and says nothing.
+            // One whose sash is lowered is there, and says nothing: nor is it found by what it says.
             let lowered = one.sash_lowered_us.is_some();
             let masked = match lowered {
                 true => Vec::new(),
                 false => {
                     let tags = one.tags.join("\n");
-                    self.mask(scope, one.id, Origin::Raw, &[&one.title, &one.category, &tags]).await?
+                    let texts = [one.title.as_str(), &one.category, &tags, &one.description];
+                    self.mask(scope, one.id, Origin::Raw, &texts).await?
                 }
             };
+            // Whoever sees a mask must not find out what is behind it, letter by letter.
+            if !query.is_empty() && !masked.iter().any(|text| text.as_str().to_lowercase().contains(&query)) {
+                continue;
+            }
             let text = |at: usize| masked.get(at).map(|text| text.as_str().to_owned()).unwrap_or_default();
             found.push(json!({
                 "number": one.number, "id": one.id.to_string(), "status": one.status, "severity": one.severity,
@@ -246,10 +255,12 @@ impl App {
                 "created": fumehood_store::clock::rfc3339(one.created_us), "sash_lowered": lowered,
             }));
         }
-        Ok(json!({"incidents": found, "total": total}))
+        Ok(json!({"incidents": found}))
     }
 
     async fn own_log(&self, scope: &Scope, given: &Arguments<'_>) -> Result<Value, TriageError> {
+        let from = given.number("from", u64::MAX, 1)?;
+        let count = given.number("lines", LINES, 100)?;
         let incident = self.own_incident(scope, given).await?;
         let Some(log) = given.text("log")? else {
             let logs = self.logs(scope, incident.id).await?;
@@ -267,8 +278,9 @@ impl App {
         if file.incident_id != incident.id {
             return Err(unknown());
         }
-        let from = given.number("from", u64::MAX, 1)?;
-        let count = given.number("lines", LINES, 100)?;
+        if file.state != "ready" {
+            return Err(TriageError::Conflict(format!("This log is {}, so it cannot be read yet.", file.state)));
+        }
         let lines = self.masked_lines(scope, id, from, count, Window::of(LINE)).await?;
         let next = lines.last().map(|line| line.number + 1);
         let lines: Vec<Value> = lines

@@ -9,8 +9,9 @@ mod sign_in;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use fumehood_oauth::{Client, Discovery, Tokens};
+use fumehood_oauth::{Client, Discovery, Registration, Tokens};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -26,6 +27,8 @@ pub const CLIENT_DOCUMENT: &str = "/oauth/client.json";
 #[derive(Serialize, Deserialize)]
 struct Kept {
     discovery: Discovery,
+    /// As it was known to the issuer that gave the tokens.
+    registration: Registration,
     tokens: Tokens,
 }
 
@@ -47,15 +50,32 @@ fn opened<T: for<'a> Deserialize<'a>>(text: &SecretString) -> Result<T, TriageEr
         .map_err(|_| TriageError::Conflict("What is kept of the sign-in cannot be read; sign in again.".into()))
 }
 
-/// Refreshes that run, one for each grant.
+/// Refreshes that run, one for each grant, and when the last one ended.
 #[derive(Default)]
-pub(crate) struct Refreshing(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Refreshing {
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    last: Mutex<HashMap<String, Instant>>,
+}
+
+/// How long a token is new: a refusal that arrives meanwhile is about the one before.
+const NEW: Duration = Duration::from_secs(10);
 
 impl Refreshing {
     fn of(&self, grant: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(all.entry(grant.to_owned()).or_default())
+    }
+
+    fn done(&self, grant: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.retain(|_, at| at.elapsed() < NEW);
+        last.insert(grant.to_owned(), Instant::now());
+    }
+
+    fn is_new(&self, grant: &str) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.get(grant).is_some_and(|at| at.elapsed() < NEW)
     }
 }
 

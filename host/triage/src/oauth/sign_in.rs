@@ -1,6 +1,8 @@
 //! From the button on a server's page to the browser's return.
 
-use fumehood_oauth::{Challenge, Error, Http as _, Pending, Registration, Scopes, begin, discover, finish, register};
+use fumehood_oauth::{
+    Challenge, Error, Http as _, Pending, Registration, RegistrationKind, Scopes, begin, discover, finish, register,
+};
 use fumehood_policy::Permission;
 use fumehood_store::outside::{McpServer, NewPending, NewTokens, OauthGrant};
 use fumehood_store::{Actor, Scope, ServerId, clock};
@@ -102,6 +104,10 @@ impl App {
     ) -> Result<SignInStep, TriageError> {
         let server = self.0.store.server(scope, id).await?;
         let owner = self.signing(scope, &server)?;
+        if own.is_some() {
+            // It is everybody's at this issuer.
+            self.require(scope, Permission::ManageServers)?;
+        }
         let url = Url::parse(&server.url).map_err(|_| TriageError::Conflict("Its address is no URL.".into()))?;
         let (client, now) = (client(public_url)?, clock::now());
         let outside = Outside { app: self, scope, server: &server };
@@ -115,7 +121,7 @@ impl App {
             }
             None => kept.as_ref().and_then(|kept| opened(kept).ok()),
         };
-        let before = existing.as_ref().filter(|_| own.is_none()).map(|one| one.client_id().to_owned());
+        let before = existing.as_ref().map(|one: &Registration| one.client_id().to_owned());
         let registration = match register(&outside, &discovery, &client, existing, now).await {
             Err(error @ (Error::RegistrationNeeded { .. } | Error::RegistrationRefused { .. })) => {
                 return Ok(SignInStep::NeedsClient {
@@ -126,10 +132,9 @@ impl App {
             }
             registered => registered.map_err(|error| failed(&error))?,
         };
-        if before.as_deref() != Some(registration.client_id()) {
-            let how = format!("{:?}", registration.kind()).to_lowercase();
-            let (issuer, id) = (registration.issuer().to_owned(), registration.client_id().to_owned());
-            self.0.store.set_oauth_client(scope, issuer, id, &how, sealed(&registration)?).await?;
+        // One that somebody typed is kept when a sign-in with it has worked.
+        if own.is_none() && before.as_deref() != Some(registration.client_id()) {
+            self.keep_registration(scope, &registration).await?;
         }
         let grants = self.0.store.oauth_grants(scope, id).await?;
         let scopes = wanted(discovery.scopes(), grants.iter().find(|grant| grant.owner == owner));
@@ -149,6 +154,12 @@ impl App {
             issuer: discovery.issuer().to_owned(),
             scopes: scopes.iter().map(str::to_owned).collect(),
         })
+    }
+
+    async fn keep_registration(&self, scope: &Scope, registration: &Registration) -> Result<(), TriageError> {
+        let how = format!("{:?}", registration.kind()).to_lowercase();
+        let (issuer, id) = (registration.issuer().to_owned(), registration.client_id().to_owned());
+        Ok(self.0.store.set_oauth_client(scope, issuer, id, &how, sealed(registration)?).await?)
     }
 
     /// What a server says to somebody without a token.
@@ -189,19 +200,22 @@ impl App {
         }
         let pending: Pending = opened(&kept.pending)?;
         let outside = Outside { app: self, scope, server: &server };
-        let discovery = pending.discovery().clone();
+        let (discovery, registration) = (pending.discovery().clone(), pending.registration().clone());
         let tokens = finish(&outside, pending, query, clock::now()).await.map_err(|error| failed(&error))?;
+        if registration.kind() == RegistrationKind::ByHand {
+            self.keep_registration(scope, &registration).await?;
+        }
         let new = NewTokens {
             issuer: tokens.issuer().to_owned(),
             scopes: tokens.granted().to_string(),
             expires_us: tokens.expires_at().map(Timestamp::as_microsecond),
-            tokens: Kept { discovery, tokens }.sealed()?,
+            tokens: Kept { discovery, registration, tokens }.sealed()?,
         };
         let first = self.sign_in_owner(&Scope::system(), &server).await.ok().is_none_or(|first| first == kept.owner);
         self.0.store.sign_in_oauth(scope, server.id, kept.owner, new).await?;
         // What the server offers is asked for by the first of those who signed in.
         if first {
-            self.connect_anew(scope, server.id).await?;
+            self.connect_anew(&Scope::system(), server.id).await?;
         }
         Ok(server.id)
     }
@@ -220,7 +234,8 @@ impl App {
     pub async fn sign_out_there(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
         let server = self.0.store.server(scope, id).await?;
         let owner = self.signing(scope, &server)?;
+        let first = self.sign_in_owner(&Scope::system(), &server).await.ok().is_none_or(|first| first == owner);
         self.0.store.sign_out_oauth(scope, id, owner).await?;
-        self.connect_anew(&Scope::system(), id).await
+        if first { self.connect_anew(&Scope::system(), id).await } else { Ok(()) }
     }
 }

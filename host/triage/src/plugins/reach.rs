@@ -138,6 +138,7 @@ mod tests {
             server: Some(("base-url".into(), url.parse().unwrap())),
             private_nets: vec!["10.0.0.0/8".into()],
             credential: Some(CredentialId::new()),
+            sign_in: None,
             process: Some(("/usr/bin/server".into(), vec!["--stdio".into()])),
         }
     }

@@ -311,6 +311,11 @@ impl Plugins {
         self.now().plugins.values().flat_map(|active| active.kinds.iter().cloned()).collect()
     }
 
+    /// Whether this is a plugin that ships with the program, and not one that somebody has installed.
+    pub(crate) fn ships(&self, reach: &Reach) -> bool {
+        self.now().plugins.get(&reach.plugin).is_some_and(|active| active.ships && active.digest == reach.digest)
+    }
+
     /// What a call may do at this moment: nothing where the plugin is stopped.
     pub(crate) fn effective(&self, reach: &Reach) -> PluginGrant {
         let now = self.now();

@@ -34,6 +34,9 @@ impl App {
             let (credential, secret) = store.credential(scope, id).await?;
             forms.extend(forms_of(&credential.username, secret.expose_secret()));
         }
+        for token in self.tokens_in_use(scope).await? {
+            forms.extend(forms_of("", token.expose_secret()));
+        }
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
         Ok(forms)

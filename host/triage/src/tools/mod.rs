@@ -110,6 +110,9 @@ impl App {
     /// Ask what a server offers and keep the answer, whatever it is.
     pub(crate) async fn discover(&self, scope: &Scope, id: ServerId) {
         let Ok(server) = self.0.store.server(scope, id).await else { return };
+        // Where each person signs in, what is offered is asked for by the first sign-in, whoever looks.
+        let own = if server.auth_kind == "oauth-each" { Scope::system() } else { scope.clone() };
+        let scope = &own;
         let found = match tokio::time::timeout(DISCOVER, self.ask_for_tools(scope, &server)).await {
             Ok(found) => found,
             Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),

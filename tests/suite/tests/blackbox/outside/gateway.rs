@@ -244,7 +244,14 @@ fn incidents_are_found_read_noted_and_begun_through_the_gateway() {
         )
     };
     let (_, found) = done(&viewer, "fumehood_search_incidents", json!({"query": "Pool", "status": "open"}));
-    assert_eq!((&found["total"], &found["incidents"][0]["number"]), (&json!(1), &number), "{found}");
+    assert_eq!(
+        (found["incidents"].as_array().unwrap().len(), &found["incidents"][0]["number"]),
+        (1, &number),
+        "{found}"
+    );
+    // Nobody finds out by searching what a mask hides.
+    let (_, hidden) = done(&viewer, "fumehood_search_incidents", json!({"query": "max.m"}));
+    assert_eq!(hidden["incidents"], json!([]));
     assert!(found["incidents"][0]["title"].as_str().unwrap().contains("[EMAIL-1]"), "{found}");
     let (_, logs) = done(&viewer, "fumehood_read_log", json!({"incident": number}));
     let id = wait_for("the log", SETTLE, || {
@@ -283,7 +290,10 @@ fn incidents_are_found_read_noted_and_begun_through_the_gateway() {
     let (good, said) = done(&viewer, "fumehood_read_log", json!({"incident": number, "log": id}));
     assert!(!good && said.to_string().contains("sash"), "{said}");
     let (_, found) = done(&viewer, "fumehood_search_incidents", json!({"query": "Pool"}));
-    assert_eq!((&found["incidents"][0]["title"], &found["incidents"][0]["sash_lowered"]), (&json!(""), &json!(true)));
+    assert_eq!(found["incidents"], json!([]));
+    let (_, found) = done(&viewer, "fumehood_search_incidents", json!({}));
+    let lowered = found["incidents"].as_array().unwrap().iter().find(|one| one["number"] == number).unwrap();
+    assert_eq!((&lowered["title"], &lowered["sash_lowered"]), (&json!(""), &json!(true)));
     let rows = record(&bench.data, &["logs", "--method", "tools/call", "-n", "1000"]);
     assert!(rows.len() >= 14 && rows.iter().all(|row| row["server"] == "fumehood"), "{rows:?}");
 }
@@ -443,5 +453,87 @@ fn nothing_that_conforms_directly_fails_through_the_gateway() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{era}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// A client that speaks over the pipes of `fumehood mcp serve --stdio`.
+struct Piped {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Piped {
+    fn start(url: &str, data: &Data, token: &str, more: &[&str]) -> Self {
+        let mut command = data.command(&[&["mcp", "serve", "--stdio", "--url", url], more].concat());
+        command.env("FUMEHOOD_TOKEN", token).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let (send, lines) = std::sync::mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
+        Self { child, lines }
+    }
+
+    fn say(&mut self, message: &Value) {
+        use std::io::Write as _;
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{message}\n").as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    fn next(&self) -> Value {
+        serde_json::from_str(&self.lines.recv_timeout(SETTLE).unwrap()).unwrap()
+    }
+
+    fn ask(&mut self, id: i64, method: &str, params: Value) -> Value {
+        self.say(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        let answer = self.next();
+        assert_eq!(answer["id"], id, "{answer}");
+        answer
+    }
+}
+
+#[test]
+fn a_client_over_pipes_reaches_the_same_tools_in_both_eras() {
+    let Some(bench) = bench("gateway over pipes") else { return };
+    let id = bench.add_server(&hostile("Hostile", "ok", &bench.data.beside("journal")));
+    bench.discovered(&id);
+    bench.decide(&id, "allow", |_| true);
+    let token = bench.data.token("responder");
+    let mut old = Piped::start(bench.server.url(), &bench.data, &token, &["--server", "hostile"]);
+    let hello =
+        json!({"protocolVersion": ERAS[0], "capabilities": {}, "clientInfo": {"name": "pipes", "version": "1"}});
+    assert_eq!(old.ask(1, "initialize", hello)["result"]["protocolVersion"], ERAS[0]);
+    old.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let called = old.ask(2, "tools/call", json!({"name": "echo", "arguments": {"text": "over pipes"}}));
+    assert_eq!(called["result"]["content"][0]["text"], "over pipes", "{called}");
+    old.say(&json!("no message"));
+    let mut new = Piped::start(bench.server.url(), &bench.data, &token, &[]);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": ERAS[1], "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "pipes", "version": "2"}});
+    let listed = new.ask(7, "tools/list", json!({"_meta": meta}));
+    assert!(listed["result"]["tools"].as_array().unwrap().len() >= 6, "{listed}");
+    let arguments = json!({"text": "Größe"});
+    let called = new.ask(8, "tools/call", json!({"name": "mcp_hostile_echo", "arguments": arguments, "_meta": meta}));
+    assert_eq!(called["result"]["content"][0]["text"], "Größe", "{called}");
+    // Its session ends with the client.
+    drop(old.child.stdin.take());
+    assert!(wait_for("the end", SETTLE, || old.child.try_wait().unwrap()).success());
+    wait_for("the end of the session", SETTLE, || {
+        let sessions = record(&bench.data, &["sessions"]);
+        sessions.iter().all(|session| !session["ended_us"].is_null()).then_some(())
+    });
+    drop(new.child.stdin.take());
+    assert!(wait_for("the end", SETTLE, || new.child.try_wait().unwrap()).success());
+
+    // Whatever is wrong, each request gets an answer that says what it is.
+    let mut wrong = Piped::start(bench.server.url(), &bench.data, "made-up", &[]);
+    let refused = wrong.ask(1, "tools/list", json!({"_meta": meta}));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("token"), "{refused}");
+    let mut away = Piped::start("http://127.0.0.1:1", &bench.data, &token, &[]);
+    let refused = away.ask(1, "tools/list", json!({"_meta": meta}));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("cannot be reached"), "{refused}");
+    for piped in [&mut wrong, &mut away] {
+        drop(piped.child.stdin.take());
+        let _ = piped.child.wait();
     }
 }
