@@ -134,8 +134,10 @@ fn chart(slots: &[TimeSlot], all: &CallStats, now: Timestamp) -> Chart {
     // A stretch without calls has no latency: the line goes on where there are some.
     let line = |name: &'static str, of: fn(&CallStats) -> u64| {
         let there = slots.iter().enumerate().filter(|(_, slot)| slot.stats.calls > 0);
+        // From edge to edge, so that one stretch alone is seen, too.
         let point = |(at, slot): (usize, &TimeSlot)| {
-            format!("{},{}", left(at) + step / 2, HEIGHT - share(of(&slot.stats), slowest))
+            let height = HEIGHT - share(of(&slot.stats), slowest);
+            format!("{},{height} {},{height}", left(at), left(at) + step)
         };
         (name, there.map(point).collect::<Vec<_>>().join(" "), micros(slowest))
     };
@@ -153,7 +155,11 @@ fn call_line(row: &CallRow, names: &Names, now: Timestamp) -> CallLine {
     CallLine {
         id: row.id.clone(),
         at: when(row.time_us, now),
-        caller: names.of(&row.caller),
+        caller: match row.caller.strip_prefix("token:") {
+            // Several tokens are told apart.
+            Some(id) => format!("{} …{}", names.of(&row.caller), id.get(id.len().saturating_sub(6)..).unwrap_or(id)),
+            None => names.of(&row.caller),
+        },
         client: visible(format!("{} {}", row.client, row.client_version).trim()),
         server: row.server.clone(),
         what: visible(what),
@@ -268,6 +274,6 @@ mod tests {
         let heights: Vec<(u32, u32)> = chart.bars.iter().map(|bar| (bar.height, bar.failed)).collect();
         assert_eq!(heights, [(0, 0), (HEIGHT, 1), (1, 1)]);
         assert!(chart.bars.iter().all(|bar| bar.x + bar.width <= WIDTH && bar.top + bar.height == HEIGHT));
-        assert_eq!(chart.lines.iter().map(|(_, points, _)| points.split(' ').count()).max(), Some(2));
+        assert_eq!(chart.lines.iter().map(|(_, points, _)| points.split(' ').count()).max(), Some(4));
     }
 }

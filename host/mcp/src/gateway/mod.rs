@@ -380,10 +380,12 @@ impl<B: Backend> Gateway<B> {
         tokio::spawn(async move {
             let answer = gateway.inner.backend.answer(request).await;
             owner.finish(&id);
-            answers.finish(rpc::answer(&id, &answer));
             // One that could not be begun is none.
-            if begins && answer.is_err() && gateway.inner.sessions.end(&owner.id, &owner.client.caller).is_some() {
-                gateway.end(owner).await;
+            let none = begins && answer.is_err();
+            let gone = none.then(|| gateway.inner.sessions.end(&owner.id, &owner.client.caller)).flatten();
+            answers.finish(rpc::answer(&id, &answer));
+            if let Some(gone) = gone {
+                gateway.end(gone).await;
             }
         });
         let body = match tokio::time::timeout(SOON, stream.first()).await {
@@ -393,7 +395,8 @@ impl<B: Backend> Gateway<B> {
             Ok(First::Answer(answer)) => Body::Json(answer.to_string()),
             _ => Body::Events(stream.read(0, None)),
         };
-        Reply { status: 200, session: begins.then(|| session.id.clone()), body }
+        let begun = begins && self.inner.sessions.get(&session.id, &session.client.caller).is_some();
+        Reply { status: 200, session: begun.then(|| session.id.clone()), body }
     }
 
     async fn modern(

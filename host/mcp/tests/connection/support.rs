@@ -126,6 +126,7 @@ impl Bench {
             host: Arc::new(host),
             egress,
             output: ServerOutput::default(),
+            challenge: Default::default(),
             call_timeout: Duration::from_secs(20),
             runtime,
             plugin,
@@ -180,6 +181,7 @@ impl Bench {
             host: Arc::clone(&self.host) as Arc<dyn CallHost>,
             call_timeout: self.call_timeout,
             output: self.output.clone(),
+            challenge: Default::default(),
             offers: None,
             session: false,
         };

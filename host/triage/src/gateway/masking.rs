@@ -94,6 +94,21 @@ impl Books {
         Ok(())
     }
 
+    /// An answer as it is kept: without what came back to its caller because they had said it themselves.
+    pub(super) async fn hidden(&self, caller: &str, value: &Value) -> Option<Value> {
+        let shared = self.books.lock().unwrap_or_else(PoisonError::into_inner).get(caller).cloned()?;
+        let mut held = shared.lock().await;
+        if held.own.is_empty() {
+            return None;
+        }
+        let plan = JsonPlan::new(value);
+        let texts: Vec<&str> = plan.texts().collect();
+        let known = |text: &&str| merge(text.len(), &held.book.known_in(text));
+        let spans: Vec<_> = texts.iter().map(known).collect();
+        let masked = plan.redact(Origin::Reply, held.book.pseudonyms(), spans).ok()?;
+        Some(masked.to_value())
+    }
+
     /// What the scanners find, or have found in the same text under the same rules.
     async fn found(&self, app: &App, scope: &Scope, texts: &[&str]) -> Result<Found, TriageError> {
         let generation = app.rules_generation();

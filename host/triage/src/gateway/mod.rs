@@ -147,7 +147,8 @@ impl GatewayBackend {
         }
     }
 
-    async fn finish(&self, exchange: &Exchange, answer: &Result<String, RpcError>) {
+    /// Put on record how a request ended; `hidden` is the answer as it is kept, where that is another one.
+    async fn finish(&self, exchange: &Exchange, answer: &Result<String, RpcError>, hidden: Option<String>) {
         let (client, spent) = (&exchange.request.client, &exchange.spent);
         let call = (!spent.begun).then(|| {
             // What went to no server was not masked, and is not kept.
@@ -174,7 +175,11 @@ impl GatewayBackend {
             code,
             message,
             bytes_out: answer.as_ref().map_or_else(|error| error.message.len(), String::len) as u64,
-            received: answer.as_ref().map(|text| kept(text.as_bytes())).unwrap_or_default(),
+            received: match (hidden, answer) {
+                (Some(hidden), _) => kept(hidden.as_bytes()),
+                (None, Ok(text)) => kept(text.as_bytes()),
+                (None, Err(_)) => Vec::new(),
+            },
         };
         self.metrics.count(&spent.server, &exchange.request.method, &end);
         self.recorder.end(&client.caller.tenant, call, end).await;
@@ -226,8 +231,13 @@ impl Backend for GatewayBackend {
         };
         let failed = |value: &Value| value.get("isError").and_then(Value::as_bool) == Some(true);
         exchange.spent.tool_failed = answer.as_ref().is_ok_and(failed);
+        let caller = exchange.request.client.caller.actor.to_string();
+        let hidden = match &answer {
+            Ok(value) => self.books.hidden(&caller, value).await.map(|hidden| hidden.to_string()),
+            Err(_) => None,
+        };
         let answer = answer.map(|value| value.to_string());
-        self.finish(&exchange, &answer).await;
+        self.finish(&exchange, &answer, hidden).await;
         answer
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::upstream::{Listener, Upstream};
+use super::upstream::{Listener, Listening, Upstream};
 use super::{GatewayBackend, translate};
 
 /// How often the list of tools is read of a server that says that it changed: so many times at once, and as many again
@@ -49,7 +49,7 @@ impl GatewayBackend {
     ) {
         while let Some(mut message) = said.recv().await {
             if message.method == fumehood_mcp::LET_GO {
-                if let Some((Listener::Session(link, _), _)) = upstream.listener(message.with) {
+                if let Some(Listening { listener: Listener::Session(link, _), .. }) = upstream.listener(message.with) {
                     link.let_go();
                 }
                 continue;
@@ -92,18 +92,23 @@ impl GatewayBackend {
         let refuse = |text: &str| {
             upstream.connection.answer(&id, Err(json!({"code": -32601, "message": text})));
         };
+        if let Some(missing) = not_offered(client, &message.method) {
+            return refuse(&format!("this client does not offer {missing}"));
+        }
         let Ok(place) = Arc::clone(&upstream.questions).try_acquire_owned() else {
             return refuse("too many questions wait for this client already");
         };
-        let (link, pause, aside) = match upstream.listener(message.with) {
-            Some((Listener::Session(link, _), patience)) => (link, Some(patience.pause()), false),
-            Some((Listener::Request(.., questions), _)) => {
+        let (link, waits, aside) = match upstream.listener(message.with) {
+            Some(Listening { listener: Listener::Session(link, _), patience, over }) => {
+                (link, Some((patience.pause(), over)), false)
+            }
+            Some(Listening { listener: Listener::Request(.., questions), .. }) => {
                 if questions.try_send(message).is_err() {
                     refuse("this client has not answered yet");
                 }
                 return;
             }
-            Some((Listener::Changes(..), _)) | None => match upstream.aside() {
+            Some(Listening { listener: Listener::Changes(..), .. }) | None => match upstream.aside() {
                 Some(link) => (link, None, true),
                 None => return refuse("it cannot be told which request this is about, so nobody is asked"),
             },
@@ -111,11 +116,24 @@ impl GatewayBackend {
         let (backend, client, upstream) = (self.clone(), Arc::clone(client), Arc::clone(upstream));
         // The client may take its time; what else the server says goes on meanwhile.
         self.app.0.tasks.spawn(async move {
-            let mut answer = match aside {
-                true => link.ask_aside(&message.method, &message.params).await,
-                false => link.ask(&message.method, &message.params).await,
+            // When the request that it is about has ended, nobody waits for the answer any more.
+            let over = async {
+                match &waits {
+                    Some((_, over)) => over.cancelled().await,
+                    None => std::future::pending().await,
+                }
             };
-            drop((place, pause));
+            let asked = async {
+                match aside {
+                    true => link.ask_aside(&message.method, &message.params).await,
+                    false => link.ask(&message.method, &message.params).await,
+                }
+            };
+            let mut answer = tokio::select! {
+                answer = asked => answer,
+                () = over => Err(json!({"code": -32603, "message": "the request that this was about has ended"})),
+            };
+            drop((place, waits));
             let (Ok(said) | Err(said)) = &mut answer;
             if backend.mask_out(&client, said).await.is_err() {
                 answer = Err(json!({"code": -32603, "message": "the answer could not be masked"}));
@@ -125,19 +143,34 @@ impl GatewayBackend {
     }
 }
 
+/// What a client would have to offer to be asked this, where it does not.
+fn not_offered(client: &Client<Scope>, method: &str) -> Option<&'static str> {
+    let needed = match method {
+        "elicitation/create" => "elicitation",
+        "sampling/createMessage" => "sampling",
+        "roots/list" => "roots",
+        _ => return None,
+    };
+    client.capabilities.get(needed).is_none_or(|offered| !offered.is_object()).then_some(needed)
+}
+
 fn tell(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream>, mut message: Incoming) {
+    if message.params.is_null() {
+        message.params = json!({});
+    }
     let Value::Object(params) = &mut message.params else { return };
     match message.method.as_str() {
         "notifications/progress" => {
             let ticket = params.get("progressToken").and_then(Value::as_u64);
-            let Some((listener, patience)) = ticket.and_then(|ticket| upstream.listener_of(ticket)) else { return };
+            let heard = ticket.and_then(|ticket| upstream.listener_of(ticket));
+            let Some(Listening { listener, patience, .. }) = heard else { return };
             patience.again();
             let Some(token) = listener.token() else { return };
             params.insert("progressToken".into(), token.clone());
             listener.link().notify(&message.method, &message.params);
         }
         "notifications/message" => match upstream.listener(message.with) {
-            Some((listener, _)) => listener.link().notify(&message.method, &message.params),
+            Some(heard) => heard.listener.link().notify(&message.method, &message.params),
             None => upstream.say(&message),
         },
         "notifications/tools/list_changed" => {
@@ -162,7 +195,7 @@ fn pass_change(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<U
         translate::prefix_uris(&mut message.params, &translate::scheme(server));
     }
     match message.with.and_then(|ticket| upstream.listener_of(ticket)) {
-        Some((Listener::Changes(link, id), _)) => {
+        Some(Listening { listener: Listener::Changes(link, id), .. }) => {
             if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
                 meta.insert("io.modelcontextprotocol/subscriptionId".into(), id);
             }

@@ -15,6 +15,7 @@ use fumehood_store::{Scope, ServerId};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::GatewayBackend;
 use super::breaker::Breakers;
@@ -23,9 +24,10 @@ use crate::call::Purpose;
 /// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
 const IDLE: Duration = Duration::from_secs(900);
 const SESSION_IDLE: Duration = Duration::from_secs(3600);
-/// Connections at once, of all callers and of one.
-const CONNECTIONS: usize = 256;
-const OF_ONE: usize = 64;
+/// Connections at once, of all callers and of one: fewer than the runtime has room for, so that incidents and discovery
+/// find a place. One that is idle makes room.
+const CONNECTIONS: usize = 48;
+const OF_ONE: usize = 24;
 /// Questions of one server that wait for their client.
 const QUESTIONS: usize = 16;
 /// How long a server may take to note what kind of log lines it should send.
@@ -63,7 +65,7 @@ pub(super) struct Upstream {
     pub(super) connection: Arc<Connection>,
     /// As it was when the connection was opened.
     server: McpServer,
-    listeners: Mutex<HashMap<u64, (Listener, Arc<Patience>)>>,
+    listeners: Mutex<HashMap<u64, Listening>>,
     tickets: AtomicU64,
     used: Mutex<Instant>,
     /// The way to a session outside its requests; nothing for a caller without one.
@@ -85,11 +87,12 @@ impl Upstream {
     }
 
     /// Listen for what belongs to a request; the ticket to ask under. Ends when the guard is dropped.
-    pub(super) fn listen(self: &Arc<Self>, listener: Listener, patience: Arc<Patience>) -> Listening {
+    pub(super) fn listen(self: &Arc<Self>, listener: Listener, patience: Arc<Patience>) -> Ticket {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
-        locked(&self.listeners).insert(ticket, (listener, patience));
+        let over = CancellationToken::new();
+        locked(&self.listeners).insert(ticket, Listening { listener, patience, over: over.clone() });
         *locked(&self.used) = Instant::now();
-        Listening { upstream: Arc::clone(self), ticket }
+        Ticket { upstream: Arc::clone(self), ticket, _over: over.drop_guard() }
     }
 
     /// The way to the session outside its requests.
@@ -105,18 +108,18 @@ impl Upstream {
     }
 
     /// Who listens under a ticket.
-    pub(super) fn listener_of(&self, ticket: u64) -> Option<(Listener, Arc<Patience>)> {
+    pub(super) fn listener_of(&self, ticket: u64) -> Option<Listening> {
         locked(&self.listeners).get(&ticket).cloned()
     }
 
     /// Whose request a message is about: the one that it came with. Where that is not known: of a session the last, and of
     /// a caller without one the only one, because its requests may come from clients that know nothing of each other.
-    pub(super) fn listener(&self, with: Option<u64>) -> Option<(Listener, Arc<Patience>)> {
+    pub(super) fn listener(&self, with: Option<u64>) -> Option<Listening> {
         if let Some(known) = with.and_then(|ticket| self.listener_of(ticket)) {
             return Some(known);
         }
         let listeners = locked(&self.listeners);
-        let requests = || listeners.iter().filter(|(_, (listener, _))| !matches!(listener, Listener::Changes(..)));
+        let requests = || listeners.iter().filter(|(_, heard)| !matches!(heard.listener, Listener::Changes(..)));
         if self.aside.is_none() && requests().count() != 1 {
             return None;
         }
@@ -129,13 +132,22 @@ impl Upstream {
     }
 }
 
-/// Hears what belongs to one request.
+/// Somebody who hears what belongs to one request, its patience, and its end.
+#[derive(Clone)]
 pub(super) struct Listening {
-    upstream: Arc<Upstream>,
-    pub(super) ticket: u64,
+    pub(super) listener: Listener,
+    pub(super) patience: Arc<Patience>,
+    pub(super) over: CancellationToken,
 }
 
-impl Drop for Listening {
+/// Hears what belongs to one request, for as long as it is held.
+pub(super) struct Ticket {
+    upstream: Arc<Upstream>,
+    pub(super) ticket: u64,
+    _over: DropGuard,
+}
+
+impl Drop for Ticket {
     fn drop(&mut self) {
         locked(&self.upstream.listeners).remove(&self.ticket);
         *locked(&self.upstream.used) = Instant::now();
@@ -236,22 +248,42 @@ impl Upstreams {
     }
 }
 
+/// The connection that nobody uses, for the longest time.
+fn longest_idle(open: &HashMap<Key, Slot>, which: impl Fn(&Key) -> bool) -> Option<Key> {
+    let idle =
+        open.iter().filter(|(key, slot)| which(key) && Arc::strong_count(slot) == 1).filter_map(|(key, slot)| {
+            let held = slot.try_lock().ok()?;
+            let upstream = held.as_ref()?;
+            let used = *locked(&upstream.used);
+            locked(&upstream.listeners).is_empty().then(|| (used, key.clone()))
+        });
+    idle.min_by_key(|(used, _)| *used).map(|(_, key)| key)
+}
+
 impl Upstreams {
-    /// The place of a connection.
-    fn slot(&self, key: &Key) -> Result<Slot, McpError> {
+    /// The place of a connection, and the connection that had to make room for it.
+    fn slot(&self, key: &Key) -> Result<(Slot, Option<Arc<Upstream>>), McpError> {
         let mut open = locked(&self.open);
         if let Some(slot) = open.get(key) {
-            return Ok(Arc::clone(slot));
+            return Ok((Arc::clone(slot), None));
         }
         let mine = open.keys().filter(|other| other.caller == key.caller).count();
-        if open.len() >= CONNECTIONS || mine >= OF_ONE {
-            let what = format!(
-                "the gateway holds {CONNECTIONS} connections at most, and {OF_ONE} of one caller; end sessions or try again \
-                 later"
-            );
-            return Err(McpError::Unreachable(what));
-        }
-        Ok(Arc::clone(open.entry(key.clone()).or_default()))
+        let over = match (mine >= OF_ONE, open.len() >= CONNECTIONS) {
+            (false, false) => None,
+            // A caller's own make room before those of others.
+            (own, _) => {
+                let gone = longest_idle(&open, |other| !own || other.caller == key.caller);
+                Some(gone.and_then(|gone| open.remove(&gone)).ok_or_else(|| {
+                    let what = format!(
+                        "the gateway holds {CONNECTIONS} connections at most, and {OF_ONE} of one caller, and all of them are \
+                         busy; try again later"
+                    );
+                    McpError::Unreachable(what)
+                })?)
+            }
+        };
+        let over = over.and_then(|slot| slot.try_lock().ok().and_then(|mut held| held.take()));
+        Ok((Arc::clone(open.entry(key.clone()).or_default()), over))
     }
 
     /// Give a place up that could not be filled, unless somebody else waits for it.
@@ -282,7 +314,10 @@ impl GatewayBackend {
                 false => [0; 32],
             },
         };
-        let slot = self.upstreams.slot(&key)?;
+        let (slot, over) = self.upstreams.slot(&key)?;
+        if let Some(over) = over {
+            self.app.0.tasks.spawn(async move { over.connection.close().await });
+        }
         let mut held = slot.lock().await;
         let usable = |one: &&Arc<Upstream>| one.connection.is_alive() && one.server.is_reached_alike(server);
         if let Some(upstream) = held.as_ref().filter(usable) {

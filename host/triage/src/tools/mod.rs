@@ -306,7 +306,11 @@ impl App {
     pub(crate) fn server_reach(&self, server: &McpServer) -> Result<Reach, TriageError> {
         let plugin = self.transport(server)?;
         if server.transport != "stdio" {
-            return self.reach_of(plugin.name(), &server.url, &server.private_nets, server.credential_id);
+            // An older server names the address for messages itself: of its own origin, anywhere.
+            let origin = url::Url::parse(&server.url).ok().and_then(|url| url.join("/").ok());
+            let origin = origin.filter(|_| server.transport == "sse").map(|url| url.to_string());
+            let url = origin.as_ref().unwrap_or(&server.url);
+            return self.reach_of(plugin.name(), url, &server.private_nets, server.credential_id);
         }
         Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
     }
