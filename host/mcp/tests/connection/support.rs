@@ -126,7 +126,6 @@ impl Bench {
             host: Arc::new(host),
             egress,
             output: ServerOutput::default(),
-            challenge: Default::default(),
             call_timeout: Duration::from_secs(20),
             runtime,
             plugin,

@@ -79,7 +79,7 @@ impl Caller {
         }
         let text = answer.text();
         let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let last = events.map(str::trim).filter(|data| !data.is_empty()).last();
+        let last = events.map(str::trim).rfind(|data| !data.is_empty());
         serde_json::from_str(last.unwrap_or_else(|| panic!("no answer in {text:?}"))).unwrap()
     }
 
