@@ -106,6 +106,8 @@ fn pages() -> Vec<(&'static str, &'static str)> {
             }
         }
     }
+    // Its path is the use case's to know, for it is told to others.
+    found.push(("GET", "/oauth/callback"));
     assert!(found.len() > 60, "the table of routes is read: {found:?}");
     found
 }
@@ -114,10 +116,11 @@ fn pages() -> Vec<(&'static str, &'static str)> {
 fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     Some(match (method, parts.as_slice()) {
+        ("GET", ["oauth", "callback"]) => EVERYBODY,
         ("GET", ["incidents", "{id}", "rules"]) => &["responder"],
         ("GET", ["incidents", "new"]) => &["responder"],
         ("GET", ["" | "incidents" | "plugins" | "integrations" | "keyboard" | "palette" | "account", ..]) => EVERYBODY,
-        ("GET", ["servers", "new"] | ["servers", "{id}", "edit"]) => &["operator"],
+        ("GET", ["servers", "new"] | ["servers", "{id}", "edit"] | ["servers", "calls", ..]) => &["operator"],
         ("GET", ["servers", ..] | ["settings"] | ["settings", "models"]) => EVERYBODY,
         ("GET" | "POST", ["audit", ..]) => &["security"],
         ("GET", ["settings", "detection"]) | ("POST", ["settings", "detection", "try"]) => &["responder", "security"],
