@@ -321,6 +321,8 @@ impl GatewayBackend {
         let mut held = slot.lock().await;
         let usable = |one: &&Arc<Upstream>| one.connection.is_alive() && one.server.is_reached_alike(server);
         if let Some(upstream) = held.as_ref().filter(usable) {
+            // Between here and its request nobody listens: it must not count as the longest idle.
+            *locked(&upstream.used) = Instant::now();
             return Ok(Arc::clone(upstream));
         }
         self.upstreams.breakers.check(server.id)?;
