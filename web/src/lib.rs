@@ -33,8 +33,8 @@ pub struct Options {
     pub public_url: String,
     /// What the server listens on.
     pub listen: SocketAddr,
-    /// How often callers of the gateway may call.
-    pub mcp_limits: fumehood_triage::gateway::CallLimits,
+    /// How the gateway is set up.
+    pub mcp: fumehood_triage::gateway::GatewaySettings,
 }
 
 /// The public URL cannot be used.
@@ -76,7 +76,7 @@ pub fn router(app: App, options: Options) -> Result<Router, WebError> {
     }
     let bare = |host: &String| host.strip_suffix(&format!(":{plain}")).map(str::to_owned);
     hosts.extend(hosts.iter().filter_map(bare).collect::<Vec<_>>());
-    let mcp = app.gateway(options.mcp_limits);
+    let mcp = app.gateway(options.mcp);
     let shared = Arc::new(Shared { app, options, mcp, hosts });
     Ok(html::router()
         .merge(api::router())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::TextPath;
+use crate::settings::{RecordWhen, TextPath};
 
 /// Self-hosted incident triage: logs go in, personal data is masked, a root-cause analysis comes out.
 ///
@@ -65,6 +65,9 @@ pub struct ServeArgs {
     /// The same of any one tool [default: 0; environment: FUMEHOOD_MCP_TOOL_CALLS_PER_MINUTE]
     #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub mcp_tool_calls_per_minute: Option<u32>,
+    /// When requests of the gateway are put on record: `before` they go to a server, or `after` they were answered, which is faster and loses those that a kill cuts off [default: before; environment: FUMEHOOD_MCP_RECORD]
+    #[arg(long, value_name = "WHEN")]
+    pub mcp_record: Option<RecordWhen>,
     /// What is logged on standard error: error, warn, info, debug, or a filter [default: info; environment: FUMEHOOD_LOG]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,

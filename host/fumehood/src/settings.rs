@@ -1,6 +1,6 @@
 //! The configuration: flags over environment over file over defaults, each with where it came from.
 
-use fumehood_triage::gateway::CallLimits;
+use fumehood_triage::gateway::{CallLimits, GatewaySettings};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -44,6 +44,7 @@ struct FileSettings {
     retention_days: Option<u32>,
     mcp_calls_per_minute: Option<u32>,
     mcp_tool_calls_per_minute: Option<u32>,
+    mcp_record: Option<RecordWhen>,
     log: Option<String>,
     key_file: Option<TextPath>,
 }
@@ -60,7 +61,7 @@ pub struct Settings {
     pub checkpoint_file: Option<PathBuf>,
     pub policy_file: PathBuf,
     pub retention_days: u32,
-    pub mcp_limits: CallLimits,
+    pub mcp: GatewaySettings,
     pub log: String,
     /// Name, value and source of each, for `fumehood config`.
     pub shown: Vec<(&'static str, String, Source)>,
@@ -120,6 +121,13 @@ impl Settings {
             file.mcp_tool_calls_per_minute,
             Some(0),
         )?;
+        let record = shown.pick(
+            "mcp-record",
+            "FUMEHOOD_MCP_RECORD",
+            &serve.mcp_record,
+            file.mcp_record,
+            Some(RecordWhen::Before),
+        )?;
         let log = shown.pick("log", "FUMEHOOD_LOG", &serve.log, file.log, Some("info".to_owned()))?;
         Ok(Self {
             data,
@@ -131,7 +139,10 @@ impl Settings {
             checkpoint_file: checkpoint_file.map(|path| path.0),
             policy_file: policy_file.context("policy-file")?.0,
             retention_days: retention_days.unwrap_or_default(),
-            mcp_limits: CallLimits { of_caller: of_caller.unwrap_or_default(), of_tool: of_tool.unwrap_or_default() },
+            mcp: GatewaySettings {
+                limits: CallLimits { of_caller: of_caller.unwrap_or_default(), of_tool: of_tool.unwrap_or_default() },
+                record_after: record == Some(RecordWhen::After),
+            },
             log: log.unwrap_or_default(),
             shown: shown.0,
         })
@@ -212,6 +223,34 @@ fn read_file(named: Option<TextPath>, data: &Path) -> anyhow::Result<FileSetting
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(transparent)]
 pub struct TextPath(pub PathBuf);
+
+/// When the requests of the gateway are put on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordWhen {
+    /// Before they go to a server: what was done is on record, whatever happens.
+    Before,
+    /// When they are answered.
+    After,
+}
+
+impl FromStr for RecordWhen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "before" => Ok(Self::Before),
+            "after" => Ok(Self::After),
+            _ => Err("this is `before` or `after`"),
+        }
+    }
+}
+
+impl std::fmt::Display for RecordWhen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if *self == Self::Before { "before" } else { "after" })
+    }
+}
 
 impl FromStr for TextPath {
     type Err = std::convert::Infallible;

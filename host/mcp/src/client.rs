@@ -9,9 +9,9 @@ use fumehood_runtime::effects::Header;
 use fumehood_runtime::{CallHost, Plugin, Runtime, TransportConnection};
 use rmcp::RoleClient;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientConfig,
-    ClientNotification, ClientRequest, CustomNotification, CustomRequest, CustomResult, ErrorCode, ErrorData,
-    Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerResult,
+    CancelledNotificationParam, ClientCapabilities, ClientConfig, ClientNotification, ClientRequest,
+    CustomNotification, CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation, ListToolsRequest,
+    PaginatedRequestParams, ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, Peer, PeerRequestOptions, RunningService, ServiceError,
@@ -27,7 +27,6 @@ use crate::driver::{Command, Driver, Shared};
 use crate::error::{McpError, bounded, one_line};
 use crate::names::tool_sha256;
 use crate::patience::Patience;
-use crate::result::ToolResult;
 use crate::transport::{Answers, Incoming, PROGRESS, PluginTransport, SendError, TICKET};
 
 /// Connecting: both eras together. A server that ignores the probe of the newer one is asked in the older after 10 s.
@@ -327,25 +326,6 @@ impl Connection {
             cursor = next;
         }
         Err(McpError::Protocol(format!("its list of tools does not end after {PAGES} pages")))
-    }
-
-    /// Call a tool. What was approved is for the caller to know. Cancelling, running out of time and dropping the future
-    /// are told to the server.
-    ///
-    /// # Errors
-    /// [`McpError`]; after `TimedOut`, `Closed`, `Cancelled` and `Plugin` nobody knows whether it was carried out.
-    pub async fn call_tool(
-        &self,
-        name: &str,
-        arguments: Map<String, Value>,
-        cancel: CancellationToken,
-    ) -> Result<ToolResult, McpError> {
-        if cancel.is_cancelled() {
-            return Err(McpError::Cancelled);
-        }
-        let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        ToolResult::read(self.ask(request, self.call_timeout, cancel.cancelled()).await?)
     }
 
     /// What the server said where it did not take the credential, once.

@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod asked;
 mod client;
 mod driver;
 mod error;
@@ -21,6 +22,7 @@ mod pins;
 mod result;
 mod transport;
 
+pub use asked::{Asked, Field, FieldKind, Sample, elicited};
 pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, Refusal, ServerFacts, ServerOutput};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};

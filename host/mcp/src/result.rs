@@ -19,7 +19,7 @@ impl ToolResult {
     ///
     /// # Errors
     /// `Protocol` for what is no result of a finished call.
-    pub(crate) fn read(raw: Value) -> Result<Self, McpError> {
+    pub fn read(raw: Value) -> Result<Self, McpError> {
         if !raw.is_object() {
             return Err(McpError::Protocol("the answer to tools/call is no object".into()));
         }
@@ -43,6 +43,12 @@ impl ToolResult {
 fn text_of(raw: &Value) -> String {
     let parts = raw.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut texts: Vec<String> = parts.iter().map(part_text).collect();
+    // Of a resource, and of a prompt.
+    let contents = raw.get("contents").and_then(Value::as_array).into_iter().flatten();
+    texts.extend(contents.map(|one| part_text(&serde_json::json!({"type": "resource", "resource": one}))));
+    for message in raw.get("messages").and_then(Value::as_array).into_iter().flatten() {
+        texts.extend(message.get("content").map(part_text));
+    }
     if texts.is_empty()
         && let Some(structured) = raw.get("structuredContent")
     {

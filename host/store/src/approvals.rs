@@ -19,7 +19,9 @@ pub struct Approval {
     pub call_id: String,
     pub server_id: ServerId,
     pub server: String,
-    /// The tool's name on its server.
+    /// What is asked of the server: `tools/call` or `resources/read`.
+    pub method: String,
+    /// The tool's name on its server; of a resource the method.
     pub tool: String,
     #[serde(skip)]
     pub tool_sha256: Vec<u8>,
@@ -50,7 +52,7 @@ pub struct Binding {
 }
 
 const COLUMNS: &str = "id, incident_id, turn_id, call_id, server_id, server, tool, tool_sha256, plugin_sha256, arguments, \
-                       arguments_sha256, masked, state, decided_by, decided_us, expires_us, result, problem, created_us";
+                       arguments_sha256, masked, state, decided_by, decided_us, expires_us, result, problem, created_us, method";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
     Ok(Approval {
@@ -73,6 +75,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
         result: row.get(16)?,
         problem: row.get(17)?,
         created_us: row.get(18)?,
+        method: row.get(19)?,
     })
 }
 
@@ -90,8 +93,8 @@ impl Store {
                 tx.connection.execute(
                     "INSERT INTO approvals (id, tenant_id, incident_id, turn_id, call_id, server_id, server, tool,
                      tool_sha256, plugin_sha256, arguments, arguments_sha256, masked, state, expires_us, result, problem,
-                     created_us, decided_by, decided_us)
-                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+                     created_us, decided_by, decided_us, method)
+                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
                     rusqlite::params![
                         ask.id,
                         owner.tenant,
@@ -113,6 +116,7 @@ impl Store {
                         tx.now_us,
                         ask.decided_by,
                         ask.decided_us,
+                        ask.method,
                     ],
                 )?;
                 let summary = match ask.state.as_str() {
@@ -264,6 +268,7 @@ impl Store {
     pub async fn mark_unknown_calls(&self, scope: &Scope) -> Result<usize, StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
+            tx.connection.execute("UPDATE questions SET state = 'over' WHERE tenant_id = ?1 AND state = 'pending'", [&tenant])?;
             Ok(tx.connection.execute(
                 "UPDATE approvals SET state = 'unknown', problem = 'Fumehood was stopped while the call was on its way; it may have been carried out.'
                  WHERE tenant_id = ?1 AND state = 'running'",

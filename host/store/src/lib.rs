@@ -26,6 +26,7 @@ mod passwords;
 pub mod people;
 pub mod plugins;
 pub mod pseudonyms;
+pub mod questions;
 mod read;
 pub mod record;
 pub mod rules;

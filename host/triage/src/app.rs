@@ -10,7 +10,7 @@ use fumehood_policy::Permission;
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
 use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
 use fumehood_vault::Vault;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -76,6 +76,8 @@ pub(crate) struct Inner {
     /// What has to end before the store closes.
     pub(crate) tasks: TaskTracker,
     pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
+    /// Counts up when a person has answered a question or decided about a call of the gateway.
+    pub(crate) decided: watch::Sender<u64>,
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
     /// Sign-ins that were tried, by the digest of the address.
     pub(crate) attempts: Mutex<HashMap<[u8; 32], (u32, Instant)>>,
@@ -154,6 +156,7 @@ impl App {
             hashing: Semaphore::new(HASHING),
             tasks: TaskTracker::new(),
             turns: Mutex::default(),
+            decided: watch::Sender::new(0),
             sashes: Mutex::default(),
             attempts: Mutex::default(),
             vault,

@@ -4,6 +4,8 @@
 //! turn at a time; what the model said so far is on disk at least once a second; a tool call waits in the store, not in
 //! memory, so that it survives a restart.
 
+mod own;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::own::OWN;
 use crate::call::Purpose;
 use crate::prompt::fenced;
 use crate::settings::no_model;
@@ -254,7 +257,8 @@ impl Runner<'_> {
         for approval in mine(store.approvals(self.scope, incident).await?) {
             if approval.state == "approved" {
                 self.status(format!("{} on {} runs", approval.tool, approval.server));
-                self.app.run_call(self.scope, &approval, self.live.cancel.clone()).await?;
+                let status = |text: String| self.status(text);
+                self.app.run_call(self.scope, &approval, self.live.cancel.clone(), &status).await?;
             }
         }
         let messages = store.messages(self.scope, incident).await?;
@@ -408,6 +412,7 @@ impl Runner<'_> {
                 parameters: schema.to_redacted(),
             });
         }
+        tools.extend(self.own_tools().await?);
         Ok(provider::Request { model: model.model.clone(), messages, tools, max_output_tokens: None })
     }
 
@@ -440,6 +445,13 @@ impl Runner<'_> {
     async fn put_before_person(&self, answer: &Message, catalogue: &Catalogue) -> Result<bool, TriageError> {
         let mut asks = Vec::new();
         for call in &answer.tool_calls {
+            if call.name.starts_with(OWN) {
+                match self.own_call(call).await? {
+                    own::Own::Said(text) => self.tool_message(&call.id, &text).await?,
+                    own::Own::Ask(approval) => asks.push(*approval),
+                }
+                continue;
+            }
             let Some(tool) = catalogue.tools.iter().find(|tool| tool.name == call.name) else {
                 let mut text =
                     Redacted::literal("There is no such tool. The tools that exist are those in this request.");
@@ -495,6 +507,7 @@ impl Runner<'_> {
             call_id: call.id.clone(),
             server_id: tool.server_id,
             server: tool.server.clone(),
+            method: "tools/call".into(),
             tool: tool.tool.clone(),
             tool_sha256: binding.tool_sha256,
             plugin_sha256: binding.plugin_sha256,

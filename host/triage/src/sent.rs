@@ -4,7 +4,7 @@ use fumehood_policy::Permission;
 use fumehood_redact::{Origin, Segment, restore};
 use fumehood_store::approvals::Approval;
 use fumehood_store::departures::{Departure, SentTotals};
-use fumehood_store::{DepartureId, IncidentId, Scope};
+use fumehood_store::{ApprovalId, DepartureId, IncidentId, Scope};
 
 use crate::{App, TriageError};
 
@@ -97,5 +97,23 @@ impl App {
     pub async fn masked_result(&self, scope: &Scope, call: &Approval) -> Result<String, TriageError> {
         self.require(scope, Permission::ReadIncidents)?;
         Ok(self.mask_result(scope, call).await?.as_str().to_owned())
+    }
+
+    /// All that a tool brought back, masked.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, or where it could not be scanned.
+    pub async fn whole_result(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        call: ApprovalId,
+    ) -> Result<String, TriageError> {
+        self.incident(scope, incident).await?;
+        let call = self.0.store.approval(scope, call).await?;
+        if call.incident_id != incident {
+            return Err(TriageError::NotFound { what: "tool call" });
+        }
+        Ok(self.mask_one(scope, incident, Origin::Raw, &call.result).await?.as_str().to_owned())
     }
 }

@@ -243,6 +243,8 @@ fn call(n: u32, state: CallState) -> ToolCall {
         revealed: if n.is_multiple_of(2) { vec!["HOSTNAME".to_owned()] } else { Vec::new() },
         digest: "9f1c".to_owned(),
         read_only_hint: true,
+        questions: Vec::new(),
+        long: false,
         sent: matches!(state, CallState::Done(_) | CallState::Failed(_)).then(|| id(62)),
         state,
         can_write: true,

@@ -36,6 +36,7 @@ pub fn frame(title: &str, place: Place, crumbs: Vec<Crumb>) -> Frame {
         crumbs,
         person: Person { id: Id::new("u1"), name: "Ana Kovač".to_owned(), role: "admin".to_owned() },
         can: Can { write: true, operate: true, audit: true, administer: true },
+        waiting: 0,
         now: now(),
         notice: None,
         query: String::new(),

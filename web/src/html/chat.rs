@@ -5,33 +5,37 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
-use fumehood_triage::conversation::{Talk, destination};
+use fumehood_triage::conversation::{OWN, Talk, destination};
 use fumehood_triage::store::approvals::Approval;
 use fumehood_triage::store::conversation::{Message, StoredCall, Turn as StoredTurn};
 use fumehood_triage::store::departures::Departure;
-use fumehood_triage::store::{ApprovalId, IncidentId, TurnId};
-use fumehood_triage::tools::Catalogue;
+use fumehood_triage::store::{ApprovalId, IncidentId, QuestionId, TurnId};
+use fumehood_triage::tools::{Asked, Catalogue, FieldKind, Reply, ShownQuestion};
 use fumehood_triage::{Permission, TriageError};
 use jiff::Timestamp;
 
 use super::bench::number;
 use super::context::{Names, now, when};
 use super::session::Reader;
-use super::{PageError, id, page as render, see};
+use super::{PageError, hex, id, page as render, see};
 use crate::markdown;
 use crate::problem::Problem;
 use crate::units::{Bytes, Count, Id};
 use crate::view::Field;
 use crate::view::bench::{LogState, SashFragment, Tab};
 use crate::view::chat::{
-    CallState, ChatPage, Round, RoundFragment, ToolCall, ToolSource, Turn, TurnFragment, TurnState,
+    CallState, ChatPage, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall, ToolSource, Turn,
+    TurnFragment, TurnState,
 };
 
 /// Of a tool's answer, what a card shows, bytes.
 const RESULT: usize = 16 << 10;
+/// Fields of a form that are read.
+const FIELDS: usize = 64;
 /// Between two looks at a turn that runs: ten a second at most.
 const BEAT: Duration = Duration::from_millis(120);
 
@@ -40,6 +44,7 @@ struct Scene {
     talk: Talk,
     departures: Vec<Departure>,
     catalogue: Catalogue,
+    questions: Vec<ShownQuestion>,
     names: Names,
     now: Timestamp,
 }
@@ -49,6 +54,7 @@ async fn scene(reader: &Reader, incident: IncidentId) -> Result<Scene, TriageErr
         talk: reader.app().talk(&reader.scope, incident).await?,
         departures: reader.app().departures(&reader.scope, incident).await?,
         catalogue: reader.app().catalogue(&reader.scope).await?,
+        questions: reader.app().questions(&reader.scope, incident).await?,
         names: reader.names().await?,
         now: now(),
     })
@@ -76,14 +82,6 @@ async fn call_state(reader: &Reader, scene: &Scene, call: &Approval) -> Result<C
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<ToolCall, TriageError> {
     let known = scene.catalogue.tools.iter().find(|tool| tool.server_id == call.server_id && tool.tool == call.tool);
     let laid_out = serde_json::from_str::<serde_json::Value>(&call.arguments)
@@ -101,6 +99,13 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
         masked: call.masked.iter().map(|(kind, count)| (kind.clone(), Count(*count))).collect(),
         revealed: Vec::new(),
         digest: hex(&call.arguments_sha256),
+        questions: scene
+            .questions
+            .iter()
+            .filter(|one| one.question.approval_id == call.id)
+            .map(|one| question(scene, one))
+            .collect(),
+        long: call.result.len() > RESULT,
         read_only_hint: known.is_some_and(|tool| tool.read_only_hint),
         state: call_state(reader, scene, call).await?,
         sent: scene
@@ -112,39 +117,114 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
     })
 }
 
+/// A question of a server.
+fn question(scene: &Scene, shown: &ShownQuestion) -> Question {
+    let stored = &shown.question;
+    let mut view = Question {
+        id: Id::new(stored.id.to_string()),
+        kind: stored.kind.clone(),
+        state: stored.state.clone(),
+        message: String::new(),
+        fields: Vec::new(),
+        address: None,
+        link: shown.link.clone(),
+        messages: Vec::new(),
+        answer: (!stored.answer.is_empty()).then(|| markdown::plain(&stored.answer)),
+        error: None,
+        until: when(stored.expires_us, scene.now),
+    };
+    match shown.asked.clone() {
+        Some(Asked::Form { message, fields }) => {
+            view.message = message;
+            let fields = fields.into_iter().enumerate().map(|(at, field)| {
+                let kind = match &field.kind {
+                    FieldKind::Flag => "flag",
+                    FieldKind::Choice { several: true, .. } => "many",
+                    FieldKind::Choice { .. } => "one",
+                    FieldKind::Number { .. } => "number",
+                    FieldKind::Text { format, .. } => match format.as_str() {
+                        "email" => "email",
+                        "uri" => "url",
+                        "date" => "date",
+                        _ => "text",
+                    },
+                };
+                let choices = match field.kind {
+                    FieldKind::Choice { choices, .. } => choices,
+                    _ => Vec::new(),
+                };
+                let chosen = |value: &String| field.default.contains(value);
+                QuestionField {
+                    name: format!("f{at}"),
+                    title: field.title,
+                    description: field.description,
+                    required: field.required,
+                    kind,
+                    value: field.default.first().cloned().unwrap_or_default(),
+                    choices: choices
+                        .into_iter()
+                        .map(|(value, title)| QuestionChoice { chosen: chosen(&value), value, title })
+                        .collect(),
+                }
+            });
+            view.fields = fields.collect();
+        }
+        Some(Asked::Url { message, url }) => (view.message, view.address) = (message, Some(url)),
+        Some(Asked::Sample(sample)) => {
+            let system = (!sample.system.is_empty()).then_some(("Instructions", sample.system));
+            let said = sample.messages.into_iter().map(|(model, text)| (if model { "Model" } else { "Server" }, text));
+            view.messages = system.into_iter().chain(said).map(|(who, text)| (who, markdown::plain(&text))).collect();
+        }
+        None => "This question cannot be shown any more.".clone_into(&mut view.message),
+    }
+    view
+}
+
 /// What the model was told about a call that was never put before a person.
 fn answer_to<'a>(scene: &'a Scene, turn: TurnId, call: &str) -> Option<&'a str> {
     let told = |message: &&Message| message.turn_id == turn && message.tool_call_id.as_deref() == Some(call);
     scene.talk.messages.iter().find(told).map(|message| message.text.as_str())
 }
 
-/// A call of a tool that does not exist, or with arguments that are none.
+/// A call of one of our own tools; or of one that does not exist, or with arguments that are none.
 async fn never_called(
     reader: &Reader,
+    incident: IncidentId,
     message: &Message,
     asked: &StoredCall,
     id: String,
     told: &str,
 ) -> Result<ToolCall, TriageError> {
     let shown: String = asked.arguments.chars().take(2_000).collect();
+    let own = asked.name.starts_with(OWN);
+    let state = match own {
+        true => {
+            let masked = reader.app().masked_text(&reader.scope, incident, told).await?;
+            let cut = masked.floor_char_boundary(RESULT.min(masked.len()));
+            CallState::Done(markdown::plain(masked.get(..cut).unwrap_or_default()))
+        }
+        false => CallState::Failed(format!("Not called. The model was told: {told}")),
+    };
     Ok(ToolCall {
         id: Id::new(id),
         incident: Id::new(String::new()),
         tool: asked.name.chars().filter(|c| !c.is_control()).take(80).collect(),
-        server: "no server".into(),
+        server: if own { "Fumehood".into() } else { "no server".into() },
         description: String::new(),
         arguments: markdown::plain(&shown),
         masked: Vec::new(),
         revealed: Vec::new(),
         digest: String::new(),
         read_only_hint: false,
-        state: CallState::Failed(format!("Not called. The model was told: {told}")),
+        state,
+        questions: Vec::new(),
+        long: false,
         sent: None,
         can_write: reader.may(Permission::ApproveTools) && message.complete,
     })
 }
 
-async fn rounds(reader: &Reader, scene: &Scene, turn: TurnId) -> Result<Vec<Round>, TriageError> {
+async fn rounds(reader: &Reader, scene: &Scene, incident: IncidentId, turn: TurnId) -> Result<Vec<Round>, TriageError> {
     let mut rounds = Vec::new();
     let answers = scene.talk.messages.iter().filter(|message| message.turn_id == turn && message.role == "assistant");
     for (at, message) in answers.enumerate() {
@@ -155,7 +235,7 @@ async fn rounds(reader: &Reader, scene: &Scene, turn: TurnId) -> Result<Vec<Roun
                 calls.push(tool_call(reader, scene, approval).await?);
             } else if let Some(told) = answer_to(scene, turn, &asked.id) {
                 let id = format!("{}-{}", message.id, calls.len());
-                calls.push(never_called(reader, message, asked, id, told).await?);
+                calls.push(never_called(reader, incident, message, asked, id, told).await?);
             }
         }
         rounds.push(Round {
@@ -195,7 +275,7 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
         at: when(stored.created_us, scene.now),
         question: markdown::plain(&reader.app().masked_text(&reader.scope, stored.incident_id, question).await?),
         model: if stored.model.is_empty() { "model".into() } else { stored.model.clone() },
-        rounds: rounds(reader, scene, stored.id).await?,
+        rounds: rounds(reader, scene, stored.incident_id, stored.id).await?,
         state,
         sent: sent.map(|departure| (Id::new(departure.id.to_string()), Bytes(number(departure.body_bytes)))).collect(),
         tokens,
@@ -325,6 +405,55 @@ pub(crate) async fn deny(
     decide(reader, &incident, &call, &input.digest, false).await
 }
 
+/// A tool's whole result, as it would be sent.
+pub(crate) async fn result(
+    reader: Reader,
+    Path((incident, call)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let (incident, call): (IncidentId, ApprovalId) = (id(&incident, "incident")?, id(&call, "tool call")?);
+    let text = reader.app().whole_result(&reader.scope, incident, call).await?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Answer what a server asked.
+pub(crate) async fn answer(
+    reader: Reader,
+    Path((incident, question)): Path<(String, String)>,
+    Form(input): Form<Vec<(String, String)>>,
+) -> Result<Response, PageError> {
+    let (incident, question): (IncidentId, QuestionId) = (id(&incident, "incident")?, id(&question, "question")?);
+    let of = |name: &str| -> Vec<String> {
+        input.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    };
+    let numbers = input.iter().filter_map(|(key, _)| key.strip_prefix('f')?.parse::<usize>().ok());
+    let given: Vec<Vec<String>> =
+        (0..numbers.max().map_or(0, |most| most.min(FIELDS) + 1)).map(|at| of(&format!("f{at}"))).collect();
+    let reply = match of("action").first().map(String::as_str) {
+        Some("accept") => Reply::Accept(given.clone()),
+        Some("decline") => Reply::Decline,
+        _ => Reply::Dismiss,
+    };
+    let problem = match reader.app().answer_question(&reader.scope, incident, question, reply).await {
+        Ok(()) => return Ok(see(&format!("/incidents/{incident}/chat"))),
+        Err(TriageError::Invalid { message, .. }) => message,
+        Err(error) => return Err(error.into()),
+    };
+    // What was typed stays where it was.
+    let mut view = chat_view(&reader, incident, Field::default()).await?;
+    let calls = view.turns.iter_mut().flat_map(|turn| &mut turn.rounds).flat_map(|round| &mut round.calls);
+    let id = question.to_string();
+    for shown in calls.flat_map(|call| &mut call.questions).filter(|shown| shown.id.to_string() == id) {
+        shown.error = Some(problem.clone());
+        for (field, typed) in shown.fields.iter_mut().zip(&given) {
+            field.value = typed.first().cloned().unwrap_or_default();
+            for choice in &mut field.choices {
+                choice.chosen = typed.contains(&choice.value);
+            }
+        }
+    }
+    Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &view))
+}
+
 #[derive(serde::Deserialize)]
 pub(crate) struct RevealInput {
     label: String,
@@ -406,7 +535,7 @@ impl Stream {
         let scene = scene(&self.reader, self.incident).await?;
         let stored = scene.talk.turns.iter().find(|turn| turn.id == self.turn);
         let Some(stored) = stored.cloned() else { return Err(TriageError::NotFound { what: "turn" }) };
-        for (at, round) in rounds(&self.reader, &scene, self.turn).await?.into_iter().enumerate() {
+        for (at, round) in rounds(&self.reader, &scene, self.incident, self.turn).await?.into_iter().enumerate() {
             let html = render_text(&RoundFragment { round });
             if self.shown.get(at) != Some(&html) {
                 self.queue.push_back(Event::default().event("round").data(html.clone()));

@@ -82,6 +82,7 @@ impl Reader {
                 audit: self.may(Permission::ReadAudit),
                 administer: self.scope.role == Role::Admin,
             },
+            waiting: self.waiting,
             now: now(),
             notice: None,
             query: String::new(),

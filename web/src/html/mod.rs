@@ -18,6 +18,7 @@ mod servers;
 mod session;
 mod settings;
 mod sign_ins;
+mod waiting;
 mod whys;
 mod work;
 
@@ -53,6 +54,8 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/turns/{turn}/retry", post(chat::retry))
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
         .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
+        .route("/incidents/{id}/calls/{call}/result", get(chat::result))
+        .route("/incidents/{id}/questions/{question}", post(chat::answer))
         .route("/incidents/{id}/reveal", post(chat::reveal))
         .route("/incidents/{id}/whys", get(whys::whys).post(whys::add_why))
         .route("/incidents/{id}/whys/{why}", post(whys::edit_why))
@@ -110,6 +113,9 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/servers/new", get(servers::new_server))
         .route("/servers/calls", get(calls::calls))
         .route("/servers/calls/{id}", get(calls::call))
+        .route("/servers/waiting", get(waiting::waiting))
+        .route("/servers/waiting/{id}/approve", post(waiting::approve))
+        .route("/servers/waiting/{id}/deny", post(waiting::deny))
         .route("/servers/{id}", get(servers::server).post(servers::update_server))
         .route("/servers/{id}/edit", get(servers::edit_server))
         .route("/servers/{id}/reconnect", post(servers::reconnect_server))
@@ -274,6 +280,15 @@ impl IntoResponse for PageError {
 /// An error in the form that the caller reads.
 pub(crate) fn failed(headers: &HeaderMap, error: TriageError) -> Response {
     if wants_json(headers) { Problem::from(error).into_response() } else { PageError(error).into_response() }
+}
+
+/// Bytes as a form carries them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// An id in a path; text that is none names nothing.

@@ -29,6 +29,8 @@ pub(crate) struct Reader {
     pub(crate) token: String,
     /// The cookie `fold`.
     pub(crate) folds: String,
+    /// Calls of the gateway that wait for this person.
+    pub(crate) waiting: u64,
 }
 
 /// The session's cookie: with TLS it is bound to the host by its name.
@@ -60,6 +62,7 @@ impl FromRequestParts<Arc<Shared>> for Reader {
         match shared.app.session(&token).await {
             Ok((scope, user)) => Ok(Self {
                 shared: Arc::clone(shared),
+                waiting: shared.app.mcp_asks_waiting(&scope).await.unwrap_or_default(),
                 scope,
                 user,
                 token,

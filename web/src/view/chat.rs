@@ -131,10 +131,131 @@ pub struct ToolCall {
     pub read_only_hint: bool,
     /// Where it stands.
     pub state: CallState,
+    /// What its server has asked on the way, oldest first.
+    pub questions: Vec<Question>,
+    /// The result is longer than what is shown of it.
+    pub long: bool,
     /// The departure, once it has left.
     pub sent: Option<Id>,
     /// Whether the reader may decide.
     pub can_write: bool,
+}
+
+/// What a server asks while its tool runs.
+///
+/// Posts `action` (`accept`, `decline` or `dismiss`) and what its fields hold to `/incidents/{incident}/questions/{id}`;
+/// answers 303 to the call, 422 where something typed was not taken, 409 where it was decided or has expired.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The question.
+    pub id: Id,
+    /// `form`, `url` or `sample`.
+    pub kind: String,
+    /// `pending`, `accepted`, `declined`, `cancelled`, `expired` or `over`.
+    pub state: String,
+    /// The server's words, masked.
+    pub message: String,
+    /// The fields to fill in.
+    pub fields: Vec<QuestionField>,
+    /// The address to open, masked.
+    pub address: Option<String>,
+    /// The same as a link, where it holds nothing of the incident.
+    pub link: Option<String>,
+    /// What the model would be asked: who says it, and what, by [`crate::markdown::plain`].
+    pub messages: Vec<(&'static str, TrustedHtml)>,
+    /// What was answered, by [`crate::markdown::plain`].
+    pub answer: Option<TrustedHtml>,
+    /// Why what was typed was not taken.
+    pub error: Option<String>,
+    /// Until when.
+    pub until: When,
+}
+
+impl Question {
+    /// Nobody has answered yet.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.state == "pending"
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self.kind.as_str() {
+            "sample" => "The server wants to ask the model",
+            "url" => "The server asks you to open an address",
+            _ => "The server asks you",
+        }
+    }
+
+    /// What became of it.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.state.as_str() {
+            "accepted" if self.kind == "sample" => "Allowed",
+            "accepted" => "Answered",
+            "declined" => "Declined",
+            "cancelled" => "Dismissed",
+            "expired" => "Expired",
+            _ => "Over",
+        }
+    }
+
+    /// The first button.
+    #[must_use]
+    pub fn accept(&self) -> &'static str {
+        match self.kind.as_str() {
+            "sample" => "Ask the model",
+            "url" => "I have opened it",
+            _ => "Answer",
+        }
+    }
+
+    /// The second button.
+    #[must_use]
+    pub fn decline(&self) -> &'static str {
+        if self.kind == "sample" { "Do not ask" } else { "Decline" }
+    }
+
+    /// Where what is said goes.
+    #[must_use]
+    pub fn goes(&self) -> &'static str {
+        match self.kind.as_str() {
+            "sample" => "The model's answer goes to the server, masked.",
+            "url" => "The server learns that you agreed, and nothing else from here.",
+            _ => "What you answer goes to the server, masked.",
+        }
+    }
+}
+
+/// A field of a question.
+#[derive(Clone, Debug)]
+pub struct QuestionField {
+    /// In the form: `f0`.
+    pub name: String,
+    /// What it is called.
+    pub title: String,
+    /// What the server says of it; may be empty.
+    pub description: String,
+    /// It has to be filled in.
+    pub required: bool,
+    /// `flag`, `one`, `many`, or the type of the input.
+    pub kind: &'static str,
+    /// What stands in it.
+    pub value: String,
+    /// What can be chosen.
+    pub choices: Vec<QuestionChoice>,
+}
+
+/// Something that can be chosen.
+#[derive(Clone, Debug)]
+pub struct QuestionChoice {
+    /// Its number.
+    pub value: String,
+    /// What is shown, masked.
+    pub title: String,
+    /// It is chosen.
+    pub chosen: bool,
 }
 
 /// One answer of the model.

@@ -134,6 +134,8 @@ pub struct Frame {
     pub person: Person,
     /// What the reader may do.
     pub can: Can,
+    /// Calls of the gateway that wait for the reader.
+    pub waiting: u64,
     /// The moment at which the page is made.
     pub now: Timestamp,
     /// A message about the request before.

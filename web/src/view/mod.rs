@@ -24,6 +24,7 @@ pub mod plugins;
 pub mod sent;
 pub mod servers;
 pub mod settings;
+pub mod waiting;
 pub mod whys;
 
 pub use frame::{Can, Crumb, Field, Frame, Notice, Person, Place, Severity, Status, Tone};

@@ -61,6 +61,7 @@ fn merge(outer: ServeArgs, inner: ServeArgs) -> ServeArgs {
         retention_days: inner.retention_days.or(outer.retention_days),
         mcp_calls_per_minute: inner.mcp_calls_per_minute.or(outer.mcp_calls_per_minute),
         mcp_tool_calls_per_minute: inner.mcp_tool_calls_per_minute.or(outer.mcp_tool_calls_per_minute),
+        mcp_record: inner.mcp_record.or(outer.mcp_record),
         log: inner.log.or(outer.log),
     }
 }

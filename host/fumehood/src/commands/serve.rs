@@ -67,8 +67,7 @@ async fn serve_app(
     let local = format!("{}://{address}", if tls_config.is_some() { "https" } else { "http" });
     let public = settings.public_origin()?.unwrap_or_else(|| local.clone());
     control::listen(app.clone(), &settings.data, &public)?;
-    let options =
-        fumehood_web::Options { public_url: public.clone(), listen: address, mcp_limits: settings.mcp_limits };
+    let options = fumehood_web::Options { public_url: public.clone(), listen: address, mcp: settings.mcp };
     let service =
         fumehood_web::router(app.clone(), options)?.into_make_service_with_connect_info::<std::net::SocketAddr>();
     let handle = axum_server::Handle::new();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a row is on disk before its request goes anywhere; what was said is sealed for its place.
 
+mod asks;
 mod stats;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use fumehood_policy::Digest;
 use rusqlite::{OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
+pub use self::asks::McpAsk;
 pub use self::stats::{CallStats, Grouping, TimeSlot};
 use crate::{Change, Scope, Store, StoreError, Tx};
 
@@ -41,6 +43,8 @@ pub struct NewCall {
     pub bytes_in: u64,
     /// What was asked.
     pub sent: Vec<u8>,
+    /// Who passed it on to a server before it had a row.
+    pub passed_by: Option<Scope>,
 }
 
 /// How a request ended.
@@ -246,6 +250,20 @@ fn begin(tx: &Tx<'_>, scope: &Scope, call: &NewCall) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The record can be tidied up; that somebody called a tool stays provable.
+fn prove(tx: &mut Tx<'_>, scope: &Scope, call: &NewCall) -> Result<(), StoreError> {
+    if call.method != "tools/call" {
+        return Ok(());
+    }
+    let change = Change::new("mcp.call", format!("mcp-server:{}", call.server))
+        .with("tool", &call.subject)
+        .with("call", &call.id)
+        .with("client", &call.client)
+        .with("bytes", call.sent.len())
+        .with("sha256", Digest::new(Sha256::digest(&call.sent).into()));
+    tx.record(scope, Phase::Event, None, change, "ok").map(drop)
+}
+
 fn end(tx: &Tx<'_>, scope: &Scope, end: &CallEnd) -> Result<(), StoreError> {
     let kept = end.received.get(..end.received.len().min(KEPT)).unwrap_or_default();
     let received = tx.seal(scope, TABLE, &end.id, "received", kept)?;
@@ -287,17 +305,7 @@ impl Store {
         let scope = scope.clone();
         self.write(move |tx| {
             begin(tx, &scope, &call)?;
-            if call.method != "tools/call" {
-                return Ok(());
-            }
-            // The record can be tidied up; that somebody called a tool stays provable.
-            let change = Change::new("mcp.call", format!("mcp-server:{}", call.server))
-                .with("tool", &call.subject)
-                .with("call", &call.id)
-                .with("client", &call.client)
-                .with("bytes", call.sent.len())
-                .with("sha256", Digest::new(Sha256::digest(&call.sent).into()));
-            tx.record(&scope, Phase::Event, None, change, "ok").map(drop)
+            prove(tx, &scope, &call)
         })
         .await
     }
@@ -312,6 +320,9 @@ impl Store {
             for (call, ended) in ended.iter() {
                 if let Some(call) = call {
                     begin(tx, &scope, call)?;
+                    if let Some(by) = &call.passed_by {
+                        prove(tx, by, call)?;
+                    }
                 }
                 end(tx, &scope, ended)?;
             }

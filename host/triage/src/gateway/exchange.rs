@@ -142,6 +142,12 @@ impl GatewayBackend {
         exchange.spent.scan_us += micros(scanning);
         masked.map_err(super::refusal)?;
         self.begin(exchange, &params).await?;
+        if exchange.request.method == "tools/call" {
+            let waiting = Instant::now();
+            let asked = self.ask_first(exchange, &client, server, &params).await;
+            exchange.spent.policy_us += micros(waiting);
+            asked?;
+        }
         let passing = Instant::now();
         let again = server.signs_in().then(|| params.clone());
         let mut answer = Box::pin(self.passed(exchange, &client, server, params)).await;
@@ -174,6 +180,24 @@ impl GatewayBackend {
             translate::for_legacy(&mut result);
         }
         Ok(result)
+    }
+
+    /// Have a person approve a call whose tool is set so. One that goes on after a question was approved before.
+    async fn ask_first(
+        &self,
+        exchange: &mut Exchange,
+        client: &Client<Scope>,
+        server: &McpServer,
+        params: &Map<String, Value>,
+    ) -> Result<(), RpcError> {
+        let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
+        let served = self.app.served(&client.caller).await.map_err(super::refusal)?;
+        let asks = served.find(Some(&server.slug), name).is_some_and(|(_, tool)| tool.rule != "allow");
+        let state = params.get("requestState").and_then(Value::as_str).unwrap_or_default();
+        if asks && !HeldCalls::is_ours(state) {
+            exchange.spent.approval = Some((self.approved(exchange, server, params).await?, false));
+        }
+        Ok(())
     }
 
     /// Whether a server that did not take its token is worth another try, with a new one.
@@ -247,9 +271,20 @@ impl GatewayBackend {
             let served = self.app.served(&client.caller).await;
             let served = served.map_err(|error| McpError::Protocol(error.to_string()))?;
             let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
-            if served.find(Some(&server.slug), name).is_none_or(|(_, tool)| tool.rule != "allow") {
-                let message = served.why_not(Some(&server.slug), name);
-                return Err(McpError::Tool { code: rpc::INVALID_PARAMS, message, data: None });
+            let refused = |message| McpError::Tool { code: rpc::INVALID_PARAMS, message, data: None };
+            let Some((_, tool)) = served.find(Some(&server.slug), name) else {
+                return Err(refused(served.why_not(Some(&server.slug), name)));
+            };
+            match exchange.spent.approval {
+                Some((id, false)) => {
+                    self.use_approval(&client.caller, server, tool, &params, id).await?;
+                    exchange.spent.approval = Some((id, true));
+                }
+                Some((_, true)) => {}
+                None if tool.rule == "allow" => {}
+                None => {
+                    return Err(refused(format!("{name} needs a person's approval since a moment ago; call it again")));
+                }
             }
         }
         let modern = upstream.is_modern();

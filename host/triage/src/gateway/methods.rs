@@ -181,14 +181,6 @@ impl GatewayBackend {
         exchange.spent.server.clone_from(&server.slug);
         exchange.spent.subject.clone_from(&tool.name);
         self.app.require(&client.caller, Permission::CallTools).map_err(refusal)?;
-        if tool.rule != "allow" {
-            let what = format!(
-                "{} is set to ask a person before each call, and that can be done in an incident only. An operator can \
-                 allow it without asking, on the page of {}.",
-                tool.name, server.name
-            );
-            return Err(RpcError::new(rpc::INVALID_REQUEST, what));
-        }
         let mut params = exchange.request.params.clone();
         params.insert("name".into(), tool.name.as_str().into());
         let (server, apart) = (server.clone(), client.server.is_none());

@@ -3,6 +3,7 @@
 //! Invariant: a request that goes to a server is on record before it does; only a tool that a person has seen as it is
 //! can be called, under the rule that they set; what is asked and what is answered is masked.
 
+mod asks;
 mod breaker;
 mod exchange;
 mod held;
@@ -34,7 +35,7 @@ pub use self::recorder::RecorderNumbers;
 use self::recorder::{Recorder, micros};
 use crate::{App, TriageError};
 pub use fumehood_mcp::gateway::{Body, EventReader, Incoming, MODERN, Reply, VERSION_KEY, request_headers};
-pub use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, SessionRow, TimeSlot};
+pub use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, McpAsk, SessionRow, TimeSlot};
 
 /// Of a message that goes on record, characters.
 const MESSAGE: usize = 512;
@@ -51,8 +52,18 @@ pub struct GatewayBackend {
     held: Arc<held::HeldCalls>,
     begun_tasks: Arc<tasks::Tasks>,
     limits: Arc<limits::Limits>,
+    record_after: bool,
     recorder: Recorder,
     metrics: Arc<metrics::Metrics>,
+}
+
+/// How the gateway is set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GatewaySettings {
+    pub limits: CallLimits,
+    /// Put requests on record when they are answered, and not before they go to a server: faster, and a kill in between
+    /// loses those that were on their way.
+    pub record_after: bool,
 }
 
 /// What a request took, microseconds, and whom it went to.
@@ -64,8 +75,12 @@ struct Spent {
     upstream_us: u64,
     server: String,
     subject: String,
-    /// Its row is on disk.
+    /// Its row is on disk, or waits to be written with its end.
     begun: bool,
+    /// The row, where it is written with the end.
+    row: Option<NewCall>,
+    /// A person's approval, and whether this request has used it up.
+    approval: Option<(fumehood_store::AskId, bool)>,
     timed_out: bool,
     /// The tool's own answer is that it failed.
     tool_failed: bool,
@@ -80,7 +95,7 @@ struct Exchange {
 
 impl App {
     /// The gateway; made once, for as long as the server runs.
-    pub fn gateway(&self, limits: CallLimits) -> McpGateway {
+    pub fn gateway(&self, settings: GatewaySettings) -> McpGateway {
         let (recorder, writing) = Recorder::start(self.0.store.clone());
         self.0.tasks.spawn(writing);
         let backend = GatewayBackend {
@@ -89,7 +104,8 @@ impl App {
             books: Arc::default(),
             held: Arc::default(),
             begun_tasks: Arc::default(),
-            limits: Arc::new(limits::Limits::new(limits)),
+            limits: Arc::new(limits::Limits::new(settings.limits)),
+            record_after: settings.record_after,
             recorder,
             metrics: Arc::default(),
         };
@@ -144,15 +160,20 @@ impl GatewayBackend {
             subject: cut(&spent.subject, 512),
             bytes_in: bytes as u64,
             sent,
+            passed_by: None,
         }
     }
 
     /// Put on record how a request ended; `hidden` is the answer as it is kept, where that is another one.
-    async fn finish(&self, exchange: &Exchange, answer: &Result<String, RpcError>, hidden: Option<String>) {
+    async fn finish(&self, exchange: &mut Exchange, answer: &Result<String, RpcError>, hidden: Option<String>) {
+        let row = exchange.spent.row.take();
         let (client, spent) = (&exchange.request.client, &exchange.spent);
-        let call = (!spent.begun).then(|| {
+        let call = row.or_else(|| {
+            if spent.begun {
+                return None;
+            }
             // What went to no server was not masked, and is not kept.
-            Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, Vec::new())
+            Some(Self::row(client, &exchange.id, &exchange.request.method, spent, exchange.request.bytes, Vec::new()))
         });
         let (code, message) = match answer {
             Ok(_) if spent.tool_failed => (None, "the tool reported an error".to_owned()),
@@ -194,6 +215,11 @@ impl GatewayBackend {
         let sent = serde_json::to_vec(params).unwrap_or_default();
         let request = &exchange.request;
         let row = Self::row(&request.client, &exchange.id, &request.method, &exchange.spent, request.bytes, sent);
+        if self.record_after {
+            let by = request.client.caller.clone();
+            (exchange.spent.begun, exchange.spent.row) = (true, Some(NewCall { passed_by: Some(by), ..row }));
+            return Ok(());
+        }
         let written = self.app.0.store.begin_call(&request.client.caller, row).await;
         exchange.spent.audit_us += micros(began);
         exchange.spent.begun = written.is_ok();
@@ -237,7 +263,7 @@ impl Backend for GatewayBackend {
             Err(_) => None,
         };
         let answer = answer.map(|value| value.to_string());
-        self.finish(&exchange, &answer, hidden).await;
+        self.finish(&mut exchange, &answer, hidden).await;
         answer
     }
 

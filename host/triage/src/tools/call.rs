@@ -2,7 +2,9 @@
 //!
 //! Invariant: a tool is called under the pin that was approved, and never without an approval that this call consumes.
 
-use fumehood_mcp::McpError;
+use std::sync::atomic::AtomicUsize;
+
+use fumehood_mcp::{Connection, McpError, ToolResult};
 use fumehood_policy::{Digest, Permission};
 use fumehood_redact::{Origin, Redacted};
 use fumehood_store::approvals::{Approval, Binding};
@@ -11,6 +13,7 @@ use fumehood_store::{ApprovalId, IncidentId, Scope};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::questions::{Dialogue, SAID, offers};
 use crate::call::Purpose;
 use crate::{App, TriageError};
 
@@ -60,9 +63,11 @@ impl App {
         scope: &Scope,
         approval: &Approval,
         cancel: CancellationToken,
+        status: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), TriageError> {
         let store = &self.0.store;
-        let outcome = self.try_call(scope, approval, cancel).await;
+        let outcome = self.try_call(scope, approval, cancel, status).await;
+        store.close_questions(scope, approval.id, "over").await?;
         let (state, result, problem) = match outcome {
             Ok(result) if result.1 => ("failed", result.0, "The tool reported an error.".to_owned()),
             Ok(result) => ("done", result.0, String::new()),
@@ -77,24 +82,15 @@ impl App {
         scope: &Scope,
         approval: &Approval,
         cancel: CancellationToken,
+        status: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(String, bool), TriageError> {
         let server = self.0.store.server(scope, approval.server_id).await?;
+        let is_tool = approval.method == "tools/call";
         // The pin as it is now, not as it was when the person looked.
-        let now = self
-            .catalogue(scope)
-            .await?
-            .tools
-            .into_iter()
-            .find(|tool| tool.server_id == server.id && tool.tool == approval.tool);
-        let now = now.ok_or_else(|| {
-            TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool))
-        })?;
-        if approval.decided_by.as_deref() == Some("rule") && now.rule != "allow" {
-            return Err(TriageError::Conflict(format!(
-                "{} was allowed without asking when the model wanted it, and is no longer. Nothing was called.",
-                approval.tool
-            )));
-        }
+        let pinned = match is_tool {
+            true => self.pinned_now(scope, &server, approval).await?,
+            false => approval.tool_sha256.clone(),
+        };
         let arguments: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&approval.arguments)
             .map_err(|_| TriageError::invalid("arguments", "The model's arguments are no JSON object."))?;
         let purpose = Purpose {
@@ -105,24 +101,35 @@ impl App {
             instance: String::new(),
         };
         // A connection of its own: what travels on it belongs to this incident, and its sash can cut it.
-        let connection = self.connect(scope, &server, purpose, None, true).await.map_err(|error| mcp(&error))?;
+        let (send, said) = tokio::sync::mpsc::channel(SAID);
+        let offers = Some((offers(), send));
+        let connection = self.connect(scope, &server, purpose, offers, true).await.map_err(|error| mcp(&error))?;
         let answer = async {
-            // The tool as the server describes it at this moment: a change since the approval stops the call.
-            let tools = connection.discover().await.map_err(|error| mcp(&error))?;
-            let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
-            let Some(pin) = pin.filter(|pin| *pin == now.sha256) else {
-                let seen = self.seen(scope, server.id, tools).await?;
-                self.server_state(scope, server.id, "connected", String::new(), Some(seen)).await?;
-                return Err(TriageError::Conflict(format!(
-                    "{} describes {} differently than when it was approved. Nothing was called, and it is not offered until \
-                     a person has looked at the difference on the server's page.",
-                    server.name, approval.tool
-                )));
-            };
+            let pin =
+                if is_tool { self.pin_there(scope, &server, approval, &connection, &pinned).await? } else { pinned };
             let binding = self.binding(&server, pin, &approval.arguments)?;
             self.0.store.consume(scope, approval.id, binding).await?;
-            self.record_stdio_departure(scope, &server, approval).await?;
-            connection.call_tool(&approval.tool, arguments, cancel).await.map_err(|error| mcp(&error))
+            self.record_stdio_departure(scope, &server, approval, approval.arguments.clone()).await?;
+            let params = match is_tool {
+                true => serde_json::Map::from_iter([
+                    ("name".to_owned(), approval.tool.as_str().into()),
+                    ("arguments".to_owned(), arguments.into()),
+                ]),
+                false => arguments,
+            };
+            let asked = AtomicUsize::new(0);
+            let dialogue = Dialogue {
+                app: self,
+                scope,
+                approval,
+                server: &server,
+                connection: &connection,
+                cancel,
+                status,
+                asked,
+            };
+            let raw = dialogue.carry_out(params, said).await.map_err(|error| mcp(&error))?;
+            ToolResult::read(raw).map_err(|error| mcp(&error))
         }
         .await;
         if let Some(said) = connection.challenge().filter(|_| server.signs_in()) {
@@ -133,18 +140,57 @@ impl App {
         Ok((answer.text, answer.is_error))
     }
 
-    /// Over HTTP each request is a departure of its own. To a process the arguments leave through a pipe: checked and
-    /// recorded here, before it is written to.
-    async fn record_stdio_departure(
+    /// The pin of a tool that may be called as things stand.
+    async fn pinned_now(&self, scope: &Scope, server: &McpServer, approval: &Approval) -> Result<Vec<u8>, TriageError> {
+        let mut offered = self.catalogue(scope).await?.tools.into_iter();
+        let now = offered.find(|tool| tool.server_id == server.id && tool.tool == approval.tool).ok_or_else(|| {
+            TriageError::Conflict(format!("{} no longer offers {}. Nothing was called.", server.name, approval.tool))
+        })?;
+        if approval.decided_by.as_deref() == Some("rule") && now.rule != "allow" {
+            return Err(TriageError::Conflict(format!(
+                "{} was allowed without asking when the model wanted it, and is no longer. Nothing was called.",
+                approval.tool
+            )));
+        }
+        Ok(now.sha256)
+    }
+
+    /// The tool as the server describes it at this moment: a change since the approval stops the call.
+    async fn pin_there(
         &self,
         scope: &Scope,
         server: &McpServer,
         approval: &Approval,
+        connection: &Connection,
+        pinned: &[u8],
+    ) -> Result<Vec<u8>, TriageError> {
+        let tools = connection.discover().await.map_err(|error| mcp(&error))?;
+        let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
+        if let Some(pin) = pin.filter(|pin| *pin == pinned) {
+            return Ok(pin);
+        }
+        let seen = self.seen(scope, server.id, tools).await?;
+        self.server_state(scope, server.id, "connected", String::new(), Some(seen)).await?;
+        Err(TriageError::Conflict(format!(
+            "{} describes {} differently than when it was approved. Nothing was called, and it is not offered until a \
+             person has looked at the difference on the server's page.",
+            server.name, approval.tool
+        )))
+    }
+
+    /// Over HTTP each request is a departure of its own. To a process the arguments leave through a pipe: checked and
+    /// recorded here, before it is written to.
+    pub(super) async fn record_stdio_departure(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        approval: &Approval,
+        body: String,
     ) -> Result<(), TriageError> {
         if server.transport != "stdio" {
             return Ok(());
         }
-        let body = approval.arguments.clone().into_bytes();
+        let body = body.into_bytes();
         self.check_outgoing(scope, approval.incident_id, &body).await?;
         let (_, labels) = self.masked_in(scope, approval.incident_id, &body).await?;
         let plugin = self.transport(server)?;
@@ -161,7 +207,7 @@ impl App {
             call: None,
             arguments_sha256,
             subject: format!("approval:{}", approval.id),
-            method: "tools/call".into(),
+            method: approval.method.clone(),
             url: format!("stdio:{}", server.command),
             headers: Vec::new(),
             body,
@@ -196,7 +242,11 @@ impl App {
         masked.push(&self.mask_one(scope, approval.incident_id, Origin::Raw, &approval.result).await?);
         if masked.len() > RESULT_BYTES {
             masked.truncate_at(RESULT_BYTES);
-            masked.push_literal("\n(cut here: the answer is longer than its share of the prompt)");
+            let all = self.0.store.approvals(scope, approval.incident_id).await?;
+            let number = all.iter().position(|one| one.id == approval.id).map_or(0, |at| at + 1);
+            masked.push_literal("\n(cut here: the answer is longer than its share of the prompt; fumehood_read_result reads and searches all of it, as result ");
+            masked.push(&Redacted::count(number));
+            masked.push_literal(")");
         }
         Ok(masked)
     }

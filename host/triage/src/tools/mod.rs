@@ -4,6 +4,7 @@
 
 mod call;
 mod catalogue;
+mod questions;
 mod review;
 
 use std::collections::HashMap;
@@ -22,11 +23,12 @@ use tokio::sync::mpsc;
 
 pub use self::call::RESULT_BYTES;
 pub use self::catalogue::{Catalogue, OfferedTool, Served, ServedTool};
+pub use self::questions::{Reply, ShownQuestion};
 pub use self::review::{ToolReview, Verdict};
 use crate::call::Purpose;
 use crate::plugins::{CREDENTIAL, Reach};
 use crate::{App, TriageError};
-pub use fumehood_mcp::{Difference, differences, visible};
+pub use fumehood_mcp::{Asked, Difference, Field, FieldKind, differences, visible};
 pub use fumehood_store::outside::{Standing, ToolChange};
 
 /// Connecting and discovering, together.
@@ -43,6 +45,8 @@ pub(crate) struct Tools {
     connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
     /// What each server's process wrote last: also of one that ended before it was connected.
     outputs: std::sync::Mutex<HashMap<ServerId, ServerOutput>>,
+    /// What each server said at its last discovery that it offers: the protocol's `capabilities`.
+    capabilities: std::sync::Mutex<HashMap<ServerId, serde_json::Value>>,
     /// What is served, until something about servers or tools changes.
     pub(crate) served: catalogue::ServedCache,
 }
@@ -182,6 +186,10 @@ impl App {
             instance: String::new(),
         };
         let connection = self.connect(scope, server, purpose, None, true).await?;
+        if let Some(offered) = connection.facts().raw().get("capabilities") {
+            let mut known = self.0.tools.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(server.id, offered.clone());
+        }
         let tools = connection.discover().await;
         // Discovery's connection is not the one that tools are called on: those are bound to an incident.
         self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
@@ -313,6 +321,12 @@ impl App {
             return self.reach_of(plugin.name(), url, &server.private_nets, server.credential_id);
         }
         Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
+    }
+
+    /// Whether a server said at its last discovery that it offers something beside tools: `resources` or `prompts`.
+    pub(crate) fn offers(&self, id: ServerId, what: &str) -> bool {
+        let known = self.0.tools.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&id).and_then(|all| all.get(what)).is_some_and(serde_json::Value::is_object)
     }
 
     /// Close a server's connection.

@@ -121,6 +121,7 @@ fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("GET", ["incidents", "new"]) => &["responder"],
         ("GET", ["" | "incidents" | "plugins" | "integrations" | "keyboard" | "palette" | "account", ..]) => EVERYBODY,
         ("GET", ["servers", "new"] | ["servers", "{id}", "edit"] | ["servers", "calls", ..]) => &["operator"],
+        ("GET" | "POST", ["servers", "waiting", ..]) => &["responder"],
         ("GET", ["servers", ..] | ["settings"] | ["settings", "models"]) => EVERYBODY,
         ("GET" | "POST", ["audit", ..]) => &["security"],
         ("GET", ["settings", "detection"]) | ("POST", ["settings", "detection", "try"]) => &["responder", "security"],
