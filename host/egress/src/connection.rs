@@ -1,8 +1,8 @@
-//! One connection for one request: TLS where the URL says so, then HTTP/1.1 or HTTP/2 by ALPN.
+//! One connection for one request at a time: TLS where the URL says so, then HTTP/1.1 or HTTP/2 by ALPN.
 //!
 //! Invariant: a [`Connection`] owns its socket. When it is dropped, every task that holds the socket is aborted and
-//! the socket closes; nothing lingers because a peer does not read, and nothing is kept for another request. That is
-//! why there is no pool: a pooled connection would have been vetted for somebody else.
+//! the socket closes; nothing lingers because a peer does not read. There is no pool: a pooled connection would have been
+//! vetted for somebody else. What one owner keeps for itself is in [`crate::Keep`].
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -33,10 +33,10 @@ const HEAD_BYTES_H2: u32 = 2 * (limits::HEADER_BYTES + 32 * limits::HEADERS) as 
 /// Bytes in flight towards us, for the one stream and so for the connection.
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// An open connection that has carried nothing yet.
+/// An open connection that carries nothing now.
 pub(crate) struct Connection {
     sender: Sender,
-    tasks: Tasks,
+    _tasks: Tasks,
 }
 
 enum Sender {
@@ -71,7 +71,7 @@ async fn one<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> R
         .await?;
     let tasks = Tasks::default();
     tasks.executor().execute(async move { drop(connection.await) });
-    let mut connection = Connection { sender: Sender::One(sender), tasks };
+    let mut connection = Connection { sender: Sender::One(sender), _tasks: tasks };
     connection.ready().await?;
     Ok(connection)
 }
@@ -87,13 +87,13 @@ async fn two<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> R
         .handshake(TokioIo::new(stream))
         .await?;
     tasks.executor().execute(async move { drop(connection.await) });
-    let mut connection = Connection { sender: Sender::Two(sender), tasks };
+    let mut connection = Connection { sender: Sender::Two(sender), _tasks: tasks };
     connection.ready().await?;
     Ok(connection)
 }
 
 impl Connection {
-    async fn ready(&mut self) -> Result<(), OpenError> {
+    pub(crate) async fn ready(&mut self) -> Result<(), OpenError> {
         match &mut self.sender {
             Sender::One(sender) => sender.ready().await?,
             Sender::Two(sender) => sender.ready().await?,
@@ -115,15 +115,12 @@ impl Connection {
             Sender::One(sender) => sender.try_send_request(message).await?,
             Sender::Two(sender) => sender.try_send_request(message).await?,
         };
-        Ok((answer, Open { _sender: self.sender, _tasks: self.tasks }))
+        Ok((answer, Open(self)))
     }
 }
 
 /// Keeps a connection open while its answer is read.
-pub(crate) struct Open {
-    _sender: Sender,
-    _tasks: Tasks,
-}
+pub(crate) struct Open(pub(crate) Connection);
 
 /// The tasks of one connection, which end with it.
 #[derive(Default)]

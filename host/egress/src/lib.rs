@@ -2,8 +2,8 @@
 //!
 //! Invariant: every socket goes to an address that the caller's [`Vet`] accepted, together with all other addresses of
 //! its name, for this very request. A name is resolved once; the vetted addresses are what is dialled; there is no
-//! second look-up, no proxy, no redirect, and no connection that one request leaves to another. Every process runs
-//! without a shell, with nothing in its environment but what it was given, in a process group that ends as a whole.
+//! second look-up, no proxy, no redirect, and no connection that one request leaves to another, but within one owner's
+//! [`Keep`], where the address is vetted anew. Every process runs without a shell, with nothing in its environment but what it was given, in a process group that ends as a whole.
 //!
 //! Bytes, headers, times, connections and processes are bounded by [`limits`] and by what each request brings along.
 //! Who may reach what is not decided here: callers bring the decision (`policy`) as a [`Vet`], and put the intent on
@@ -12,6 +12,7 @@
 mod connection;
 mod dial;
 mod error;
+mod keep;
 pub mod limits;
 mod process;
 mod request;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use error::EgressError;
+pub use keep::Keep;
 pub use process::{Output, Pinned, Process, ProcessError, ProcessSpec};
 pub use request::{HttpRequest, Vet};
 pub use resolve::{Resolve, SystemResolver};
@@ -118,7 +120,20 @@ impl Egress {
     /// # Errors
     /// [`EgressError`]; its [`code`](EgressError::code) tells whether anything can have reached the other side.
     pub async fn send(&self, request: HttpRequest, cancel: CancellationToken) -> Result<HttpResponse, EgressError> {
-        request::send(&self.0, request, cancel).await
+        request::send(&self.0, request, None, cancel).await
+    }
+
+    /// As [`Egress::send`], on a socket that an earlier request of `keep` has left, where there is one.
+    ///
+    /// # Errors
+    /// As [`Egress::send`].
+    pub async fn send_kept(
+        &self,
+        request: HttpRequest,
+        keep: &Keep,
+        cancel: CancellationToken,
+    ) -> Result<HttpResponse, EgressError> {
+        request::send(&self.0, request, Some(keep), cancel).await
     }
 
     /// Start a process. Must be called within a tokio runtime.

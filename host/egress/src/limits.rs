@@ -39,6 +39,16 @@ pub const CHUNK_BYTES: usize = 64 << 10;
 /// peers of streams that have no idle limit; does not end one that lives and is silent.
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// How long a socket waits for the next request of its owner. Below the shortest after which servers in use close (5 s),
+/// so that a request is not written to a socket that is being closed.
+pub const KEPT: Duration = Duration::from_secs(2);
+
+/// Sockets that one owner keeps.
+pub const KEPT_SOCKETS: usize = 4;
+
+/// How long a kept socket may take to be ready.
+pub const KEPT_READY: Duration = Duration::from_millis(20);
+
 /// Processes that run at once.
 pub const PROCESSES: usize = 32;
 

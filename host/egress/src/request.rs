@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Position, Url};
 
 use crate::connection::{self, Connection, Message};
+use crate::keep::{Keep, Place};
 use crate::{EgressError, HttpResponse, Inner, dial, limits, resolve, response};
 
 /// The caller's decision about all addresses of a name, at once. The error is a sentence that names the grant that
@@ -81,12 +82,13 @@ const USER_AGENT: &str = concat!("fumehood/", env!("CARGO_PKG_VERSION"));
 pub(crate) async fn send(
     egress: &Inner,
     request: HttpRequest,
+    keep: Option<&Keep>,
     cancel: CancellationToken,
 ) -> Result<HttpResponse, EgressError> {
     let sent = AtomicBool::new(false);
     let first_byte = request.first_byte;
     let target = Target::of(&request.url)?;
-    let work = timeout(first_byte, exchange(egress, request, &target, cancel.clone(), &sent));
+    let work = timeout(first_byte, exchange(egress, request, keep, &target, cancel.clone(), &sent));
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(EgressError::Cancelled { sent: sent.load(Ordering::Relaxed) }),
@@ -104,15 +106,39 @@ pub(crate) async fn send(
 async fn exchange(
     egress: &Inner,
     request: HttpRequest,
+    keep: Option<&Keep>,
     target: &Target,
     cancel: CancellationToken,
     sent: &AtomicBool,
 ) -> Result<HttpResponse, EgressError> {
     let HttpRequest { method, url, headers, body, vet, .. } = request;
     let mut message = message(method, &url, headers, body)?;
-    let permit = connection_permit(egress).await?;
     let vetted = vetted(egress, target, &vet).await?;
-    let connection = timeout(egress.connect, open(egress, target, &vetted)).await.unwrap_or_else(|_| {
+    let limits = response::Limits { idle: request.idle, bytes: request.max_response_bytes };
+    if let Some(keep) = keep
+        && let Some((connection, permit, place)) = keep.take(&target.to_string(), &vetted).await
+    {
+        if !connection.is_http2() {
+            to_origin_form(&mut message, &url)?;
+        }
+        sent.store(true, Ordering::Relaxed);
+        match connection.send(message).await {
+            Ok((answer, open)) => {
+                let back = Some(keep.back(place));
+                return HttpResponse::new(answer, (open, permit, back), limits, cancel, target.to_string());
+            }
+            // It was closed before any of the message was written: as if it had not been kept.
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => message = unsent,
+                None => return Err(head_error(target, &error.into_error(), false)),
+            },
+        }
+        sent.store(false, Ordering::Relaxed);
+        *message.uri_mut() = full_uri(&url)?;
+        message.headers_mut().remove(header::HOST);
+    }
+    let permit = connection_permit(egress).await?;
+    let (connection, peer) = timeout(egress.connect, open(egress, target, &vetted)).await.unwrap_or_else(|_| {
         Err(unreachable(target, &format!("no connection within {} ms", egress.connect.as_millis())))
     })?;
     if !connection.is_http2() {
@@ -122,8 +148,8 @@ async fn exchange(
     sent.store(true, Ordering::Relaxed);
     match connection.send(message).await {
         Ok((answer, open)) => {
-            let limits = response::Limits { idle: request.idle, bytes: request.max_response_bytes };
-            HttpResponse::new(answer, open, permit, limits, cancel, target.to_string())
+            let back = keep.map(|keep| keep.back(Place { origin: target.to_string(), peer }));
+            HttpResponse::new(answer, (open, permit, back), limits, cancel, target.to_string())
         }
         Err(mut error) => {
             let unsent = error.take_message().is_some();
@@ -185,7 +211,7 @@ async fn vetted(egress: &Inner, target: &Target, vet: &Vet) -> Result<Vec<Socket
     Ok(addresses)
 }
 
-async fn open(egress: &Inner, target: &Target, vetted: &[SocketAddr]) -> Result<Connection, EgressError> {
+async fn open(egress: &Inner, target: &Target, vetted: &[SocketAddr]) -> Result<(Connection, SocketAddr), EgressError> {
     let tls = match (&egress.tls, target.secure) {
         (_, false) => None,
         (Some(config), true) => Some((Arc::clone(config), target.server_name()?)),
@@ -195,11 +221,12 @@ async fn open(egress: &Inner, target: &Target, vetted: &[SocketAddr]) -> Result<
         }
     };
     let socket = dial::dial(vetted).await.map_err(|error| unreachable(target, &error))?;
+    let peer = socket.peer_addr().map_err(|error| unreachable(target, &error))?;
     let connection = match tls {
         Some((config, name)) => connection::tls(socket, config, name).await,
         None => connection::plain(socket).await,
     };
-    connection.map_err(|error| unreachable(target, &error))
+    Ok((connection.map_err(|error| unreachable(target, &error))?, peer))
 }
 
 /// Where a request goes, for dialling and for messages.
@@ -254,9 +281,7 @@ fn message(method: Method, url: &Url, mut headers: HeaderMap, body: Bytes) -> Re
     {
         return Err(EgressError::Invalid(format!("the header `{owned}` is set by the host")));
     }
-    let uri = Uri::try_from(&url[..Position::AfterQuery]).map_err(|_| {
-        EgressError::Invalid("the URL cannot be sent as it is; escape its special characters".to_owned())
-    })?;
+    let uri = full_uri(url)?;
     headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
     if !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
@@ -267,6 +292,12 @@ fn message(method: Method, url: &Url, mut headers: HeaderMap, body: Bytes) -> Re
     *message.uri_mut() = uri;
     *message.headers_mut() = headers;
     Ok(message)
+}
+
+/// The target in full.
+fn full_uri(url: &Url) -> Result<Uri, EgressError> {
+    Uri::try_from(&url[..Position::AfterQuery])
+        .map_err(|_| EgressError::Invalid("the URL cannot be sent as it is; escape its special characters".to_owned()))
 }
 
 /// For HTTP/1.1: the path in the request line, the authority in `host`.

@@ -1,8 +1,8 @@
 //! An answer whose body is still arriving.
 //!
 //! Invariant: the body is handed out as it was framed, or an error says that it was not all; never more than the
-//! request's bytes, never a chunk of more than 64 KiB. The connection closes at the end, at the first error, when the
-//! answer is dropped, and when the request is cancelled; whichever is first. Nothing is decompressed, no cookie kept.
+//! request's bytes, never a chunk of more than 64 KiB. The connection closes at the end (where nobody keeps it), at the first
+//! error, when the answer is dropped, and when the request is cancelled; whichever is first. Nothing is decompressed, no cookie kept.
 
 use std::error::Error;
 use std::fmt;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Open;
+use crate::keep::Return;
 use crate::{EgressError, limits};
 
 /// What a body may take.
@@ -42,14 +43,13 @@ pub struct HttpResponse {
     /// How it ended, once it has.
     end: Option<Result<(), EgressError>>,
     /// Nothing once it has ended.
-    open: Option<(Open, OwnedSemaphorePermit)>,
+    open: Option<(Open, OwnedSemaphorePermit, Option<Return>)>,
 }
 
 impl HttpResponse {
     pub(crate) fn new(
         answer: http::Response<Incoming>,
-        open: Open,
-        permit: OwnedSemaphorePermit,
+        open: (Open, OwnedSemaphorePermit, Option<Return>),
         limits: Limits,
         cancel: CancellationToken,
         target: String,
@@ -68,7 +68,7 @@ impl HttpResponse {
             cancel,
             target,
             end: None,
-            open: Some((open, permit)),
+            open: Some(open),
         })
     }
 
@@ -110,9 +110,12 @@ impl HttpResponse {
     }
 
     fn finish(&mut self, end: Result<(), EgressError>) {
+        let whole = end.is_ok();
         self.end = Some(end);
         self.rest = Bytes::new();
-        self.open = None;
+        if let Some((Open(connection), permit, Some(back))) = self.open.take().filter(|_| whole) {
+            back.give(connection, permit);
+        }
     }
 
     async fn pull(&mut self) -> Result<Option<Bytes>, EgressError> {

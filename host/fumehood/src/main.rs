@@ -14,6 +14,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Requests are many small pieces that come and go on several threads, which the system's allocator takes locks for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match ship::ship().and_then(|()| commands::run(cli)) {

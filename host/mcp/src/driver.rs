@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fumehood_egress::{Egress, Output, Process, ProcessSpec};
+use fumehood_egress::{Egress, Keep, Output, Process, ProcessSpec};
 use fumehood_runtime::effects::{self, EffectOutcome, EffectRequest, Request};
 use fumehood_runtime::{Action, CallHost, Event, TransportConnection, TransportRequest};
 use tokio::sync::{mpsc, oneshot};
@@ -110,6 +110,8 @@ struct Running {
     /// event brought; but what the client wants to send is taken on, because it may send before it receives.
     backlog: VecDeque<Delivered>,
     inputs: mpsc::Sender<Input>,
+    /// Sockets between the requests of this connection.
+    keep: Keep,
     over: bool,
 }
 
@@ -131,6 +133,7 @@ impl Driver {
             sends: HashMap::new(),
             backlog: VecDeque::new(),
             inputs,
+            keep: Keep::default(),
             over: false,
         };
         tokio::select! {
@@ -368,7 +371,7 @@ impl Running {
             return self.misbehaved("asked for too many requests at once");
         }
         let (host, egress) = (Arc::clone(&self.driver.host), Arc::clone(&self.driver.egress));
-        let inputs = self.inputs.clone();
+        let (inputs, keep) = (self.inputs.clone(), self.keep.clone());
         let task = tokio::spawn(async move {
             let outgoing = Request {
                 method: request.method,
@@ -378,7 +381,7 @@ impl Running {
                 first_byte_ms: request.first_byte_ms,
                 idle_ms: Some(request.idle_ms),
             };
-            let (code, text) = match exchange(&host, &egress, outgoing, id, &inputs).await {
+            let (code, text) = match exchange(&host, &egress, &keep, outgoing, id, &inputs).await {
                 Ok(()) => (String::new(), String::new()),
                 Err(failure) => (failure.code, failure.message),
             };
@@ -462,11 +465,12 @@ fn is_event_stream(headers: &[(String, String)]) -> bool {
 async fn exchange(
     host: &Arc<dyn CallHost>,
     egress: &Egress,
+    keep: &Keep,
     request: Request,
     id: u64,
     inputs: &mpsc::Sender<Input>,
 ) -> Result<(), effects::Failure> {
-    let mut response = effects::send(host, egress, request).await?;
+    let mut response = effects::send_kept(host, egress, keep, request).await?;
     let head = Input::Head { id, status: response.status(), headers: response.headers().to_vec() };
     if inputs.send(head).await.is_err() {
         return Ok(());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fumehood_egress::{Egress, EgressError, HttpRequest, HttpResponse};
+use fumehood_egress::{Egress, EgressError, HttpRequest, HttpResponse, Keep};
 use fumehood_policy::{
     CeilingHour, Denial, Digest, HttpRule, PluginGrant, check_headers, decide, decide_credential, vet,
 };
@@ -251,6 +251,28 @@ const IDLE: Duration = Duration::from_secs(120);
 /// # Errors
 /// [`Failure`] with the code that the contract documents for `send`.
 pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -> Result<Response, Failure> {
+    send_on(host, egress, None, request).await
+}
+
+/// As [`send`], on a socket that an earlier request of the same owner has left.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_kept(
+    host: &Arc<dyn CallHost>,
+    egress: &Egress,
+    keep: &Keep,
+    request: Request,
+) -> Result<Response, Failure> {
+    send_on(host, egress, Some(keep), request).await
+}
+
+async fn send_on(
+    host: &Arc<dyn CallHost>,
+    egress: &Egress,
+    keep: Option<&Keep>,
+    request: Request,
+) -> Result<Response, Failure> {
     let cancel = host.cancellation();
     if cancel.is_cancelled() {
         return Err(cancelled());
@@ -325,11 +347,15 @@ pub async fn send(host: &Arc<dyn CallHost>, egress: &Egress, request: Request) -
         let received = 0;
         return Ok(Response { answer: Answer::Scripted { answer, received, most: max_response_bytes }, record });
     }
-    match egress.send(outgoing, cancel).await {
+    let sent = match keep {
+        Some(keep) => egress.send_kept(outgoing, keep, cancel).await,
+        None => egress.send(outgoing, cancel).await,
+    };
+    match sent {
         Ok(answer) => {
             record.outcome.status = Some(answer.status());
             record.outcome.headers = answer.headers().to_vec();
-            Ok(Response { answer: Answer::Live(answer), record })
+            Ok(Response { answer: Answer::Live(Box::new(answer)), record })
         }
         Err(error) => {
             let failure = Failure::from(error);
@@ -418,7 +444,7 @@ pub struct Response {
 }
 
 enum Answer {
-    Live(HttpResponse),
+    Live(Box<HttpResponse>),
     Scripted { answer: ScriptedAnswer, received: u64, most: u64 },
 }
 

@@ -170,6 +170,8 @@ pub(crate) fn engine_config(instances: u32) -> Config {
         .max_tables_per_component(limits::TABLES as u32)
         .max_memory_size(limits::MEMORY_BYTES)
         .table_elements(limits::TABLE_ELEMENTS)
+        // A table's first pages are zeroed in place: cheaper than giving them back, which stops every other thread.
+        .table_keep_resident(limits::KEPT_TABLE_BYTES)
         .memory_protection_keys(Enabled::Auto);
     // Where the kernel tells which pages were written, those few are reset in place: a third of the cost of an instance.
     // Where it does not, resetting all of them would cost more than giving them back.
@@ -222,6 +224,7 @@ mod tests {
         assert_eq!(pool.get_total_core_instances(), 96 * pool.get_max_core_instances_per_component());
         assert_eq!(pool.get_total_memories(), 96 * pool.get_max_memories_per_component());
         assert_eq!(pool.get_total_tables(), 96 * pool.get_max_tables_per_component());
+        assert_eq!(pool.get_table_keep_resident(), 64 << 10);
         assert_eq!(pool.get_memory_protection_keys(), Enabled::Auto);
         let kept = if PoolingAllocationConfig::is_pagemap_scan_available() { 1 << 20 } else { 0 };
         assert_eq!(pool.get_memory_keep_resident(), kept);

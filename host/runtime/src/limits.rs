@@ -10,6 +10,9 @@ pub const MEMORY_BYTES: usize = 64 << 20;
 /// Of the memory of a slot that is not in use, what stays in the process, bytes.
 pub const KEPT_BYTES: usize = 1 << 20;
 
+/// The same of a table.
+pub const KEPT_TABLE_BYTES: usize = 64 << 10;
+
 /// Elements over all tables of one component instance. A fat-LTO Rust guest has a few thousand function pointers.
 pub const TABLE_ELEMENTS: usize = 100_000;
 

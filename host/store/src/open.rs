@@ -7,6 +7,7 @@ use fumehood_vault::Vault;
 use rusqlite::{Connection, OpenFlags};
 use secrecy::ExposeSecret as _;
 
+use crate::people::KnownTokens;
 use crate::read::Readers;
 use crate::record::Recorder;
 use crate::writer::{Tx, Writer};
@@ -38,6 +39,8 @@ struct Inner {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     readers: Readers,
     folder: PathBuf,
+    /// API tokens in force, as they were read last.
+    known_tokens: KnownTokens,
     _lock: std::fs::File,
 }
 
@@ -73,6 +76,7 @@ impl Store {
             thread: Mutex::new(Some(thread)),
             readers,
             folder: folder.into(),
+            known_tokens: KnownTokens::default(),
             _lock: lock,
         })))
     }
@@ -80,6 +84,10 @@ impl Store {
     /// The folder that the store lives in.
     pub fn folder(&self) -> &Path {
         &self.0.folder
+    }
+
+    pub(crate) fn known_tokens(&self) -> &KnownTokens {
+        &self.0.known_tokens
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>

@@ -1,5 +1,9 @@
 //! People, sessions, sign-in links and API tokens. Tokens are kept as SHA-256 hashes, passwords as Argon2id strings.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use fumehood_policy::Role;
 use rusqlite::{OptionalExtension as _, Row};
 
@@ -54,6 +58,45 @@ pub struct TokenInForce {
     pub role: String,
     /// When its last use was written down.
     pub used_us: Option<i64>,
+}
+
+/// API tokens as they were read last, so that not every request reads the database. Exact: one process owns the data
+/// folder, and what changes tokens forgets them here before it says that it is done.
+#[derive(Default)]
+pub(crate) struct KnownTokens {
+    changes: AtomicU64,
+    known: Mutex<HashMap<TokenHash, (TokenInForce, Option<i64>)>>,
+}
+
+/// Tokens that are remembered; beyond it all are forgotten.
+const KNOWN_TOKENS: usize = 1_024;
+
+impl KnownTokens {
+    fn known(&self) -> MutexGuard<'_, HashMap<TokenHash, (TokenInForce, Option<i64>)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, hash: &TokenHash, now_us: i64) -> Option<TokenInForce> {
+        let known = self.known();
+        let (token, expires_us) = known.get(hash)?;
+        expires_us.is_none_or(|expires_us| expires_us > now_us).then(|| token.clone())
+    }
+
+    /// Keep what was read when so many changes had been made.
+    fn keep(&self, at: u64, hash: TokenHash, token: TokenInForce, expires_us: Option<i64>) {
+        let mut known = self.known();
+        if known.len() >= KNOWN_TOKENS {
+            known.clear();
+        }
+        if self.changes.load(Ordering::SeqCst) == at {
+            known.insert(hash, (token, expires_us));
+        }
+    }
+
+    fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.known().clear();
+    }
 }
 
 /// A one-time link to make an account.
@@ -333,7 +376,9 @@ impl Store {
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.known_tokens().forget();
+        Ok(())
     }
 
     /// Begin a session.
@@ -460,18 +505,31 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn token(&self, hash: TokenHash, now_us: i64) -> Result<Option<TokenInForce>, StoreError> {
-        self.read(move |connection, _| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT tenant_id, id, role, used_us FROM api_tokens
-                     WHERE token_hash = ?1 AND revoked_us IS NULL AND (expires_us IS NULL OR expires_us > ?2)",
-                )?
-                .query_row((hash, now_us), |row| {
-                    Ok(TokenInForce { tenant: row.get(0)?, id: row.get(1)?, role: row.get(2)?, used_us: row.get(3)? })
-                })
-                .optional()?)
-        })
-        .await
+        let known = self.known_tokens();
+        if let Some(token) = known.get(&hash, now_us) {
+            return Ok(Some(token));
+        }
+        let at = known.changes.load(Ordering::SeqCst);
+        let found = self
+            .read(move |connection, _| {
+                let row = |row: &Row<'_>| {
+                    let token =
+                        TokenInForce { tenant: row.get(0)?, id: row.get(1)?, role: row.get(2)?, used_us: row.get(3)? };
+                    Ok((token, row.get(4)?))
+                };
+                Ok(connection
+                    .prepare_cached(
+                        "SELECT tenant_id, id, role, used_us, expires_us FROM api_tokens
+                         WHERE token_hash = ?1 AND revoked_us IS NULL AND (expires_us IS NULL OR expires_us > ?2)",
+                    )?
+                    .query_row((hash, now_us), row)
+                    .optional()?)
+            })
+            .await?;
+        if let Some((token, expires_us)) = &found {
+            known.keep(at, hash, token.clone(), *expires_us);
+        }
+        Ok(found.map(|(token, _)| token))
     }
 
     /// Note that a token was used. Not on record: what it did is.
@@ -483,7 +541,9 @@ impl Store {
             tx.connection.execute("UPDATE api_tokens SET used_us = ?2 WHERE id = ?1", (id, now_us))?;
             Ok(())
         })
-        .await
+        .await?;
+        self.known_tokens().forget();
+        Ok(())
     }
 
     /// Revoke a token, at once.
@@ -499,6 +559,8 @@ impl Store {
             )?;
             if changed == 0 { Err(StoreError::not_found("token", id)) } else { Ok(()) }
         })
-        .await
+        .await?;
+        self.known_tokens().forget();
+        Ok(())
     }
 }

@@ -19,6 +19,9 @@ use crate::TriageError;
 /// Said of what is packed and was not read.
 const UNREAD: &str = "packed, too large to read";
 
+/// Texts that are too short for scanners to be run side by side, bytes.
+const SHORT: usize = 4 << 10;
+
 /// Scans text with every scanner and yields checked findings.
 #[derive(Clone)]
 pub struct Scanners {
@@ -190,8 +193,11 @@ impl Scanners {
     /// Every scanner on one stretch, at the same time; their findings in the order of the scanners.
     async fn side_by_side(&self, stretch: Stretch, name: Option<&str>) -> Result<Vec<Finding>, TriageError> {
         let mut done: Vec<Option<_>> = self.plugins.iter().map(|_| None).collect();
-        if let [(plugin, host)] = self.plugins.as_slice() {
-            done = vec![Some(scan_one(&self.runtime, plugin, host.clone(), &stretch, name).await)];
+        if self.plugins.len() == 1 || stretch.text.len() <= SHORT {
+            // One after the other: another task would cost more than it saves.
+            for (slot, (plugin, host)) in done.iter_mut().zip(&self.plugins) {
+                *slot = Some(scan_one(&self.runtime, plugin, host.clone(), &stretch, name).await);
+            }
         } else {
             let mut running = JoinSet::new();
             for (place, (plugin, host)) in self.plugins.iter().cloned().enumerate() {

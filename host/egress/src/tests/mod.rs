@@ -5,6 +5,7 @@
 mod bodies;
 mod heads;
 mod http2;
+mod keep;
 mod names;
 mod process;
 

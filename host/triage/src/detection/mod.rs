@@ -8,12 +8,12 @@ mod additions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fumehood_policy::Permission;
 pub use fumehood_redact::rules::Verdict;
 use fumehood_redact::rules::{Rules, SCANNER};
-use fumehood_redact::{Finding, Gate, Pseudonyms, Span, merge};
+use fumehood_redact::{Finding, Gate, Group, Pseudonyms, Span, merge};
 use fumehood_runtime::{CallHost, KindInfo, Plugin, Runtime, World};
 use fumehood_store::rules::RuleDocument;
 use fumehood_store::{IncidentId, Scope};
@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 pub use additions::{ADDED, Addition};
 
 use crate::call::ScanCall;
-use crate::plugins::{load_with, shipped};
+use crate::plugins::{Running, load_with, shipped};
 use crate::scanners::{Scanners, groups_of};
 use crate::{App, TriageError};
 
@@ -95,6 +95,17 @@ impl Detection {
     }
 }
 
+/// The group of each type.
+type Groups = HashMap<String, Group>;
+
+/// What can be found, of the plugins that run and the rules that are in force.
+struct Announced {
+    running: Arc<Running>,
+    detection: Option<Arc<Detection>>,
+    kinds: Arc<[KindInfo]>,
+    groups: Arc<Groups>,
+}
+
 /// Rules that are in force, or why they cannot be.
 type Held = Result<Arc<Detection>, String>;
 
@@ -102,6 +113,8 @@ type Held = Result<Arc<Detection>, String>;
 #[derive(Default)]
 pub(crate) struct Detections {
     house: Mutex<Option<Held>>,
+    /// As it was asked for last: mostly the organisation's.
+    announced: Mutex<Option<Announced>>,
     incidents: Mutex<HashMap<IncidentId, Held>>,
     /// Held while rules are changed.
     changing: tokio::sync::Mutex<()>,
@@ -462,26 +475,39 @@ impl App {
     }
 
     fn scanners_of(&self, scope: &Scope, detection: Held, subject: Option<&str>) -> Scanners {
-        let (plugins, rules, kinds, refusal) = match (detection, self.0.plugins.scanners()) {
-            (Ok(detection), Ok(plugins)) => {
-                (detection.scanners(plugins), detection.rules(), detection.kinds().to_vec(), None)
-            }
-            (Err(refusal), _) => (Vec::new(), Arc::default(), Vec::new(), Some(refusal)),
-            (_, Err(error)) => (Vec::new(), Arc::default(), Vec::new(), Some(error.to_string())),
+        let (kinds, groups) = self.announced(detection.as_ref().ok());
+        let (plugins, rules, refusal) = match (detection, self.0.plugins.scanners()) {
+            (Ok(detection), Ok(plugins)) => (detection.scanners(plugins), detection.rules(), None),
+            (Err(refusal), _) => (Vec::new(), Arc::default(), Some(refusal)),
+            (_, Err(error)) => (Vec::new(), Arc::default(), Some(error.to_string())),
         };
-        let all: Vec<KindInfo> = self.0.plugins.kinds().into_iter().chain(kinds).collect();
         let hosted = plugins.into_iter().map(|plugin| {
             let host: Arc<dyn CallHost> = ScanCall::new(self, scope, &plugin, subject);
             (plugin, Some(host))
         });
-        Scanners {
-            runtime: self.0.runtime.clone(),
-            plugins: hosted.collect(),
-            groups: Arc::new(groups_of(&all)),
-            kinds: all.into(),
-            rules,
-            refusal,
+        Scanners { runtime: self.0.runtime.clone(), plugins: hosted.collect(), groups, kinds, rules, refusal }
+    }
+
+    /// What scanners and rules have announced that they find, and its groups: made once for as long as neither changes.
+    fn announced(&self, detection: Option<&Arc<Detection>>) -> (Arc<[KindInfo]>, Arc<Groups>) {
+        let running = self.0.plugins.now();
+        let same = |known: &Announced| {
+            Arc::ptr_eq(&known.running, &running)
+                && match (&known.detection, detection) {
+                    (Some(known), Some(detection)) => Arc::ptr_eq(known, detection),
+                    (known, detection) => known.is_none() && detection.is_none(),
+                }
+        };
+        let mut held = self.0.detections.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = held.as_ref().filter(|known| same(known)) {
+            return (Arc::clone(&known.kinds), Arc::clone(&known.groups));
         }
+        let of_rules = detection.map(|detection| detection.kinds().to_vec()).unwrap_or_default();
+        let all: Vec<KindInfo> = self.0.plugins.kinds().into_iter().chain(of_rules).collect();
+        let (kinds, groups): (Arc<[KindInfo]>, _) = (all.as_slice().into(), Arc::new(groups_of(&all)));
+        let (detection, given) = (detection.cloned(), (Arc::clone(&kinds), Arc::clone(&groups)));
+        *held = Some(Announced { running, detection, kinds, groups });
+        given
     }
 }
 

@@ -15,6 +15,8 @@ const QUEUE: usize = 4_096;
 const QUEUE_KIB: usize = 64 << 10;
 /// Ends that one commit takes.
 const TOGETHER: usize = 256;
+/// How long the first of them waits for others.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(15);
 /// How long a failed write is put off, again and again until it goes: a full disk ends some time.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -81,6 +83,14 @@ pub(super) fn micros(since: Instant) -> u64 {
 async fn write(store: Store, mut queue: mpsc::Receiver<Ended>, numbers: Arc<RecorderNumbers>) {
     let mut batch = Vec::with_capacity(TOGETHER);
     while queue.recv_many(&mut batch, TOGETHER).await > 0 {
+        // Those that end a moment later go along: a commit of their own would hold up the requests that begin meanwhile.
+        if batch.len() < TOGETHER && !queue.is_closed() {
+            tokio::time::sleep(GATHER).await;
+            let room = TOGETHER - batch.len();
+            if !queue.is_empty() {
+                queue.recv_many(&mut batch, room).await;
+            }
+        }
         // One tenant at a time; in an installation that has one this is one commit.
         while let Some(tenant) = batch.first().map(|first| first.tenant.clone()) {
             let (mine, rest): (Vec<Ended>, Vec<Ended>) = batch.drain(..).partition(|one| one.tenant == tenant);

@@ -34,4 +34,5 @@ pub use signature::{SignatureError, public_key, sign};
 
 pub(crate) use policy_file::PolicyFile;
 pub(crate) use reach::{CREDENTIAL, Reach};
+pub(crate) use registry::Running;
 pub(crate) use shipped::load_with;
