@@ -11,6 +11,7 @@ use fumehood_store::{ApprovalId, IncidentId, Scope};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::not_let_in;
 use crate::call::Purpose;
 use crate::{App, TriageError};
 
@@ -106,9 +107,10 @@ impl App {
         };
         // A connection of its own: what travels on it belongs to this incident, and its sash can cut it.
         let connection = self.connect(scope, &server, purpose, None, true).await.map_err(|error| mcp(&error))?;
+        let refused = |error| mcp(&not_let_in(&server, error));
         let answer = async {
             // The tool as the server describes it at this moment: a change since the approval stops the call.
-            let tools = connection.discover().await.map_err(|error| mcp(&error))?;
+            let tools = connection.discover().await.map_err(refused)?;
             let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
             let Some(pin) = pin.filter(|pin| *pin == now.sha256) else {
                 let seen = self.seen(scope, server.id, tools).await?;
@@ -122,7 +124,7 @@ impl App {
             let binding = self.binding(&server, pin, &approval.arguments)?;
             self.0.store.consume(scope, approval.id, binding).await?;
             self.record_stdio_departure(scope, &server, approval).await?;
-            connection.call_tool(&approval.tool, arguments, cancel).await.map_err(|error| mcp(&error))
+            connection.call_tool(&approval.tool, arguments, cancel).await.map_err(refused)
         }
         .await;
         if let Some(said) = connection.challenge().filter(|_| server.signs_in()) {
