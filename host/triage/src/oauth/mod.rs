@@ -5,6 +5,7 @@
 
 mod bearer;
 mod http;
+mod probe;
 mod sign_in;
 
 use std::collections::HashMap;

@@ -1,8 +1,6 @@
 //! From the button on a server's page to the browser's return.
 
-use fumehood_oauth::{
-    Challenge, Error, Http as _, Pending, Registration, RegistrationKind, Scopes, begin, discover, finish, register,
-};
+use fumehood_oauth::{Error, Pending, Registration, RegistrationKind, Scopes, begin, discover, finish, register};
 use fumehood_policy::Permission;
 use fumehood_store::outside::{McpServer, NewPending, NewTokens, OauthGrant};
 use fumehood_store::{Actor, Scope, ServerId, clock};
@@ -11,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::http::Outside;
+use super::probe::Probe;
 use super::{Kept, client, failed, opened, sealed};
 use crate::{App, TriageError};
 
@@ -111,7 +110,9 @@ impl App {
         let url = Url::parse(&server.url).map_err(|_| TriageError::Conflict("Its address is no URL.".into()))?;
         let (client, now) = (client(public_url)?, clock::now());
         let outside = Outside { app: self, scope, server: &server };
-        let challenge = self.challenge_of(&outside, &url).await?;
+        let challenge = Probe::new(&outside, &url).challenge().await;
+        let challenge =
+            challenge.map_err(|error| TriageError::Conflict(format!("The server cannot be reached: {error}.")))?;
         let discovery = discover(&outside, &url, challenge.as_ref(), None).await.map_err(|error| failed(&error))?;
         let kept = self.0.store.oauth_client(scope, discovery.issuer()).await?;
         let existing = match &own {
@@ -160,23 +161,6 @@ impl App {
         let how = format!("{:?}", registration.kind()).to_lowercase();
         let (issuer, id) = (registration.issuer().to_owned(), registration.client_id().to_owned());
         Ok(self.0.store.set_oauth_client(scope, issuer, id, &how, sealed(registration)?).await?)
-    }
-
-    /// What a server says to somebody without a token.
-    async fn challenge_of(&self, outside: &Outside<'_>, url: &Url) -> Result<Option<Challenge>, TriageError> {
-        let hello = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": {"name": "fumehood", "version": env!("CARGO_PKG_VERSION")}}});
-        let request = http::Request::post(url.as_str())
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .header(http::header::ACCEPT, "application/json, text/event-stream")
-            .body(hello.to_string().into_bytes());
-        let request = request.map_err(|error| TriageError::Internal(error.to_string()))?;
-        let answer = outside.send(request).await;
-        let answer =
-            answer.map_err(|error| TriageError::Conflict(format!("The server cannot be reached: {error}.")))?;
-        let said = answer.headers().get_all(http::header::WWW_AUTHENTICATE);
-        Ok(Challenge::parse(said.iter().filter_map(|value| value.to_str().ok())))
     }
 
     /// End a sign-in with what the browser brings back; gives the server.

@@ -13,6 +13,7 @@ use fumehood_store::{ApprovalId, IncidentId, Scope};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::not_let_in;
 use super::questions::{Dialogue, SAID, offers};
 use crate::call::Purpose;
 use crate::{App, TriageError};
@@ -128,7 +129,7 @@ impl App {
                 status,
                 asked,
             };
-            let raw = dialogue.carry_out(params, said).await.map_err(|error| mcp(&error))?;
+            let raw = dialogue.carry_out(params, said).await.map_err(|error| mcp(&not_let_in(&server, error)))?;
             ToolResult::read(raw).map_err(|error| mcp(&error))
         }
         .await;
@@ -164,7 +165,7 @@ impl App {
         connection: &Connection,
         pinned: &[u8],
     ) -> Result<Vec<u8>, TriageError> {
-        let tools = connection.discover().await.map_err(|error| mcp(&error))?;
+        let tools = connection.discover().await.map_err(|error| mcp(&not_let_in(server, error)))?;
         let pin = tools.iter().find(|tool| tool.name == approval.tool).map(|tool| tool.sha256.to_vec());
         if let Some(pin) = pin.filter(|pin| *pin == pinned) {
             return Ok(pin);

@@ -51,6 +51,16 @@ pub(crate) struct Tools {
     pub(crate) served: catalogue::ServedCache,
 }
 
+/// An error as it is said of a server: where its credential comes of a sign-in, there is none to be edited.
+pub(crate) fn not_let_in(server: &McpServer, error: McpError) -> McpError {
+    match error {
+        McpError::Auth(text) if server.signs_in() => {
+            McpError::SignIn(format!("The server did not let us in: {text}. Sign in again on its page."))
+        }
+        error => error,
+    }
+}
+
 impl Tools {
     fn output(&self, id: ServerId) -> ServerOutput {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
@@ -185,15 +195,25 @@ impl App {
             subject: format!("mcp-server:{}", server.id),
             instance: String::new(),
         };
-        let connection = self.connect(scope, server, purpose, None, true).await?;
+        let mut connection = self.connect(scope, server, purpose.clone(), None, true).await?;
+        let mut tools = connection.discover().await;
+        // Some let anybody in, and want a token where there is something to be had.
+        if let Err(McpError::Auth(_)) = &tools
+            && server.signs_in()
+            && let Some(said) = connection.challenge()
+            && self.token_refused(scope, server, &said).await
+        {
+            connection.close().await;
+            connection = self.connect(scope, server, purpose, None, true).await?;
+            tools = connection.discover().await;
+        }
         if let Some(offered) = connection.facts().raw().get("capabilities") {
             let mut known = self.0.tools.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(server.id, offered.clone());
         }
-        let tools = connection.discover().await;
         // Discovery's connection is not the one that tools are called on: those are bound to an incident.
         self.0.tools.connections.lock().await.insert(server.id, Arc::clone(&connection));
-        let tools = tools?;
+        let tools = tools.map_err(|error| not_let_in(server, error))?;
         let own = tools.iter().map(|tool| tool.name.clone()).collect();
         let names = assign(&[(server.slug.clone(), own)]);
         // One that offers nothing usable is no empty list, whatever the reason.
@@ -236,16 +256,16 @@ impl App {
     ) -> Result<Arc<Connection>, McpError> {
         let challenge = Challenge::default();
         let first = self.connect_once(scope, server, purpose.clone(), offers.clone(), session, &challenge).await;
-        let Err(McpError::Auth(text)) = &first else { return first };
-        if !server.signs_in() {
+        if !matches!(first, Err(McpError::Auth(_))) || !server.signs_in() {
             return first;
         }
-        match challenge.take() {
+        let answer = match challenge.take() {
             Some(said) if self.token_refused(scope, server, &said).await => {
                 self.connect_once(scope, server, purpose, offers, session, &challenge).await
             }
-            _ => Err(McpError::SignIn(format!("The server did not let us in: {text}. Sign in again on its page."))),
-        }
+            _ => first,
+        };
+        answer.map_err(|error| not_let_in(server, error))
     }
 
     async fn connect_once(
