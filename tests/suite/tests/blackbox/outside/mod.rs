@@ -8,6 +8,7 @@ mod model;
 mod pins;
 mod servers;
 mod sign_ins;
+mod storms;
 
 use std::time::{Duration, Instant};
 
