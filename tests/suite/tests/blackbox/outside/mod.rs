@@ -6,6 +6,7 @@ mod gateway;
 mod masking;
 mod model;
 mod pins;
+mod real_servers;
 mod servers;
 mod sign_ins;
 mod storms;
