@@ -3,6 +3,8 @@
 
 mod faults;
 mod gateway;
+mod kill_under_load;
+mod leaks;
 mod masking;
 mod model;
 mod pins;
