@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `FUMEHOOD_BIN` | the binary; without it `$CARGO_TARGET_DIR/release/fumehood`, then `target/release/fumehood` |
 //! | `FUMEHOOD_NODE` | the Node.js that runs the fakes; without it `node` |
+//! | `FUMEHOOD_REAL_NPM` | folder with the npm packages of `tests/real`, `FUMEHOOD_REAL_PYTHON` with its Python programs |
 //! | `FUMEHOOD_SHARED` | folder with `data/` and `tools/`; without it `../shared` beside the checkout |
 //! | `FUMEHOOD_SOAK` | the long forms: 2 GiB, 1,000 kills |
 //! | `FUMEHOOD_KILLS` | rounds of kill -9, over either |

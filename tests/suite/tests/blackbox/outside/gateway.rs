@@ -1,7 +1,7 @@
 //! The gateway, as other people's clients reach it: who may come in, what they see and may call, what passes masked, what
 //! is on record afterwards, and that nothing which works with a server directly fails through Fumehood.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -20,7 +20,7 @@ pub(super) struct Caller {
     url: String,
     token: String,
     modern: bool,
-    session: String,
+    pub(super) session: String,
 }
 
 impl Caller {
@@ -37,31 +37,58 @@ impl Caller {
         caller
     }
 
-    fn send(&self, method: &str, params: &Value) -> Answer {
+    /// Ask under an id; the body is still to be read.
+    fn begin(&self, id: u64, method: &str, params: &Value) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        let (headers, body) = self.request(id, method, params);
+        let request = self.agent.post(&self.url);
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send(body)
+    }
+
+    /// Call a tool, and hang up before the answer has come.
+    pub(super) fn hang_up(&self, name: &str, arguments: &Value, after: std::time::Duration) {
+        let (headers, body) = self.request(1, "tools/call", &json!({"name": name, "arguments": arguments}));
+        let (address, path) = self.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        let mut request = format!("POST /{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
+        headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+        stream.set_read_timeout(Some(after)).unwrap();
+        let (began, mut piece) = (std::time::Instant::now(), [0; 4096]);
+        while began.elapsed() < after && stream.read(&mut piece).is_ok_and(|read| read > 0) {}
+    }
+
+    /// Headers and body of a request.
+    fn request(&self, id: u64, method: &str, params: &Value) -> (Vec<(&'static str, String)>, String) {
         let mut params = params.clone();
         let version = if self.modern { ERAS[1] } else { ERAS[0] };
-        let mut request = self
-            .agent
-            .post(&self.url)
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream");
+        let mut headers = vec![
+            ("authorization", format!("Bearer {}", self.token)),
+            ("content-type", "application/json".to_owned()),
+            ("accept", "application/json, text/event-stream".to_owned()),
+        ];
         if method != "initialize" {
-            request = request.header("mcp-protocol-version", version);
+            headers.push(("mcp-protocol-version", version.to_owned()));
         }
         if self.modern {
             params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": version,
                 "io.modelcontextprotocol/clientCapabilities": {},
                 "io.modelcontextprotocol/clientInfo": {"name": "suite", "version": "7"}});
-            request = request.header("mcp-method", method);
-            if let Some(name) = params["name"].as_str() {
-                request = request.header("mcp-name", name);
+            headers.push(("mcp-method", method.to_owned()));
+            if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
+                headers.push(("mcp-name", name.to_owned()));
             }
         } else if !self.session.is_empty() {
-            request = request.header("mcp-session-id", &self.session);
+            headers.push(("mcp-session-id", self.session.clone()));
         }
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let mut answer = request.send(body.to_string()).unwrap();
+        let mut body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        if method.starts_with("notifications/") {
+            body.as_object_mut().unwrap().remove("id");
+        }
+        (headers, body.to_string())
+    }
+
+    pub(super) fn send(&self, method: &str, params: &Value) -> Answer {
+        let mut answer = self.begin(1, method, params).unwrap();
         let headers = answer.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
         Answer {
@@ -71,20 +98,47 @@ impl Caller {
         }
     }
 
-    /// The answer, which a slow machine gets as a stream.
-    fn ask(&self, method: &str, params: &Value) -> Value {
-        let answer = self.send(method, params);
-        if !answer.header("content-type").starts_with("text/event-stream") {
-            return answer.json();
+    /// The answer, which a slow machine gets as a stream; what else comes on it is passed over.
+    pub(super) fn ask(&self, method: &str, params: &Value) -> Value {
+        self.ask_as(1, method, params)
+    }
+
+    pub(super) fn ask_as(&self, id: u64, method: &str, params: &Value) -> Value {
+        self.try_ask(id, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same where the server may go away before the answer has come.
+    pub(super) fn try_ask(&self, id: u64, method: &str, params: &Value) -> std::io::Result<Value> {
+        let mut answer = self.begin(id, method, params).map_err(ureq::Error::into_io)?;
+        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_stream = kind.starts_with("text/event-stream");
+        let mut body = BufReader::new(answer.body_mut().with_config().limit(u64::MAX).reader());
+        if !is_stream {
+            let mut text = String::new();
+            body.read_to_string(&mut text)?;
+            return Ok(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}")));
         }
-        let text = answer.text();
-        let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let last = events.map(str::trim).rfind(|data| !data.is_empty());
-        serde_json::from_str(last.unwrap_or_else(|| panic!("no answer in {text:?}"))).unwrap()
+        for line in body.lines() {
+            let line = line?;
+            let Some(data) = line.strip_prefix("data:").map(str::trim).filter(|data| !data.is_empty()) else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(data).unwrap();
+            if message["id"] == id && message["method"].is_null() {
+                return Ok(message);
+            }
+        }
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// End the session.
+    pub(super) fn leave(&self) -> u16 {
+        let request = self.agent.delete(&self.url).header("authorization", format!("Bearer {}", self.token));
+        request.header("mcp-session-id", &self.session).call().unwrap().status().as_u16()
     }
 
     /// The tools of servers.
-    fn tools(&self) -> Vec<String> {
+    pub(super) fn tools(&self) -> Vec<String> {
         let answer = self.ask("tools/list", &json!({}));
         let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
         let names = tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned());
@@ -97,7 +151,7 @@ impl Caller {
 }
 
 /// What `fumehood mcp …` prints as JSON, one object a line.
-fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
+pub(super) fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
     let output = data.run(&[&["mcp"], arguments, &["--json"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -108,7 +162,7 @@ fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// The rows of a method, once they have all ended.
-fn ended(data: &Data, method: &str, count: usize) -> Vec<Value> {
+pub(super) fn ended(data: &Data, method: &str, count: usize) -> Vec<Value> {
     wait_for("the record", SETTLE, || {
         let rows = record(data, &["logs", "--method", method, "-n", "1000"]);
         (rows.len() == count && rows.iter().all(|row| row["status"] != "open")).then_some(rows)
@@ -474,7 +528,6 @@ impl Piped {
     }
 
     fn say(&mut self, message: &Value) {
-        use std::io::Write as _;
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(format!("{message}\n").as_bytes()).unwrap();
         stdin.flush().unwrap();

@@ -2,19 +2,24 @@
 //! or was stored for the values that were planted.
 
 mod conformance_client;
+mod faults;
 mod gateway;
+mod kill_under_load;
+mod leaks;
 mod masking;
 mod model;
 mod pins;
+mod real_servers;
 mod servers;
 mod sign_ins;
+mod storms;
 
 use std::time::{Duration, Instant};
 
 use fumehood_tests::fakes::{Fake, node, program};
 use fumehood_tests::fixtures::contains;
 use fumehood_tests::machine::{skip, snapshot, wait_for};
-use fumehood_tests::{Client, Data, Person, Plants, Server};
+use fumehood_tests::{Client, Data, Launch, Person, Plants, Server};
 use serde_json::{Value, json};
 
 /// How long a turn or a discovery may take to come to a state that a person can act on.
@@ -31,12 +36,17 @@ struct Bench {
 
 /// A server with the fake model beside it; nothing without Node.js.
 fn bench(test: &str) -> Option<Bench> {
+    bench_with(test, &[])
+}
+
+/// The same, the server started with arguments.
+fn bench_with(test: &str, arguments: &[&str]) -> Option<Bench> {
     let Some(model) = Fake::start("model.mjs") else {
         skip(test, "there is no Node.js for the fakes");
         return None;
     };
     let data = Data::prepared();
-    let server = data.start();
+    let server = arguments.iter().fold(Launch::new(&data.path()), |launch, argument| launch.arg(*argument)).start();
     let client = server.client(&data.token("admin"));
     let person = Person::first(&server);
     Some(Bench { server, client, person, model, data })
@@ -100,6 +110,15 @@ impl Bench {
     fn restarted(self) -> Self {
         let Self { server, person, model, data, .. } = self;
         assert!(server.stop().success());
+        let server = data.start();
+        let client = server.client(&data.token("admin"));
+        Self { person: person.moved_to(&server), server, client, model, data }
+    }
+
+    /// The same, killed and started again.
+    fn killed(self) -> Self {
+        let Self { server, person, model, data, .. } = self;
+        server.kill();
         let server = data.start();
         let client = server.client(&data.token("admin"));
         Self { person: person.moved_to(&server), server, client, model, data }

@@ -153,7 +153,7 @@ fn a_childs_children_end_with_it() {
 }
 
 /// Processes with `mark` in their command line.
-fn running(mark: &str) -> Vec<u32> {
+pub(super) fn running(mark: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| *pid != std::process::id())
