@@ -9,6 +9,7 @@ use fumehood_egress::{Egress, ProcessSpec};
 use fumehood_policy::Permission;
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
 use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
+use fumehood_traces::{Exporter, System, Tracer};
 use fumehood_vault::Vault;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,8 @@ pub struct AppConfig {
     pub retention_days: u32,
     /// Compiles plugins: this program, told to.
     pub compiler: ProcessSpec,
+    /// Where traces go, if anywhere.
+    pub traces: Option<fumehood_traces::Settings>,
     /// Told what the start is doing: plugin, how many are done, of how many, whether it came from the cache.
     pub progress: Arc<StartProgress>,
 }
@@ -81,6 +84,11 @@ pub(crate) struct Inner {
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
     /// Sign-ins that were tried, by the digest of the address.
     pub(crate) attempts: Mutex<HashMap<[u8; 32], (u32, Instant)>>,
+    pub(crate) tracer: Tracer,
+    /// What sends spans, until it has begun to.
+    exporter: Mutex<Option<Exporter>>,
+    /// Cancelled when no more spans come.
+    traced: CancellationToken,
     pub(crate) vault: Arc<Vault>,
     pub(crate) checkpoint_file: Option<PathBuf>,
     pub(crate) verification: Mutex<Option<(bool, String, i64)>>,
@@ -141,6 +149,13 @@ impl App {
         .map_err(|error| TriageError::Internal(error.to_string()))?;
         let policy = PolicyFile::open(config.policy_file)?;
         let plugins = Plugins::load(&runtime, &store, policy, config.progress.as_ref()).await?;
+        let (tracer, exporter) = match config.traces {
+            Some(settings) => {
+                let (tracer, exporter) = Tracer::with_exporter(settings, System);
+                (tracer, Some(exporter))
+            }
+            None => (Tracer::off(), None),
+        };
         let app = Self(Arc::new(Inner {
             store,
             runtime,
@@ -159,6 +174,9 @@ impl App {
             decided: watch::Sender::new(0),
             sashes: Mutex::default(),
             attempts: Mutex::default(),
+            tracer,
+            exporter: Mutex::new(exporter),
+            traced: CancellationToken::new(),
             vault,
             checkpoint_file: config.checkpoint_file,
             verification: Mutex::default(),
@@ -203,6 +221,10 @@ impl App {
 
     /// Connect to the MCP servers that are set up, and tidy up from time to time, in the background.
     pub fn start_background(&self) {
+        if let Some(exporter) = self.0.exporter.lock().ok().and_then(|mut exporter| exporter.take()) {
+            let (egress, stop) = (Arc::clone(&self.0.egress), self.0.traced.clone());
+            self.0.tasks.spawn(crate::traced::export(exporter, egress, stop));
+        }
         let app = self.clone();
         self.0.tasks.spawn(async move { app.discover_all().await });
         let app = self.clone();
@@ -252,6 +274,7 @@ impl App {
             uploads.values().for_each(|upload| upload.cancel.cancel());
         }
         self.disconnect_all().await;
+        self.0.traced.cancel();
         self.0.tasks.close();
         if tokio::time::timeout(END, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("not everything ended within {} s; the next start says what was cut off", END.as_secs());

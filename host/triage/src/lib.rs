@@ -24,6 +24,7 @@ pub mod scanners;
 pub mod sent;
 pub mod settings;
 pub mod tools;
+mod traced;
 pub mod viewer;
 pub mod whys;
 
@@ -32,3 +33,5 @@ pub use error::TriageError;
 pub use fumehood_policy::{Permission, Role};
 pub use fumehood_store as store;
 pub use fumehood_store::{Actor, Scope};
+
+pub use fumehood_traces::Settings as TraceSettings;

@@ -159,6 +159,7 @@ fn app_config(settings: &Settings, progress: Arc<fumehood_triage::StartProgress>
             folder: "/".into(),
             pinned: None,
         },
+        traces: None,
         progress,
     })
 }

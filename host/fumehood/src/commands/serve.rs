@@ -49,7 +49,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     listener.set_nonblocking(true)?;
     let tls_config = tls(settings).await?;
     let vault = data::open_or_create(settings)?;
-    let app = App::open(super::app_config(settings, Arc::new(progress))?, vault).await?;
+    let traces = fumehood_triage::TraceSettings::read(env!("CARGO_PKG_VERSION"), |name| std::env::var(name).ok())?;
+    for warning in traces.iter().flat_map(fumehood_triage::TraceSettings::warnings) {
+        tracing::warn!("{warning}");
+    }
+    let config = fumehood_triage::AppConfig { traces, ..super::app_config(settings, Arc::new(progress))? };
+    let app = App::open(config, vault).await?;
     let served = serve_app(settings, &app, listener, tls_config).await;
     // Also after an error: the store is closed in order, and what is going on ends with an outcome.
     app.shut_down().await;

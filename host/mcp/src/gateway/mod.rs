@@ -74,6 +74,21 @@ pub struct Request<C> {
     pub cancel: CancellationToken,
     pub began: Instant,
     pub bytes: usize,
+    /// The headers that say which trace it is part of, where it has any.
+    pub trace: HeaderMap,
+}
+
+/// Headers that carry the context of a trace (W3C).
+const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+
+fn trace_of(headers: &HeaderMap) -> HeaderMap {
+    let mut trace = HeaderMap::new();
+    for name in TRACE {
+        for value in headers.get_all(name) {
+            trace.append(name, value.clone());
+        }
+    }
+    trace
 }
 
 /// What the gateway answers with.
@@ -375,7 +390,8 @@ impl<B: Backend> Gateway<B> {
         let link = Link { stream: Arc::clone(&stream), session: Some(Arc::clone(&session)), cancel: cancel.clone() };
         let client = Arc::clone(&session.client);
         let own = id.clone();
-        let request = Request { id: own, client, method, params, link, cancel: cancel.clone(), began, bytes };
+        let trace = trace_of(headers);
+        let request = Request { id: own, client, method, params, link, cancel: cancel.clone(), began, bytes, trace };
         let (gateway, owner, answers) = (self.clone(), Arc::clone(&session), Arc::clone(&stream));
         tokio::spawn(async move {
             let answer = gateway.inner.backend.answer(request).await;
@@ -436,7 +452,8 @@ impl<B: Backend> Gateway<B> {
         let stream = stream::Stream::passing();
         let link = Link { stream: Arc::clone(&stream), session: None, cancel: cancel.clone() };
         let (own, client) = (id.clone(), Arc::new(client));
-        let request = Request { id: own, client, method, params, link, cancel: cancel.clone(), began, bytes };
+        let trace = trace_of(from.headers);
+        let request = Request { id: own, client, method, params, link, cancel: cancel.clone(), began, bytes, trace };
         // Ending the stream is how a client of this era cancels.
         let guard = stream::guard(&cancel);
         let (gateway, answers) = (self.clone(), Arc::clone(&stream));

@@ -17,7 +17,7 @@ use super::masking::Way;
 use super::recorder::micros;
 use super::upstream::Listener;
 use super::{Exchange, GatewayBackend, translate};
-use crate::TriageError;
+use crate::{TriageError, traced};
 
 /// One request to a server.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -149,6 +149,15 @@ impl GatewayBackend {
             asked?;
         }
         let passing = Instant::now();
+        let tool = exchange.spent.is_known.then(|| exchange.spent.subject.clone());
+        let span = traced::upstream_span(
+            &self.app,
+            &exchange.span,
+            &exchange.request.method,
+            server,
+            tool.as_deref(),
+            &mut params,
+        );
         let again = server.signs_in().then(|| params.clone());
         let mut answer = Box::pin(self.passed(exchange, &client, server, params)).await;
         if let (Err(McpError::Auth(_)), Some(params)) = (&answer, again)
@@ -157,6 +166,7 @@ impl GatewayBackend {
             answer = Box::pin(self.passed(exchange, &client, server, params)).await;
         }
         exchange.spent.upstream_us += micros(passing);
+        traced::end_upstream(span, &answer);
         let mut result = match answer {
             Ok(result) => result,
             Err(McpError::Auth(text)) if server.signs_in() => {

@@ -180,6 +180,7 @@ impl GatewayBackend {
         };
         exchange.spent.server.clone_from(&server.slug);
         exchange.spent.subject.clone_from(&tool.name);
+        exchange.spent.is_known = true;
         self.app.require(&client.caller, Permission::CallTools).map_err(refusal)?;
         let mut params = exchange.request.params.clone();
         params.insert("name".into(), tool.name.as_str().into());

@@ -131,7 +131,15 @@ impl super::GatewayBackend {
                 read(&numbers.retries) as f64,
             ),
         ];
-        for (name, kind, help, value) in rows {
+        let traces = backend.app.tracer().numbers();
+        let spans = [
+            ("fumehood_trace_spans_exported_total", "counter", "Spans that the collector took.", traces.exported()),
+            ("fumehood_trace_spans_dropped_total", "counter", "Spans that found no room.", traces.dropped()),
+            ("fumehood_trace_spans_failed_total", "counter", "Spans that could not be sent.", traces.failed()),
+            ("fumehood_trace_spans_rejected_total", "counter", "Spans that the collector refused.", traces.rejected()),
+        ];
+        let spans = spans.map(|(name, kind, help, value)| (name, kind, help, value as f64));
+        for (name, kind, help, value) in rows.into_iter().chain(spans) {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
         }
         out

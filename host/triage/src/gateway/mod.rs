@@ -28,6 +28,7 @@ use fumehood_mcp::gateway::{Backend, Client, Gateway, Request, RpcError, rpc};
 use fumehood_policy::Permission;
 use fumehood_store::Scope;
 use fumehood_store::calls::{CallEnd, KEPT, NewCall};
+use fumehood_traces::Span;
 use serde_json::{Map, Value};
 
 pub use self::limits::CallLimits;
@@ -75,6 +76,8 @@ struct Spent {
     upstream_us: u64,
     server: String,
     subject: String,
+    /// The subject was found under its name.
+    is_known: bool,
     /// Its row is on disk, or waits to be written with its end.
     begun: bool,
     /// The row, where it is written with the end.
@@ -91,6 +94,44 @@ struct Exchange {
     request: Request<Scope>,
     id: String,
     spent: Spent,
+    span: Span,
+}
+
+/// What a request's span says of it.
+pub(crate) struct Traced<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) id: &'a Value,
+    /// Its row.
+    pub(crate) call: &'a str,
+    pub(crate) server: &'a str,
+    /// As it was found, and not as it was asked for.
+    pub(crate) tool: Option<&'a str>,
+    pub(crate) bytes: usize,
+    /// Policy, scan, audit and upstream.
+    pub(crate) took_us: [u64; 4],
+    pub(crate) timed_out: bool,
+    pub(crate) tool_failed: bool,
+}
+
+impl Exchange {
+    fn traced(&self) -> Traced<'_> {
+        let (request, spent) = (&self.request, &self.spent);
+        Traced {
+            method: &request.method,
+            version: &request.client.version,
+            session: request.client.session.as_deref(),
+            id: &request.id,
+            call: &self.id,
+            server: &spent.server,
+            tool: (spent.is_known && request.method == "tools/call").then_some(spent.subject.as_str()),
+            bytes: request.bytes,
+            took_us: [spent.policy_us, spent.scan_us, spent.audit_us, spent.upstream_us],
+            timed_out: spent.timed_out,
+            tool_failed: spent.tool_failed,
+        }
+    }
 }
 
 impl App {
@@ -250,7 +291,8 @@ impl Backend for GatewayBackend {
 
     async fn answer(&self, request: Request<Scope>) -> Result<String, RpcError> {
         let id = uuid::Uuid::now_v7().to_string();
-        let mut exchange = Exchange { request, id, spent: Spent::default() };
+        let span = self.app.request_span(&request.method, &request.params, &request.trace);
+        let mut exchange = Exchange { request, id, spent: Spent::default(), span };
         let answer = match self.app.require(&exchange.request.client.caller, Permission::ReadIncidents) {
             Ok(()) => Box::pin(self.dispatch(&mut exchange)).await,
             Err(error) => Err(refusal(error)),
@@ -264,6 +306,8 @@ impl Backend for GatewayBackend {
         };
         let answer = answer.map(|value| value.to_string());
         self.finish(&mut exchange, &answer, hidden).await;
+        let span = std::mem::replace(&mut exchange.span, crate::traced::no_span());
+        crate::traced::end_request(span, &exchange.traced(), &answer);
         answer
     }
 

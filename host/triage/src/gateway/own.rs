@@ -169,6 +169,7 @@ impl GatewayBackend {
     pub(super) async fn call_own(&self, exchange: &mut Exchange, name: &str) -> Result<Value, RpcError> {
         let client = exchange.request.client.clone();
         SERVER.clone_into(&mut exchange.spent.server);
+        exchange.spent.is_known = true;
         let params = exchange.request.params.clone();
         // The record is for operators, who see no originals.
         let mut kept = params.clone();
