@@ -228,8 +228,13 @@ fn a_caller_sees_and_calls_what_people_have_allowed_and_all_of_it_is_on_record()
         assert_eq!(caller.tools(), ["mcp_hostile_echo", "mcp_hostile_restart_service"]);
         let answer = caller.call("mcp_hostile_echo", &json!({"text": "hello there"}));
         assert_eq!(answer["result"]["content"][0]["text"], "hello there", "{answer}");
-        let asks = caller.call("mcp_hostile_restart_service", &json!({"service": "db"}));
-        assert!(asks["error"]["message"].as_str().unwrap().contains("ask a person"), "{asks}");
+        let denied = std::thread::scope(|scope| {
+            let call = scope.spawn(|| caller.call("mcp_hostile_restart_service", &json!({"service": "db"})));
+            let (form, digest) = super::asks::waiting(&bench);
+            bench.person.submit(&format!("{form}/deny"), &[("digest", &digest)]);
+            call.join().unwrap()
+        });
+        assert!(denied["error"]["message"].as_str().unwrap().contains("denied"), "{denied}");
         assert!(caller.call("mcp_hostile_none", &json!({}))["error"]["code"] == -32602);
         let viewer = Caller::new(&bench.server, "/mcp", &bench.data.token("viewer"), modern);
         assert_eq!(viewer.tools().len(), 2);

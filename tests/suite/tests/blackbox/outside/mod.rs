@@ -1,6 +1,7 @@
 //! What leaves and who answers: a server with the fake model beside it, and a search of every byte that left, was logged
 //! or was stored for the values that were planted.
 
+mod asks;
 mod conformance_client;
 mod faults;
 mod gateway;
@@ -9,10 +10,12 @@ mod leaks;
 mod masking;
 mod model;
 mod pins;
+mod questions;
 mod real_servers;
 mod servers;
 mod sign_ins;
 mod storms;
+mod traces;
 
 use std::time::{Duration, Instant};
 
