@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../../migrations/0008_mcp_tools.sql")),
     (9, include_str!("../../../migrations/0009_mcp_calls.sql")),
     (10, include_str!("../../../migrations/0010_oauth.sql")),
+    (12, include_str!("../../../migrations/0012_mcp_replays.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

@@ -97,7 +97,7 @@ impl Caller {
 }
 
 /// What `fumehood mcp …` prints as JSON, one object a line.
-fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
+pub(super) fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
     let output = data.run(&[&["mcp"], arguments, &["--json"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -108,7 +108,7 @@ fn record(data: &Data, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// The rows of a method, once they have all ended.
-fn ended(data: &Data, method: &str, count: usize) -> Vec<Value> {
+pub(super) fn ended(data: &Data, method: &str, count: usize) -> Vec<Value> {
     wait_for("the record", SETTLE, || {
         let rows = record(data, &["logs", "--method", method, "-n", "1000"]);
         (rows.len() == count && rows.iter().all(|row| row["status"] != "open")).then_some(rows)

@@ -5,6 +5,7 @@ mod gateway;
 mod masking;
 mod model;
 mod pins;
+mod replay;
 mod servers;
 mod sign_ins;
 
