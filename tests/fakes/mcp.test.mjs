@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -55,6 +55,19 @@ test('stdio: initialise, list, call, and a journal', async () => {
     assert.equal(answers[2].result.content[0].text, 'hi');
   }
   assert.match(readFileSync(journal, 'utf8'), /"text":"hi"/);
+});
+
+test('stdio: what stands in a file is what it offers and answers', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'mcp-')), 'script.json');
+  const said = { content: [{ type: 'text', text: 'said $text' }] };
+  const ask = (id, name) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: { text: 'hi' } } });
+  const tools = ['echo', 'wrong', 'silent'].map((name) => ({ name }));
+  writeFileSync(file, JSON.stringify({ tools, answers: { echo: said, wrong: { code: -32000, message: 'no' } } }));
+  const { answers } = await stdio(`scripted:${file}`, [initialize, list, ask(3, 'echo'), ask(4, 'silent'), ask(5, 'wrong')], { count: 4 });
+  assert.deepEqual(answers.map((one) => one.id), [1, 2, 3, 5]);
+  assert.deepEqual(answers[1].result.tools, tools);
+  assert.equal(answers[2].result.content[0].text, 'said hi');
+  assert.deepEqual(answers[3].error, { code: -32000, message: 'no' });
 });
 
 test('stdio: each misbehaves', async () => {

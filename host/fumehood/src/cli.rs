@@ -304,6 +304,13 @@ pub enum McpCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make recorded calls of tools again and say which are answered otherwise: after an upgrade, or by another server
+    ///
+    /// What was sent is sent again as it is on record, masked, one call after another. Tools have to be pinned and not
+    /// denied, as for every call; what is set to ask is called, for whoever gives this command has decided. Each call is on
+    /// record itself, and in the audit log. Exits with 0 where all are answered as before, 1 where some are not, and 2 where
+    /// something is wrong or there was nothing to compare.
+    Replay(ReplayArgs),
     /// Lead a client that speaks over standard input and output to the gateway of a running server
     Serve {
         /// Over standard input and output; HTTP is what the server itself serves, at /mcp
@@ -324,6 +331,51 @@ pub enum McpCommand {
         /// Its id, as `logs --json` names it
         id: String,
     },
+}
+
+/// Which calls to make again, and how.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Calls of this server, by its name in tool names
+    #[arg(long, value_name = "NAME")]
+    pub server: String,
+    /// Call this server instead, which offers the same tools
+    #[arg(long, value_name = "NAME")]
+    pub against: Option<String>,
+    /// Of this tool
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// Made since then: 15m, 24h, 7d, or 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Of this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Of this client
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
+    /// Which ended so: ok, error or timeout
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// This one, by its id, as `logs --json` names it. May be given several times
+    #[arg(long = "call", value_name = "ID", conflicts_with_all = ["tool", "since", "session", "client", "status"])]
+    pub calls: Vec<String>,
+    /// At most so many, the newest; they are made in the order in which they were made
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: u16,
+    /// Call tools, too, of which their server does not say that they are read-only. What they do is done again
+    #[arg(long)]
+    pub writes: bool,
+    /// Leave this out of the comparison: a JSON pointer (/content/0/text/updated; `*` is any key) or the name of a field,
+    /// wherever it is. May be given several times
+    #[arg(long, value_name = "POINTER|FIELD")]
+    pub ignore: Vec<String>,
+    /// Wait so long for one answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub timeout: u16,
+    /// One JSON object a line, the summary last
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

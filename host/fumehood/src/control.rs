@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fumehood_triage::gateway::ReplayRequest;
 use fumehood_triage::{App, Role, Scope};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -22,10 +23,18 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(900);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
-    CreateToken { role: Role, name: String, days: Option<u32> },
-    PasswordLink { email: String },
+    CreateToken {
+        role: Role,
+        name: String,
+        days: Option<u32>,
+    },
+    PasswordLink {
+        email: String,
+    },
     Plugin(PluginRequest),
     Mcp(McpRequest),
+    /// Answered piece by piece; a line from the other side, or its end, stops it.
+    Replay(ReplayRequest),
 }
 
 /// What can be asked of the record of the gateway.
@@ -139,6 +148,8 @@ impl Request {
 pub enum Answer {
     Ok(String),
     Error(String),
+    /// More follows.
+    Part(String),
 }
 
 /// Carry a request out on an open application, which browsers reach at `origin`.
@@ -152,6 +163,7 @@ pub async fn carry_out(app: &App, origin: &str, request: Request, payload: Vec<u
         }
         Request::Plugin(request) => crate::commands::plugin::carry_out(app, request, payload).await,
         Request::Mcp(request) => crate::commands::mcp::carry_out(app, request).await,
+        Request::Replay(request) => return crate::commands::replay::carry_out(app, request).await,
     };
     done.map_or_else(|error| Answer::Error(error.to_string()), Answer::Ok)
 }
@@ -209,6 +221,9 @@ pub fn listen(app: App, data: &Path, origin: &str) -> anyhow::Result<()> {
                     return;
                 }
                 let answer = match serde_json::from_str::<Request>(&line) {
+                    Ok(Request::Replay(request)) => {
+                        crate::commands::replay::serve(&app, request, &mut reader, &mut write).await
+                    }
                     Ok(request) => {
                         // One byte more than is allowed is enough to be refused for it.
                         let bytes = request.payload_bytes().min(fumehood_runtime::limits::COMPONENT_BYTES + 1);
@@ -243,5 +258,12 @@ pub fn ask(data: &Path, request: &Request, payload: &[u8]) -> anyhow::Result<Opt
     match serde_json::from_str(&line).context("the server's answer is not understood")? {
         Answer::Ok(value) => Ok(Some(value)),
         Answer::Error(message) => bail!("{message}"),
+        Answer::Part(_) => bail!("the server's answer is not understood"),
     }
+}
+
+/// The way to the running server, for an answer that comes piece by piece; nothing where none runs.
+pub async fn open(data: &Path) -> Option<tokio::net::UnixStream> {
+    let door = Door::of(data).ok()?;
+    tokio::net::UnixStream::connect(door.address()).await.ok()
 }

@@ -229,7 +229,7 @@ fn is_renamed(old: &Value, new: &Value) -> bool {
 }
 
 /// One place in which two values differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// JSON pointer; empty for the whole.
     pub pointer: String,

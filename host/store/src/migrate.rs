@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../../migrations/0009_mcp_calls.sql")),
     (10, include_str!("../../../migrations/0010_oauth.sql")),
     (11, include_str!("../../../migrations/0011_questions.sql")),
+    (12, include_str!("../../../migrations/0012_mcp_replays.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

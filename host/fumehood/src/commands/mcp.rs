@@ -120,6 +120,7 @@ pub fn run(settings: &Settings, command: McpCommand) -> anyhow::Result<ExitCode>
                 }
             }
         }
+        McpCommand::Replay(args) => return super::replay::run(settings, &args),
         McpCommand::Serve { stdio: _, server, url, token_file } => {
             return super::bridge::run(settings, server.as_deref(), url.as_deref(), token_file.as_deref());
         }
@@ -181,7 +182,7 @@ fn ask<T: serde::de::DeserializeOwned>(settings: &Settings, request: &McpRequest
 }
 
 /// A stretch of time back from now (`90s`, `15m`, `24h`, `7d`), or a moment.
-fn since_us(text: &Option<String>) -> anyhow::Result<i64> {
+pub(super) fn since_us(text: &Option<String>) -> anyhow::Result<i64> {
     let Some(text) = text else { return Ok(0) };
     let seconds = |unit: &str| match unit {
         "s" => Some(1),
@@ -209,17 +210,17 @@ fn by_name(by: By) -> &'static str {
     }
 }
 
-fn when(us: i64) -> String {
+pub(super) fn when(us: i64) -> String {
     Timestamp::from_microsecond(us).map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
 }
 
 /// A stranger's text on a terminal: no control characters.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     fumehood_triage::tools::visible(text).replace(['\n', '\r', '\t'], " ")
 }
 
 /// Microseconds as people read them.
-fn took(us: i64) -> String {
+pub(super) fn took(us: i64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
@@ -291,7 +292,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(text: &str) -> anyhow::Result<()> {
+pub(super) fn line(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{}", text.trim_end())?)
 }
 

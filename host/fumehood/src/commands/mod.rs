@@ -3,6 +3,7 @@
 mod bridge;
 pub mod mcp;
 pub mod plugin;
+pub mod replay;
 mod scan;
 mod serve;
 
@@ -133,6 +134,7 @@ fn asked(settings: &Settings, request: control::Request, payload: Vec<u8>) -> an
                 match answer {
                     control::Answer::Ok(value) => Ok(value),
                     control::Answer::Error(message) => bail!("{message}"),
+                    control::Answer::Part(_) => bail!("half an answer is none"),
                 }
             })?
         }

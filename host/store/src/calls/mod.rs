@@ -3,6 +3,7 @@
 //! Invariant: a row is on disk before its request goes anywhere; what was said is sealed for its place.
 
 mod asks;
+mod replay;
 mod stats;
 
 use std::sync::Arc;
@@ -95,11 +96,14 @@ pub struct CallRow {
     pub message: String,
     pub bytes_in: i64,
     pub bytes_out: Option<i64>,
+    /// The call that this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<String>,
 }
 
 const COLUMNS: &str = "number, id, time_us, tenant_id, caller, session, client, client_version, platform, protocol, server, \
                        method, subject, latency_us, policy_us, scan_us, audit_us, upstream_us, status, code, message, \
-                       bytes_in, bytes_out";
+                       bytes_in, bytes_out, replay_of";
 
 fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
     Ok(CallRow {
@@ -126,6 +130,7 @@ fn call_row(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         message: row.get(20)?,
         bytes_in: row.get(21)?,
         bytes_out: row.get(22)?,
+        replay_of: row.get(23)?,
     })
 }
 
@@ -251,17 +256,20 @@ fn begin(tx: &Tx<'_>, scope: &Scope, call: &NewCall) -> Result<(), StoreError> {
 }
 
 /// The record can be tidied up; that somebody called a tool stays provable.
-fn prove(tx: &mut Tx<'_>, scope: &Scope, call: &NewCall) -> Result<(), StoreError> {
-    if call.method != "tools/call" {
-        return Ok(());
-    }
-    let change = Change::new("mcp.call", format!("mcp-server:{}", call.server))
+fn called(call: &NewCall) -> Change {
+    Change::new("mcp.call", format!("mcp-server:{}", call.server))
         .with("tool", &call.subject)
         .with("call", &call.id)
         .with("client", &call.client)
         .with("bytes", call.sent.len())
-        .with("sha256", Digest::new(Sha256::digest(&call.sent).into()));
-    tx.record(scope, Phase::Event, None, change, "ok").map(drop)
+        .with("sha256", Digest::new(Sha256::digest(&call.sent).into()))
+}
+
+fn prove(tx: &mut Tx<'_>, scope: &Scope, call: &NewCall) -> Result<(), StoreError> {
+    if call.method != "tools/call" {
+        return Ok(());
+    }
+    tx.record(scope, Phase::Event, None, called(call), "ok").map(drop)
 }
 
 fn end(tx: &Tx<'_>, scope: &Scope, end: &CallEnd) -> Result<(), StoreError> {
@@ -404,7 +412,7 @@ impl Store {
             let sql = format!("SELECT {COLUMNS}, sent, received FROM mcp_calls WHERE tenant_id = ?1 AND id = ?2");
             let found = connection
                 .prepare_cached(&sql)?
-                .query_row((&tenant, &id), |row| Ok((call_row(row)?, row.get(23)?, row.get(24)?)))
+                .query_row((&tenant, &id), |row| Ok((call_row(row)?, row.get(24)?, row.get(25)?)))
                 .optional()?;
             let (row, sent, received): (CallRow, Option<Vec<u8>>, Option<Vec<u8>>) =
                 found.ok_or_else(|| StoreError::not_found("call", &id))?;

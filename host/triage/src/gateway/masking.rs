@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fumehood_redact::{Finding, Group, JsonPlan, Kind, Origin, Pseudonyms, Segment, merge, restore};
+use fumehood_redact::{Entry, Finding, Group, JsonPlan, Kind, Label, Origin, Pseudonyms, Segment, merge, restore};
 use fumehood_store::Scope;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -69,6 +69,21 @@ impl FoundBefore {
 }
 
 impl Books {
+    /// Books in which a caller has been given these pseudonyms, though nobody knows any more what they stand for: they stay
+    /// what they are, and no other value gets one of them.
+    pub(super) fn reserving(caller: String, labels: impl IntoIterator<Item = Label>) -> Self {
+        // No text holds what stands in the place of the originals.
+        let entries = labels.into_iter().map(|label| Entry {
+            original: format!("\u{f8ff}{label}\u{f8ff}"),
+            kind: label.kind,
+            number: label.number,
+        });
+        let mut book = CallerBook::default();
+        *book.book.pseudonyms() = Pseudonyms::load(entries);
+        let open = HashMap::from([(caller, Arc::new(tokio::sync::Mutex::new(book)))]);
+        Self { books: Mutex::new(open), found: Mutex::default() }
+    }
+
     fn of(&self, caller: &str) -> Arc<tokio::sync::Mutex<CallerBook>> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         if books.len() >= BOOKS && !books.contains_key(caller) {

@@ -28,7 +28,12 @@ pub fn for_legacy(result: &mut Value) {
 
 /// The scheme that stands before a server's own URIs where several servers are one: `time+file:///a`.
 pub fn scheme(server: &McpServer) -> String {
-    let slug = server.slug.replace('_', "-");
+    scheme_of(&server.slug)
+}
+
+/// The same, by the server's name in tool names.
+pub fn scheme_of(slug: &str) -> String {
+    let slug = slug.replace('_', "-");
     // A scheme begins with a letter.
     // A slug has no point, so that no other server's scheme is the same.
     if slug.starts_with(|c: char| c.is_ascii_alphabetic()) { slug } else { format!("n.{slug}") }

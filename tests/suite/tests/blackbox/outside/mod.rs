@@ -12,6 +12,7 @@ mod model;
 mod pins;
 mod questions;
 mod real_servers;
+mod replay;
 mod servers;
 mod sign_ins;
 mod storms;
