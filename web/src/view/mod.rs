@@ -21,8 +21,10 @@ pub mod incidents;
 pub mod integrations;
 pub mod log;
 pub mod plugins;
+pub mod schema;
 pub mod sent;
 pub mod servers;
+pub mod sessions;
 pub mod settings;
 pub mod whys;
 
