@@ -28,6 +28,7 @@ use crate::error::{McpError, bounded, one_line};
 use crate::names::tool_sha256;
 use crate::patience::Patience;
 use crate::transport::{Answers, Incoming, PROGRESS, PluginTransport, SendError, TICKET};
+use crate::witness::Witness;
 
 /// Connecting: both eras together. A server that ignores the probe of the newer one is asked in the older after 10 s.
 const CONNECT: Duration = Duration::from_secs(40);
@@ -48,8 +49,6 @@ const PAGES: usize = 100;
 const COMMANDS: usize = 64;
 /// Messages, of up to 4 MiB, that wait for rmcp.
 const MESSAGES: usize = 8;
-/// Lines of standard error that are shown.
-const LINES: usize = 50;
 
 /// How a server is reached.
 pub enum Endpoint {
@@ -70,12 +69,12 @@ pub struct Connect {
     pub host: Arc<dyn CallHost>,
     /// Longest wait for a tool's answer.
     pub call_timeout: Duration,
-    /// Keeps what a process writes to its standard error.
-    pub output: ServerOutput,
     /// Keeps what the server says where it does not take the credential.
     pub challenge: Challenge,
+    /// Hears what else there is to hear.
+    pub witness: Option<Arc<dyn Witness>>,
     /// What the server may ask of us, as the protocol's `capabilities`, and where what it asks and says of its own accord
-    /// goes. Without, it is offered nothing and what it says is dropped.
+    /// goes. Without, it is offered nothing, and only the witness hears what it says.
     pub offers: Option<(Value, mpsc::Sender<Incoming>)>,
     /// Whether to ask for a session, as the older era has it, and for nothing else.
     pub session: bool,
@@ -131,25 +130,6 @@ pub struct RawTool {
     pub raw: Value,
     /// Its pin.
     pub sha256: [u8; 32],
-}
-
-/// What a server's process writes to its standard error: a stranger's text, for operators, never for a log. Outlives the
-/// connection, so that a server that ends at once can still be asked why.
-#[derive(Clone, Debug, Default)]
-pub struct ServerOutput(Arc<Lock<String>>);
-
-impl ServerOutput {
-    pub(crate) fn keep(&self, text: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text;
-    }
-
-    /// The last lines, bounded. At most a second old.
-    pub fn tail(&self) -> Vec<String> {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut lines: Vec<String> = text.lines().rev().take(LINES).map(one_line).collect();
-        lines.reverse();
-        lines
-    }
 }
 
 /// An answer that refused a credential, or forbade something to it.
@@ -214,7 +194,8 @@ impl Connection {
         .map_err(McpError::Plugin)?;
         let (commands, queue) = mpsc::channel::<Command>(COMMANDS);
         let (deliver, messages) = mpsc::channel(MESSAGES);
-        let (shared, ending) = (Arc::new(Shared::new(connect.output, connect.challenge)), CancellationToken::new());
+        let (shared, ending) =
+            (Arc::new(Shared::new(connect.challenge, connect.witness.clone())), CancellationToken::new());
         let driver = Driver {
             machine,
             host: connect.host,
@@ -226,7 +207,7 @@ impl Connection {
         };
         let driving = tokio::spawn(driver.run(queue));
         let (offered, incoming) = connect.offers.unzip();
-        let transport = PluginTransport::new(commands, messages, ending, incoming);
+        let transport = PluginTransport::new(commands, messages, ending, incoming, connect.witness);
         let (answers, handshake) = (transport.answers(), transport.handshake());
         // Where nobody takes its questions the server is offered nothing: no sampling, no elicitation, no roots.
         let capabilities = offered.and_then(|all| serde_json::from_value(all).ok());

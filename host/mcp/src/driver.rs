@@ -16,10 +16,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::{Challenge, ServerOutput};
+use crate::client::Challenge;
 use crate::error::{McpError, bounded};
 use crate::grant;
 use crate::transport::SendError;
+use crate::witness::Witness;
 
 /// Parts of answers that wait for the machine; a flooding server waits instead of filling the memory.
 const INPUTS: usize = 16;
@@ -62,14 +63,14 @@ pub(crate) struct Delivered {
 pub(crate) struct Shared {
     /// Why the connection is over; the first reason counts.
     failure: Mutex<Option<McpError>>,
-    pub(crate) output: ServerOutput,
     /// What the server said the last time that it did not take a credential.
     pub(crate) challenge: Challenge,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Shared {
-    pub(crate) fn new(output: ServerOutput, challenge: Challenge) -> Self {
-        Self { failure: Mutex::default(), output, challenge }
+    pub(crate) fn new(challenge: Challenge, witness: Option<Arc<dyn Witness>>) -> Self {
+        Self { failure: Mutex::default(), challenge, witness }
     }
 
     pub(crate) fn failure(&self) -> Option<McpError> {
@@ -112,6 +113,8 @@ struct Running {
     inputs: mpsc::Sender<Input>,
     /// Sockets between the requests of this connection.
     keep: Keep,
+    /// Bytes of the process's standard error that the witness has heard.
+    heard: u64,
     over: bool,
 }
 
@@ -134,6 +137,7 @@ impl Driver {
             backlog: VecDeque::new(),
             inputs,
             keep: Keep::default(),
+            heard: 0,
             over: false,
         };
         tokio::select! {
@@ -145,9 +149,12 @@ impl Driver {
         // Whoever still waits learns that the connection is closed.
         running.requests.clear();
         running.sends.clear();
-        running.keep_stderr();
+        running.tell_stderr(true);
         if let Some(process) = running.process.take() {
             process.kill().await;
+        }
+        if let Some(witness) = &shared.witness {
+            witness.ended(shared.failure().as_ref());
         }
     }
 }
@@ -204,7 +211,7 @@ impl Running {
                     let text = self.dying.take().map(|(_, text)| text).unwrap_or_default();
                     self.end(McpError::Closed(bounded(&text)));
                 }
-                _ = stderr.tick(), if self.process.is_some() => self.keep_stderr(),
+                _ = stderr.tick(), if self.process.is_some() => self.tell_stderr(false),
                 Some(input) = parts.recv(), if room => self.input(input).await,
                 output = read(&mut self.process), if room && self.process.is_some() => self.output(output).await,
             }
@@ -277,7 +284,7 @@ impl Running {
         let event = match output {
             Output::Stdout(bytes) => Event { kind: "process-output", data: bytes.to_vec(), ..Event::default() },
             Output::Exit { code } => {
-                self.keep_stderr();
+                self.tell_stderr(true);
                 self.process = None;
                 self.dying = None;
                 let status = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(255);
@@ -287,9 +294,13 @@ impl Running {
         self.feed(event).await;
     }
 
-    fn keep_stderr(&self) {
-        if let Some(process) = &self.process {
-            self.driver.shared.output.keep(process.stderr_tail());
+    /// Tell of what the process has written to its standard error; `last` where nothing more will come.
+    fn tell_stderr(&mut self, last: bool) {
+        let (Some(process), Some(witness)) = (&self.process, &self.driver.shared.witness) else { return };
+        let (heard, lines) = process.stderr_since(self.heard, last);
+        self.heard = heard;
+        if !lines.is_empty() {
+            witness.wrote(&lines);
         }
     }
 

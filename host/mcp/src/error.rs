@@ -48,6 +48,7 @@ impl McpError {
     pub fn state(&self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::TimedOut { .. } | Self::Closed(_) => "unreachable",
+            Self::SignIn(_) => "sign-in",
             _ => "error",
         }
     }

@@ -21,12 +21,14 @@ mod patience;
 mod pins;
 mod result;
 mod transport;
+mod witness;
 
 pub use asked::{Asked, Field, FieldKind, Sample, elicited};
-pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, Refusal, ServerFacts, ServerOutput};
+pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, Refusal, ServerFacts};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
 pub use patience::{Patience, Pause};
 pub use pins::{Difference, Known, Warning, differences, visible, warnings};
 pub use result::ToolResult;
 pub use transport::{Incoming, LET_GO};
+pub use witness::Witness;

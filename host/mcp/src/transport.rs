@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Command, Delivered};
+use crate::witness::Witness;
 
 /// Longest id of a server's request that is answered, bytes.
 const ID: usize = 256;
@@ -95,6 +96,8 @@ pub(crate) struct PluginTransport {
     open: HashMap<i64, Open>,
     /// Where a server's own messages go.
     incoming: Option<mpsc::Sender<Incoming>>,
+    /// Hears of notifications that go nowhere.
+    witness: Option<Arc<dyn Witness>>,
     /// The answer to the handshake, as it came.
     handshake: Arc<OnceLock<Value>>,
 }
@@ -122,6 +125,7 @@ impl PluginTransport {
         messages: mpsc::Receiver<Delivered>,
         ending: CancellationToken,
         incoming: Option<mpsc::Sender<Incoming>>,
+        witness: Option<Arc<dyn Witness>>,
     ) -> Self {
         Self {
             commands,
@@ -130,6 +134,7 @@ impl PluginTransport {
             sequence: Arc::default(),
             open: HashMap::new(),
             incoming,
+            witness,
             handshake: Arc::default(),
         }
     }
@@ -237,6 +242,9 @@ impl PluginTransport {
     /// Give a server's own message to whoever wants it. What nobody takes is refused, so that the server does not wait.
     fn pass_on(&self, message: Incoming) {
         let Some(incoming) = &self.incoming else {
+            if let (None, Some(witness)) = (&message.id, &self.witness) {
+                witness.said(&message.method, &message.params);
+            }
             return self.refuse(message.id, -32601, "not offered by this client");
         };
         match incoming.try_send(message) {
@@ -417,7 +425,7 @@ mod tests {
     fn transport() -> (PluginTransport, mpsc::Receiver<Command>) {
         let (commands, queue) = mpsc::channel(4);
         let (_, messages) = mpsc::channel(1);
-        (PluginTransport::new(commands, messages, CancellationToken::new(), None), queue)
+        (PluginTransport::new(commands, messages, CancellationToken::new(), None, None), queue)
     }
 
     fn ask(transport: &mut PluginTransport, id: i64, request: ClientRequest) {
@@ -550,7 +558,7 @@ mod tests {
         let (commands, mut queue) = mpsc::channel(4);
         let (_, messages) = mpsc::channel(1);
         let (incoming, mut said) = mpsc::channel(2);
-        let mut transport = PluginTransport::new(commands, messages, CancellationToken::new(), Some(incoming));
+        let mut transport = PluginTransport::new(commands, messages, CancellationToken::new(), Some(incoming), None);
         let mut request = rmcp::model::CustomRequest::new("tools/call", Some(json!({"name": "a", "x-new": 1})));
         let meta = json!({"progressToken": 5, TICKET: 77, PROGRESS: true, "com.example/kept": "as it is"});
         let Value::Object(meta) = meta else { panic!("an object") };

@@ -6,13 +6,17 @@ use fumehood_web::markdown;
 use fumehood_web::units::{Bytes, Count, Id};
 use fumehood_web::view::account::{AcceptPage, SignInPage};
 use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow, Verification, Word};
+use fumehood_web::view::calls::{Bar, CallLine, CallsFilter, CallsPage, Chart, StatsRow};
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
 use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
+use fumehood_web::view::schema::{SchemaChangePage, SchemaPage};
 use fumehood_web::view::servers::{
-    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, SignInView, ToolDifference, ToolEvent, ToolRow,
+    LogLine, ServerForm, ServerFormPage, ServerLog, ServerPage, ServerRow, ServersPage, SignInRefusedPage, SignInView,
+    ToolDifference, ToolEvent, ToolRow,
 };
+use fumehood_web::view::sessions::{ClientLine, ClientsPage, SessionLine, SessionPage, SessionsFilter, SessionsPage};
 use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
@@ -246,6 +250,15 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             None,
         ),
         server(
+            5,
+            "notes",
+            "http",
+            "https://notes.example.com/mcp",
+            "sign-in",
+            Some("Nobody has signed in at this server. Sign in on its page."),
+            None,
+        ),
+        server(
             4,
             "time",
             "stdio",
@@ -294,7 +307,8 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         decided: (name != "get-sum").then(|| ("Ana".to_owned(), ago(90))),
     }
     };
-    for (name, row) in ["server", "server-error"].iter().zip(&list) {
+    for (name, row) in [("server", 0), ("server-error", 1), ("server-sign-in", 3)] {
+        let row: &ServerRow = &list[row];
         let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here(row.name.clone())];
         let connected = row.state == "connected";
         let page = ServerPage {
@@ -313,13 +327,10 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             } else {
                 Vec::new()
             },
-            history: vec![ToolEvent {
-                when: ago(5),
-                tool: "echo".to_owned(),
-                what: "changed".to_owned(),
-                differences: Vec::new(),
-            }],
-            output: if connected { Vec::new() } else { vec!["fatal: not a git repository: '/srv/repo'".to_owned()] },
+            history: vec![event(12, "", "echo", "changed")],
+            older: None,
+            log: Some(server_log(row.id.clone(), connected)),
+            limits: "600 calls of one caller a minute through the gateway".to_owned(),
             sign_in: (!connected).then(|| SignInView {
                 shared: true,
                 may: true,
@@ -333,7 +344,216 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         };
         gallery.page(name, &page)?;
     }
-    Ok(())
+    let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here("Sign-in refused")];
+    let refused = SignInRefusedPage {
+        frame: frame_of(crumbs),
+        id: id(5),
+        server: "notes".to_owned(),
+        issuer: "https://login.example.com".to_owned(),
+        by_person: true,
+        code: "access_denied".to_owned(),
+        words: "The resource owner denied the request".to_owned(),
+    };
+    gallery.page("server-refused", &refused)?;
+    gallery.page("server-refused-by-issuer", &SignInRefusedPage { by_person: false, ..refused })?;
+    gateway(gallery)
+}
+
+fn event(number: i64, server: &str, tool: &str, what: &str) -> ToolEvent {
+    let one = |place: &str, old: Option<&str>, new: Option<&str>| ToolDifference {
+        place: place.to_owned(),
+        old: old.map(str::to_owned),
+        new: new.map(str::to_owned),
+    };
+    ToolEvent {
+        number,
+        when: ago(number),
+        server: server.to_owned(),
+        tool: tool.to_owned(),
+        what: what.to_owned(),
+        differences: match what {
+            "changed" => vec![
+                one("/description", Some("Echoes."), Some("Echoes back the input string, as it came.")),
+                one("/inputSchema/properties/encoding", None, Some("{\n  \"type\": \"string\"\n}")),
+            ],
+            _ => Vec::new(),
+        },
+        more: Count(0),
+    }
+}
+
+fn server_log(id: Id, connected: bool) -> ServerLog {
+    let line = |minutes: i64, word, tone, text: &str| LogLine { at: ago(minutes), word, tone, text: text.to_owned() };
+    let lines = if connected {
+        vec![
+            line(1, "changed", "flag", "says that its list of tools has changed"),
+            line(2, "warning", "flag", "cache: 91 % of the disk is used"),
+            line(3, "closed", "plain", "the connection of an incident is closed"),
+            line(4, "connected", "connected", "it offers 13 tools"),
+            line(4, "connected", "connected", "the connection is open, in protocol 2025-11-25"),
+            line(4, "connecting", "pending", "asking what it offers"),
+        ]
+    } else {
+        vec![
+            line(
+                7,
+                "failed",
+                "failed",
+                "The connection ended: the server exited with exit code 1. Check the server's log, then choose “Connect again” on its page.",
+            ),
+            line(7, "stderr", "", "fatal: not a git repository: '/srv/repo' ⟨U+001B⟩[0m"),
+            line(7, "connecting", "pending", "asking what it offers"),
+        ]
+    };
+    ServerLog { id, lines, cut: false, live: connected }
+}
+
+/// What goes through the gateway.
+fn gateway(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
+    let frame_of = |here: &str| {
+        frame("MCP servers", Place::Servers, vec![Crumb::link("MCP servers", "/servers"), Crumb::here(here)])
+    };
+    let stats = |name: &str, calls: u64, errors: u64| StatsRow {
+        name: name.to_owned(),
+        href: Some("/servers/calls".to_owned()),
+        calls: Count(calls),
+        errors: Count(errors),
+        p50: "3.1\u{a0}ms".to_owned(),
+        p95: "12\u{a0}ms".to_owned(),
+        p99: "87\u{a0}ms".to_owned(),
+        bytes: (Bytes(calls * 310), Bytes(calls * 2_900)),
+    };
+    let call = |n: i64, what: &str, status: &str, message: &str| CallLine {
+        id: id(60 + u32::try_from(n).unwrap_or_default()).to_string(),
+        at: ago(n),
+        caller: "API token …3f09ab".to_owned(),
+        client: "claude-code 2.4.1".to_owned(),
+        server: "everything".to_owned(),
+        what: what.to_owned(),
+        status: status.to_owned(),
+        message: message.to_owned(),
+        took: if status == "open" { String::new() } else { "4.2\u{a0}ms".to_owned() },
+    };
+    let calls = vec![
+        call(0, "get-sum", "open", ""),
+        call(1, "echo", "ok", ""),
+        call(2, "get-env", "error", "it is set to ask, and a person can be asked in an incident only"),
+        call(9, "echo", "timeout", "no answer within 120 s"),
+        call(30, "echo", "unknown", "Fumehood was stopped before the answer was on record."),
+    ];
+    let bars = (0..48u32).map(|at| {
+        let (height, failed) = (at * 37 % 120, if at % 11 == 0 { 8 } else { 0 });
+        Bar { x: at * 20, width: 18, top: 120 - height, height, failed, title: format!("{height} calls") }
+    });
+    let page = CallsPage {
+        frame: frame_of("Calls"),
+        filter: CallsFilter { hours: 24, ..CallsFilter::default() },
+        servers: vec!["everything".to_owned(), "time".to_owned()],
+        all: stats("", 1_240, 7),
+        chart: Chart {
+            bars: bars.collect(),
+            most: Count(117),
+            lines: vec![("p50", "0,100 960,90".to_owned(), "87\u{a0}ms".to_owned())],
+            summary: "1240 calls, 7 failed; at most 117 in one stretch".to_owned(),
+            from: Some(ago(1_440)),
+        },
+        by_tool: vec![stats("everything echo", 1_010, 2), stats("everything get-sum", 230, 5)],
+        by_client: vec![stats("claude-code 2.4.1", 1_200, 7), stats("inspector 2.12.0", 40, 0)],
+        calls: calls.clone(),
+        older: Some("/servers/calls?before=1".to_owned()),
+        here: "/servers/calls?".to_owned(),
+        gateway: "https://triage.example.com/mcp".to_owned(),
+    };
+    gallery.page("calls", &page)?;
+    gallery.page("calls-empty", &CallsPage { all: StatsRow::default(), ..page.clone() })?;
+    let narrow =
+        CallsFilter { session: "s".to_owned(), session_href: "/servers/sessions/s".to_owned(), ..page.filter.clone() };
+    gallery.page("calls-nothing", &CallsPage { all: StatsRow::default(), filter: narrow, ..page })?;
+    let session = |n: i64, client: &str, platform: &str, open: bool, errors: u64| SessionLine {
+        id: format!("019a{n:04}c0de"),
+        path: format!("019a{n:04}c0de"),
+        client: client.to_owned(),
+        platform: platform.to_owned(),
+        caller: "API token …3f09ab".to_owned(),
+        protocol: "2025-11-25".to_owned(),
+        began: ago(n * 40),
+        last: ago(n),
+        ended: (!open).then(|| ago(n)),
+        calls: Count(41 * n.unsigned_abs()),
+        errors: Count(errors),
+        bytes: (Bytes(12_400), Bytes(1_480_000)),
+    };
+    let sessions = vec![
+        session(1, "claude-code 2.4.1", "", true, 2),
+        session(14, "Visual Studio Code 1.130.0", "vscode", true, 0),
+        session(220, "a-client-with-a-very-long-name-that-somebody-gave-it 0.0.1-alpha.12+build.4711", "", false, 19),
+    ];
+    let page = SessionsPage {
+        frame: frame_of("Sessions"),
+        filter: SessionsFilter { hours: 24, ..SessionsFilter::default() },
+        servers: vec!["everything".to_owned()],
+        sessions: sessions.clone(),
+        older: None,
+    };
+    gallery.page("sessions", &page)?;
+    gallery.page("sessions-empty", &SessionsPage { sessions: Vec::new(), ..page.clone() })?;
+    for (name, session) in ["session", "session-ended"].iter().zip([&sessions[0], &sessions[2]]) {
+        let by_tool = vec![stats("everything echo", 38, 2), stats("tools/list", 3, 0)];
+        let page = SessionPage {
+            frame: frame_of("Session"),
+            session: session.clone(),
+            by_tool,
+            calls: calls.clone(),
+            older: None,
+        };
+        gallery.page(name, &page)?;
+    }
+    let client = |name: &str, version: &str, platform: &str, calls: u64, errors: u64| ClientLine {
+        version: version.to_owned(),
+        platform: platform.to_owned(),
+        stats: stats(name, calls, errors),
+        last: ago(i64::try_from(calls).unwrap_or_default()),
+    };
+    let clients = ClientsPage {
+        frame: frame_of("Clients"),
+        filter: page.filter.clone(),
+        servers: page.servers.clone(),
+        clients: vec![
+            client("claude-code", "2.4.1", "claude-code", 1_200, 7),
+            client("inspector", "2.12.0", "inspector", 40, 0),
+            client("curl-by-hand", "", "", 2, 2),
+        ],
+        left_out: Count(0),
+        gateway: "https://triage.example.com/mcp".to_owned(),
+    };
+    gallery.page("clients", &clients)?;
+    gallery.page("clients-empty", &ClientsPage { clients: Vec::new(), ..clients })?;
+    let schema = SchemaPage {
+        frame: frame_of("Schema"),
+        server: String::new(),
+        tool: String::new(),
+        servers: vec!["everything".to_owned(), "time".to_owned()],
+        events: vec![
+            event(3, "everything", "echo", "changed"),
+            event(5, "everything", "echo", "set to ask by Ana"),
+            event(9, "time", "get_current_time", "appeared"),
+        ],
+        older: Some("/servers/schema?before=3".to_owned()),
+    };
+    gallery.page("schema", &schema)?;
+    gallery.page("schema-of-a-tool", &SchemaPage { tool: "echo".to_owned(), older: None, ..schema.clone() })?;
+    gallery.page("schema-empty", &SchemaPage { events: Vec::new(), ..schema })?;
+    let change = SchemaChangePage {
+        frame: frame_of("echo"),
+        event: event(3, "everything", "echo", "changed"),
+        server_href: Some(format!("/servers/{}", id(1))),
+        all: "/servers/schema?server=everything&tool=echo".to_owned(),
+        old: Some("{\n  \"name\": \"echo\",\n  \"description\": \"Echoes.\"\n}".to_owned()),
+        new: Some(
+            "{\n  \"name\": \"echo\",\n  \"description\": \"Echoes back the input string, as it came.\"\n}".to_owned(),
+        ),
+    };
+    gallery.page("schema-change", &change)
 }
 
 fn integrations(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {

@@ -4,6 +4,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fumehood_triage::gateway::{CallFilter, CallRow, CallStats, Grouping, TimeSlot};
+use fumehood_triage::store::calls::PART;
 use fumehood_triage::store::clock;
 use fumehood_triage::tools::visible;
 use jiff::Timestamp;
@@ -42,8 +43,7 @@ pub(crate) struct CallsQuery {
 
 impl CallsQuery {
     fn hours(&self) -> u32 {
-        let known = self.hours.filter(|hours| SPANS.iter().any(|(span, _)| span == hours));
-        known.unwrap_or(24)
+        span(self.hours)
     }
 
     fn filter(&self, now_us: i64) -> CallFilter {
@@ -53,7 +53,7 @@ impl CallsQuery {
             client: self.client.trim().to_owned(),
             status: self.status.clone(),
             session: self.session.clone(),
-            since_us: now_us.saturating_sub(i64::from(self.hours()).saturating_mul(HOUR_US)),
+            since_us: since_us(self.hours(), now_us),
             ..CallFilter::default()
         }
     }
@@ -75,6 +75,45 @@ impl CallsQuery {
     }
 }
 
+/// The span of time that was chosen, in hours.
+pub(super) fn span(hours: Option<u32>) -> u32 {
+    hours.filter(|hours| SPANS.iter().any(|(span, _)| span == hours)).unwrap_or(24)
+}
+
+/// When a span of time began.
+pub(super) fn since_us(hours: u32, now_us: i64) -> i64 {
+    now_us.saturating_sub(i64::from(hours).saturating_mul(HOUR_US))
+}
+
+/// A client's name, its version and the AI platform behind it.
+pub(super) fn client_parts(name: &str) -> (String, String, String) {
+    // A platform is one of ours and has no such character, whatever a client calls itself.
+    let mut parts = name.rsplitn(3, PART).map(str::to_owned);
+    let (platform, version, client) = (parts.next(), parts.next(), parts.next());
+    (client.unwrap_or_default(), version.unwrap_or_default(), platform.unwrap_or_default())
+}
+
+/// The AI platform behind a client, where it is known and says more than the client's name.
+pub(super) fn platform(client: &str, platform: &str) -> String {
+    match platform {
+        "other" => String::new(),
+        platform if platform.eq_ignore_ascii_case(client) => String::new(),
+        platform => platform.to_owned(),
+    }
+}
+
+/// Who calls; several tokens are told apart.
+pub(super) fn caller(actor: &str, names: &Names) -> String {
+    match actor.strip_prefix("token:") {
+        Some(id) => format!("{} …{}", names.of(actor), id.get(id.len().saturating_sub(6)..).unwrap_or(id)),
+        None => names.of(actor),
+    }
+}
+
+pub(super) fn bytes(count: i64) -> Bytes {
+    Bytes(u64::try_from(count).unwrap_or_default())
+}
+
 /// A duration as people read it.
 fn took(us: i64) -> String {
     match us {
@@ -89,7 +128,7 @@ fn micros(us: u64) -> String {
     took(i64::try_from(us).unwrap_or(i64::MAX))
 }
 
-fn stats_row(stats: CallStats, href: Option<String>) -> StatsRow {
+pub(super) fn stats_row(stats: CallStats, href: Option<String>) -> StatsRow {
     StatsRow {
         name: visible(&stats.name),
         href,
@@ -150,16 +189,12 @@ fn chart(slots: &[TimeSlot], all: &CallStats, now: Timestamp) -> Chart {
     }
 }
 
-fn call_line(row: &CallRow, names: &Names, now: Timestamp) -> CallLine {
+pub(super) fn call_line(row: &CallRow, names: &Names, now: Timestamp) -> CallLine {
     let what = if row.subject.is_empty() { &row.method } else { &row.subject };
     CallLine {
         id: row.id.clone(),
         at: when(row.time_us, now),
-        caller: match row.caller.strip_prefix("token:") {
-            // Several tokens are told apart.
-            Some(id) => format!("{} …{}", names.of(&row.caller), id.get(id.len().saturating_sub(6)..).unwrap_or(id)),
-            None => names.of(&row.caller),
-        },
+        caller: caller(&row.caller, names),
         client: visible(format!("{} {}", row.client, row.client_version).trim()),
         server: row.server.clone(),
         what: visible(what),
@@ -175,9 +210,8 @@ pub(crate) async fn calls(reader: Reader, Query(query): Query<CallsQuery>) -> Re
     let names = reader.names().await?;
     let (slots, all) = app.mcp_over_time(scope, filter.clone(), SLOTS).await?;
     let by_tool = app.mcp_stats(scope, filter.clone(), Grouping::Subject).await?;
-    let by_client = app.mcp_stats(scope, filter.clone(), Grouping::Client).await?;
-    let unfiltered = CallFilter { since_us: filter.since_us, ..CallFilter::default() };
-    let servers = app.mcp_stats(scope, unfiltered, Grouping::Server).await?;
+    let by_client = app.mcp_stats(scope, filter.clone(), Grouping::ClientParts).await?;
+    let servers = super::sessions::servers_since(&reader, filter.since_us).await?;
     let rows = app.mcp_calls(scope, CallFilter { before: query.before, limit: PAGE, ..filter }).await?;
     let here = query.here();
     let older = rows.last().filter(|_| rows.len() == PAGE).map(|last| format!("{here}before={}", last.number));
@@ -189,14 +223,23 @@ pub(crate) async fn calls(reader: Reader, Query(query): Query<CallsQuery>) -> Re
         });
         stats_row(stats, href)
     };
+    let client = |stats: CallStats| {
+        let (name, version, behind) = client_parts(&stats.name);
+        let href = (!name.is_empty()).then(|| format!("/servers/calls?client={}&hours={hours}", url_encode(&name)));
+        let parts = [name.clone(), version, platform(&name, &behind)];
+        let shown = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ");
+        let shown = if shown.is_empty() { "(no name)".to_owned() } else { visible(&shown) };
+        StatsRow { name: shown, ..stats_row(stats, href) }
+    };
     let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here("Calls")];
     let view = CallsPage {
         frame: reader.frame("Calls through the gateway", Place::Servers, crumbs),
         chart: chart(&slots, &all, now),
         all: stats_row(all, None),
         by_tool: by_tool.into_iter().take(GROUPS).map(tool).collect(),
-        by_client: by_client.into_iter().take(GROUPS).map(|stats| stats_row(stats, None)).collect(),
-        servers: servers.into_iter().map(|one| one.name).filter(|name| !name.is_empty()).collect(),
+        by_client: by_client.into_iter().take(GROUPS).map(client).collect(),
+        servers,
+        gateway: reader.gateway(),
         calls: rows.iter().map(|row| call_line(row, &names, now)).collect(),
         older,
         here,
@@ -206,6 +249,7 @@ pub(crate) async fn calls(reader: Reader, Query(query): Query<CallsQuery>) -> Re
             tool: query.tool,
             client: query.client,
             status: query.status,
+            session_href: format!("/servers/sessions/{}", url_encode(&query.session)),
             session: query.session,
             hours,
         },
@@ -225,18 +269,15 @@ pub(crate) async fn call(reader: Reader, Path(id): Path<String>) -> Result<Respo
     let (row, sent, received) = reader.app().mcp_call(&reader.scope, &id).await?;
     let up = Crumb::link("Calls", "/servers/calls");
     let crumbs = vec![Crumb::link("MCP servers", "/servers"), up, Crumb::here("Call")];
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let facts = [
         ("Method", row.method.clone()),
         ("Protocol", row.protocol.clone()),
-        ("Platform", row.platform.clone()),
-        ("Session", text(&row.session)),
+        ("Platform", platform(&row.client, &row.platform)),
         ("Code", row.code.map(|code| code.to_string()).unwrap_or_default()),
         ("Id", row.id.clone()),
     ];
     let parts =
         [("Policy", row.policy_us), ("Masking", row.scan_us), ("Record", row.audit_us), ("Server", row.upstream_us)];
-    let bytes = |count: i64| Bytes(u64::try_from(count).unwrap_or_default());
     let view = CallPage {
         frame: reader.frame("Call", Place::Servers, crumbs),
         facts: facts
@@ -245,6 +286,7 @@ pub(crate) async fn call(reader: Reader, Path(id): Path<String>) -> Result<Respo
             .map(|(name, value)| (name, visible(&value)))
             .collect(),
         parts: parts.into_iter().filter_map(|(name, us)| Some((name, took(us?)))).collect(),
+        session: row.session.as_deref().map(url_encode).unwrap_or_default(),
         sent: laid_out(sent),
         received: laid_out(received),
         bytes: (bytes(row.bytes_in), bytes(row.bytes_out.unwrap_or_default())),
@@ -261,6 +303,16 @@ mod tests {
     fn durations_are_read_at_a_glance() {
         let shown: Vec<String> = [0, 312, 4_290, 42_900, 1_300_000].into_iter().map(took).collect();
         assert_eq!(shown, ["0\u{a0}µs", "312\u{a0}µs", "4.2\u{a0}ms", "42\u{a0}ms", "1.3\u{a0}s"]);
+    }
+
+    #[test]
+    fn a_client_is_named_with_what_says_something() {
+        let parts = |name: &str| client_parts(&name.replace('|', "\u{1f}"));
+        let owned = |parts: [&str; 3]| (parts[0].to_owned(), parts[1].to_owned(), parts[2].to_owned());
+        assert_eq!(parts("Visual Studio Code|1.2 (x)|vscode"), owned(["Visual Studio Code", "1.2 (x)", "vscode"]));
+        assert_eq!(parts("a|b|1|other"), owned(["a\u{1f}b", "1", "other"]));
+        assert_eq!(parts("||other"), owned(["", "", "other"]));
+        assert_eq!([platform("x", "other"), platform("Codex", "codex"), platform("x", "codex")], ["", "", "codex"]);
     }
 
     #[test]

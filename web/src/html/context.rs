@@ -13,6 +13,7 @@ use crate::view::integrations::TestResult;
 use crate::view::{Can, Crumb, Frame, Notice, Person, Place, Severity, Status, Tone};
 
 /// Display names by actor, as the record has them.
+#[derive(Default)]
 pub(crate) struct Names(HashMap<String, (String, String)>);
 
 impl Names {
@@ -87,6 +88,11 @@ impl Reader {
             notice: None,
             query: String::new(),
         }
+    }
+
+    /// Where clients reach the gateway.
+    pub(crate) fn gateway(&self) -> String {
+        format!("{}/mcp", self.shared.options.public_url)
     }
 
     /// Everyone's names.

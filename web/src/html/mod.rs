@@ -14,8 +14,11 @@ mod integrations;
 mod logs;
 mod palette;
 mod plugins;
+mod schema;
+mod server_log;
 mod servers;
 mod session;
+mod sessions;
 mod settings;
 mod sign_ins;
 mod waiting;
@@ -116,8 +119,14 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/servers/waiting", get(waiting::waiting))
         .route("/servers/waiting/{id}/approve", post(waiting::approve))
         .route("/servers/waiting/{id}/deny", post(waiting::deny))
+        .route("/servers/sessions", get(sessions::sessions))
+        .route("/servers/sessions/{id}", get(sessions::session))
+        .route("/servers/clients", get(sessions::clients))
+        .route("/servers/schema", get(schema::schema))
+        .route("/servers/schema/{number}", get(schema::change))
         .route("/servers/{id}", get(servers::server).post(servers::update_server))
         .route("/servers/{id}/edit", get(servers::edit_server))
+        .route("/servers/{id}/log", get(server_log::log))
         .route("/servers/{id}/reconnect", post(servers::reconnect_server))
         .route("/servers/{id}/tools", post(servers::decide_tools))
         .route("/servers/{id}/remove", post(servers::remove_server))

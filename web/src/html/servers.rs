@@ -1,24 +1,25 @@
 //! MCP servers.
 
 use axum::Form;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
+use fumehood_triage::gateway::CallLimits;
 use fumehood_triage::settings::{Secret, ServerFields};
 use fumehood_triage::store::ServerId;
 use fumehood_triage::store::outside::McpServer;
-use fumehood_triage::tools::{Catalogue, Difference, Standing, ToolChange, ToolReview, Verdict, differences, visible};
+use fumehood_triage::tools::{Catalogue, Standing, ToolReview, Verdict, visible};
 use fumehood_triage::{Permission, TriageError};
 use jiff::Timestamp;
 
 use super::context::{Names, now, when};
+use super::schema::{difference_rows, shown, tool_event};
+use super::server_log::{self, LiveQuery};
 use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::markdown;
 use crate::units::{Count, Id};
-use crate::view::servers::{
-    ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolDifference, ToolEvent, ToolRow,
-};
+use crate::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
 use crate::view::{Crumb, Field, Frame, Place};
 
 /// Changes of tools that the page shows.
@@ -202,26 +203,6 @@ pub(crate) async fn update_server(
     }
 }
 
-/// Laid out, with what is hidden in it to be seen.
-fn shown(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => visible(text),
-        value => visible(&serde_json::to_string_pretty(value).unwrap_or_default()),
-    }
-}
-
-fn difference_rows(differences: Vec<Difference>) -> Vec<ToolDifference> {
-    let row = |difference: Difference| ToolDifference {
-        place: match difference.pointer.as_str() {
-            "" => "(all of it)".to_owned(),
-            pointer => visible(pointer),
-        },
-        old: difference.old.as_ref().map(shown),
-        new: difference.new.as_ref().map(shown),
-    };
-    differences.into_iter().map(row).collect()
-}
-
 fn tool_row(review: ToolReview, connected: bool, catalogue: &Catalogue, names: &Names, now: Timestamp) -> ToolRow {
     let tool = &review.tool;
     let raw = tool.seen.as_ref().or(tool.pinned.as_ref()).cloned().unwrap_or_default();
@@ -246,27 +227,23 @@ fn tool_row(review: ToolReview, connected: bool, catalogue: &Catalogue, names: &
     }
 }
 
-fn tool_event(change: ToolChange, names: &Names, now: Timestamp) -> ToolEvent {
-    let what = match change.change.as_str() {
-        "appeared" => "appeared".to_owned(),
-        "changed" => "changed".to_owned(),
-        "gone" => "is no longer offered by the server".to_owned(),
-        "back" => "is offered by the server again".to_owned(),
-        rule => format!("set to {rule} by {}", names.of(&change.actor)),
+/// How often tools may be called, in words; nothing for any number.
+fn limits(limits: CallLimits) -> String {
+    let of = |count: u32, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 call {what}")),
+        count => Some(format!("{count} calls {what}")),
     };
-    let between = match (&change.old, &change.new) {
-        (Some(old), Some(new)) => differences(old, new).0,
-        _ => Vec::new(),
-    };
-    ToolEvent {
-        when: when(change.time_us, now),
-        tool: visible(&change.tool),
-        what,
-        differences: difference_rows(between),
-    }
+    let all = [of(limits.of_caller, "of one caller"), of(limits.of_tool, "of one tool by one caller")];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!("{} a minute through the gateway", all.join(", ")) }
 }
 
-pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+pub(crate) async fn server(
+    reader: Reader,
+    Path(text): Path<String>,
+    Query(query): Query<LiveQuery>,
+) -> Result<Response, PageError> {
     let server = stored(&reader, &text).await?;
     let (app, scope, now) = (reader.app(), &reader.scope, now());
     let catalogue = app.catalogue(scope).await?;
@@ -276,16 +253,13 @@ pub(crate) async fn server(reader: Reader, Path(text): Path<String>) -> Result<R
     let tools: Vec<ToolRow> =
         reviews.into_iter().map(|review| tool_row(review, connected, &catalogue, &names, now)).collect();
     let changes = app.tool_changes(scope, Some(server.id), None, 0, HISTORY).await?;
-    let output = match app.server_output(scope, server.id).await {
-        Ok(lines) => lines,
-        Err(TriageError::Forbidden(_)) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
     let offered = tools.iter().filter(|tool| tool.standing != "gone").count();
     let view = ServerPage {
         frame: server_frame(&reader, &server.name),
-        history: changes.into_iter().map(|(_, change)| tool_event(change, &names, now)).collect(),
-        output,
+        older: (changes.len() == HISTORY).then(|| super::schema::address(&server.slug, "")),
+        history: changes.iter().map(|(_, change)| tool_event(change, String::new(), &names, now)).collect(),
+        log: server_log::part(&reader, server.id, query.is_live()).await?,
+        limits: limits(reader.shared.options.mcp_limits),
         sign_in: super::sign_ins::view(&reader, &server, &names, now).await?,
         server: server_row(&server, offered, now),
         tools,
@@ -319,4 +293,20 @@ pub(crate) async fn reconnect_server(reader: Reader, Path(text): Path<String>) -
 pub(crate) async fn remove_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
     reader.app().remove_server(&reader.scope, id(&text, "MCP server")?).await?;
     Ok(see("/servers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_said_where_they_hold() {
+        let said = |of_caller, of_tool| limits(CallLimits { of_caller, of_tool });
+        assert_eq!(said(0, 0), "");
+        assert_eq!(said(60, 0), "60 calls of one caller a minute through the gateway");
+        assert_eq!(
+            said(60, 1),
+            "60 calls of one caller, 1 call of one tool by one caller a minute through the gateway"
+        );
+    }
 }

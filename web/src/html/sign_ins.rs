@@ -7,9 +7,10 @@ use axum::extract::{Form, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use fumehood_triage::TriageError;
-use fumehood_triage::oauth::{OwnClient, SignInStep, client_document};
+use fumehood_triage::oauth::{OwnClient, SignInEnd, SignInStep, client_document};
 use fumehood_triage::store::ServerId;
 use fumehood_triage::store::outside::McpServer;
+use fumehood_triage::tools::visible;
 use jiff::Timestamp;
 
 use super::context::{Names, when};
@@ -17,7 +18,7 @@ use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::Shared;
 use crate::problem::Problem;
-use crate::view::servers::{SignInPage, SignInView};
+use crate::view::servers::{SignInPage, SignInRefusedPage, SignInView};
 use crate::view::{Crumb, Field, Place};
 
 /// What the page of a server says of sign-ins there.
@@ -87,8 +88,23 @@ pub(crate) async fn begin(
 }
 
 pub(crate) async fn callback(reader: Reader, RawQuery(query): RawQuery) -> Result<Response, PageError> {
-    let server = reader.app().finish_sign_in(&reader.scope, &query.unwrap_or_default()).await?;
-    Ok(see(&format!("/servers/{server}")))
+    match reader.app().finish_sign_in(&reader.scope, &query.unwrap_or_default()).await? {
+        SignInEnd::SignedIn(server) => Ok(see(&format!("/servers/{server}"))),
+        SignInEnd::Refused { server, name, issuer, code, words } => {
+            let up = Crumb::link(&name, format!("/servers/{server}"));
+            let crumbs = vec![Crumb::link("MCP servers", "/servers"), up, Crumb::here("Sign-in refused")];
+            let view = SignInRefusedPage {
+                frame: reader.frame("Sign-in refused", Place::Servers, crumbs),
+                id: crate::units::Id::new(server.to_string()),
+                server: name,
+                issuer,
+                by_person: code == "access_denied",
+                code: visible(&code),
+                words: visible(&words),
+            };
+            Ok(page(StatusCode::OK, &view))
+        }
+    }
 }
 
 pub(crate) async fn sign_out(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {

@@ -23,6 +23,8 @@ pub struct CallsFilter {
     pub status: String,
     /// The session.
     pub session: String,
+    /// Leads to the session.
+    pub session_href: String,
     /// Hours back.
     pub hours: u32,
     /// The page asks again by itself.
@@ -34,6 +36,12 @@ impl CallsFilter {
     #[must_use]
     pub fn narrows(&self) -> bool {
         [&self.server, &self.tool, &self.client, &self.status, &self.session].iter().any(|text| !text.is_empty())
+    }
+
+    /// The time in words: `in the last day`.
+    #[must_use]
+    pub fn span(&self) -> String {
+        span(self.hours)
     }
 }
 
@@ -128,8 +136,15 @@ impl CallLine {
         match self.status.as_str() {
             "ok" => "done",
             "open" => "pending",
+            "unknown" => "unknown",
             _ => "failed",
         }
+    }
+
+    /// The word for its state.
+    #[must_use]
+    pub fn state_label(&self) -> &str {
+        STATES.iter().find(|(state, _)| *state == self.status).map_or(&self.status, |(_, word)| word)
     }
 }
 
@@ -157,16 +172,34 @@ pub struct CallsPage {
     pub older: Option<String>,
     /// The address of this page with its filter.
     pub here: String,
+    /// Where clients reach the gateway.
+    pub gateway: String,
 }
 
 /// Spans of time that can be chosen, in hours.
 pub const SPANS: [(u32, &str); 4] = [(1, "Last hour"), (24, "Last day"), (168, "Last week"), (720, "Last 30 days")];
+
+/// How a request can have ended, with the word for it.
+const STATES: [(&str, &str); 5] =
+    [("ok", "ok"), ("error", "failed"), ("timeout", "timed out"), ("open", "running"), ("unknown", "unknown")];
+
+/// A span of time in words: `in the last day`.
+pub(super) fn span(hours: u32) -> String {
+    let name = SPANS.iter().find(|(span, _)| *span == hours).map_or("time", |(_, name)| name);
+    format!("in the {}", name.to_lowercase())
+}
 
 impl CallsPage {
     /// Spans of time that can be chosen, in hours.
     #[must_use]
     pub fn spans(&self) -> [(u32, &'static str); 4] {
         SPANS
+    }
+
+    /// How a request can have ended, with the word for it.
+    #[must_use]
+    pub fn states(&self) -> [(&'static str, &'static str); 5] {
+        STATES
     }
 
     /// The size of a chart's inside.
@@ -184,8 +217,10 @@ pub struct CallPage {
     pub frame: Frame,
     /// The request.
     pub call: CallLine,
-    /// Session, protocol, platform and the like, by their names.
+    /// Protocol, platform and the like, by their names.
     pub facts: Vec<(&'static str, String)>,
+    /// Its session within an address; empty for none.
+    pub session: String,
     /// Where the time went, by its names.
     pub parts: Vec<(&'static str, String)>,
     /// What was asked, laid out; nothing where it is kept no longer.

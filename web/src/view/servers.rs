@@ -17,7 +17,7 @@ pub struct ServerRow {
     pub transport: String,
     /// The command line or the URL.
     pub target: String,
-    /// `pending`, `connected`, `unreachable` or `error`.
+    /// `pending`, `connected`, `sign-in`, `unreachable` or `error`.
     pub state: String,
     /// What happened and what to do; for all states but `connected`.
     pub reason: Option<String>,
@@ -41,6 +41,7 @@ impl ServerRow {
             "connected" => "Connected",
             "pending" => "Connecting",
             "unreachable" => "Unreachable",
+            "sign-in" => "Sign-in needed",
             _ => "Error",
         }
     }
@@ -49,6 +50,18 @@ impl ServerRow {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.state == "pending"
+    }
+
+    /// Whether nothing is wrong but that somebody has to sign in there.
+    #[must_use]
+    pub fn needs_sign_in(&self) -> bool {
+        self.state == "sign-in"
+    }
+
+    /// The icon beside its reason.
+    #[must_use]
+    pub fn mark(&self) -> &'static str {
+        if self.needs_sign_in() { "key" } else { "incident" }
     }
 }
 
@@ -156,6 +169,60 @@ pub struct SignInPage {
     pub client_id: Field,
 }
 
+/// How a sign-in at a server was refused, as the browser comes back to `GET /oauth/callback`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "admin/server_refused.html")]
+pub struct SignInRefusedPage {
+    /// The frame.
+    pub frame: Frame,
+    /// The server.
+    pub id: Id,
+    /// Its name.
+    pub server: String,
+    /// Who gives the tokens.
+    pub issuer: String,
+    /// It was a person who said no.
+    pub by_person: bool,
+    /// The issuer's code for the reason.
+    pub code: String,
+    /// The issuer's words, hidden characters shown.
+    pub words: String,
+}
+
+/// A line of what goes on with a server.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// When.
+    pub at: When,
+    /// What it is: `connected`, `stderr`, `warning`.
+    pub word: &'static str,
+    /// The class of the word.
+    pub tone: &'static str,
+    /// A stranger's text on one line, hidden characters shown.
+    pub text: String,
+}
+
+/// What goes on with a server, newest first.
+#[derive(Clone, Debug)]
+pub struct ServerLog {
+    /// The server.
+    pub id: Id,
+    /// Newest first.
+    pub lines: Vec<LogLine>,
+    /// There are older ones that are not shown.
+    pub cut: bool,
+    /// The part asks again by itself.
+    pub live: bool,
+}
+
+/// `GET /servers/{id}/log`: the part of the page of a server, by itself. `live=1` makes it ask again.
+#[derive(Clone, Debug, Template)]
+#[template(path = "fragments/server_log.html")]
+pub struct ServerLogFragment {
+    /// What is in it.
+    pub log: ServerLog,
+}
+
 /// What changed in a tool since somebody decided about it.
 #[derive(Clone, Debug)]
 pub struct ToolDifference {
@@ -170,14 +237,20 @@ pub struct ToolDifference {
 /// A line of the history of a server's tools.
 #[derive(Clone, Debug)]
 pub struct ToolEvent {
+    /// For the address `/servers/schema/{number}`.
+    pub number: i64,
     /// When.
     pub when: When,
+    /// The server, by its short name; empty where it goes without saying.
+    pub server: String,
     /// The tool, hidden characters shown.
     pub tool: String,
     /// In words: `changed`, `set to ask by Ada`.
     pub what: String,
     /// Between the two objects that are kept.
     pub differences: Vec<ToolDifference>,
+    /// Differences that are not listed.
+    pub more: Count,
 }
 
 /// A tool of a server.
@@ -232,8 +305,12 @@ pub struct ServerPage {
     pub tools: Vec<ToolRow>,
     /// How they changed, newest first.
     pub history: Vec<ToolEvent>,
-    /// The last lines that a process wrote to its standard error; masked. Empty for HTTP.
-    pub output: Vec<String>,
+    /// Leads to all changes, where there are more.
+    pub older: Option<String>,
+    /// What goes on with it; nothing for whoever may not read logs.
+    pub log: Option<ServerLog>,
+    /// How often its tools may be called, in words; empty for any number.
+    pub limits: String,
     /// Where somebody signs in there in the browser.
     pub sign_in: Option<SignInView>,
 }

@@ -199,6 +199,13 @@ impl Process {
         self.tail.text()
     }
 
+    /// What it wrote to its standard error after the first `seen` bytes, as far as it is among the newest 16 KiB, in whole
+    /// lines; with the number of bytes to go on from. With `last` the line that is not finished is among them.
+    #[must_use]
+    pub fn stderr_since(&self, seen: u64, last: bool) -> (u64, String) {
+        self.tail.since(seen, last)
+    }
+
     /// End the whole group: close the input, SIGTERM, SIGKILL after two seconds or as soon as the leader has exited.
     /// Returns when it is reaped.
     pub async fn kill(mut self) {

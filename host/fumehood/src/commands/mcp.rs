@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use fumehood_store::calls::SessionFilter;
 use fumehood_store::clock;
 use fumehood_triage::gateway::{CallFilter, CallRow, CallStats, Grouping, SessionRow};
 use fumehood_triage::{App, Scope, TriageError};
@@ -323,7 +324,11 @@ pub async fn carry_out(app: &App, request: McpRequest) -> Result<String, TriageE
             };
             serde_json::to_value(app.mcp_stats(&scope, filter, by).await?)
         }
-        "sessions" => serde_json::to_value(app.mcp_sessions(&scope, request.since_us, request.limit).await?),
+        "sessions" => {
+            let sessions =
+                SessionFilter { since_us: request.since_us, limit: request.limit, ..SessionFilter::default() };
+            serde_json::to_value(app.mcp_sessions(&scope, sessions).await?)
+        }
         "schema" => serde_json::to_value(schema(app, &scope, &request).await?),
         "show" => {
             let (row, sent, received) = app.mcp_call(&scope, &request.session).await?;

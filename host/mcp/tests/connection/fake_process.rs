@@ -229,6 +229,14 @@ fn call(way: &str, message: &Value, id: &Value) {
             refuse(&json!(null), -32000, "xyzzy to anybody");
             refuse(id, -32000, "xyzzy to you");
         }
+        "talks" => {
+            let level = json!({"level": "warning", "data": "disk is nearly full"});
+            say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": level}));
+            say(&json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"}));
+            let refused = hear().unwrap_or_default();
+            complain(&format!("refused with {}", refused["error"]["code"]));
+            answer(id, text("told".into()));
+        }
         "broken" => say(&json!({"jsonrpc": "2.0", "id": id, "error": "boom"})),
         "twice" => {
             answer(id, text("first".into()));

@@ -30,7 +30,7 @@ async fn a_server_that_exits_at_once_is_named_with_its_exit_code_and_its_words_a
     assert!(matches!(&error, McpError::Closed(text) if text.contains("exit code 3")), "{error}");
     assert_eq!(error.state(), "unreachable");
     assert!(!error.to_string().contains("licence"), "its words are not in the error");
-    assert_eq!(bench.output.tail(), ["no licence found", "giving up."]);
+    assert_eq!(bench.heard.written(), ["no licence found", "giving up."]);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_server_that_dies_in_a_call_is_named_with_its_exit_code() {
     let connection = bench.open(endpoint).await.unwrap();
     let error = call(&connection, "echo").await.unwrap_err();
     assert!(matches!(&error, McpError::Closed(text) if text.contains("exit code 7")), "{error}");
-    assert_eq!(bench.output.tail(), ["Traceback: out of cheese"]);
+    assert_eq!(bench.heard.written(), ["Traceback: out of cheese"]);
     eventually("the end", || !connection.is_alive()).await;
     let again = call(&connection, "echo").await.unwrap_err();
     assert!(matches!(&again, McpError::Closed(text) if text.contains("exit code 7")), "{again}");

@@ -34,7 +34,7 @@ async fn an_older_server_is_discovered_with_all_pages_and_called() {
     connection.close().await;
     assert!(!connection.is_alive());
     assert!(matches!(call(&connection, "echo").await, Err(McpError::Closed(_))));
-    assert_eq!(bench.output.tail(), ["input closed"], "it was asked to end, not killed");
+    assert_eq!(bench.heard.written(), ["input closed"], "it was asked to end, not killed");
 }
 
 #[tokio::test]
@@ -83,13 +83,26 @@ async fn the_server_may_ping_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_witness_hears_what_is_no_answer_and_questions_are_refused_all_the_same() {
+    let (bench, endpoint) = server("talks").await;
+    let connection = bench.open(endpoint).await.unwrap();
+    assert_eq!(call(&connection, "talk").await.unwrap().text, "told");
+    connection.close().await;
+    eventually("the end", || bench.heard.all().iter().any(|line| line.starts_with("ended"))).await;
+    let heard = bench.heard.all();
+    assert_eq!(heard[0], r#"said notifications/message {"data":"disk is nearly full","level":"warning"}"#, "{heard:?}");
+    let rest: Vec<&str> = heard[1..].iter().map(String::as_str).collect();
+    assert_eq!(rest, ["wrote refused with -32601", "wrote input closed", "ended "]);
+}
+
+#[tokio::test]
 async fn a_call_that_takes_too_long_is_cancelled_upstream_and_the_connection_goes_on() {
     let (mut bench, endpoint) = server("hangs").await;
     bench.call_timeout = Duration::from_millis(300);
     let connection = bench.open(endpoint).await.unwrap();
     assert!(matches!(call(&connection, "echo").await, Err(McpError::TimedOut { .. })));
     let heard = |what: &'static str, times: usize| {
-        let tail = || bench.output.tail();
+        let tail = || bench.heard.written();
         async move { eventually(what, || tail().iter().filter(|line| line.starts_with(what)).count() == times).await }
     };
     heard("cancelled", 1).await;
@@ -140,7 +153,7 @@ async fn the_sash_ends_everything_at_once() {
     let connection = std::sync::Arc::new(bench.open(endpoint).await.unwrap());
     let waiting = std::sync::Arc::clone(&connection);
     let call = tokio::spawn(async move { call(&waiting, "echo").await });
-    eventually("the call's arrival", || bench.output.tail().iter().any(|line| line.starts_with("asked"))).await;
+    eventually("the call's arrival", || bench.heard.written().iter().any(|line| line.starts_with("asked"))).await;
     let start = Instant::now();
     bench.host.cancel.cancel();
     assert!(matches!(call.await.unwrap(), Err(McpError::Cancelled)));

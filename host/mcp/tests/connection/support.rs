@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fumehood_egress::{Egress, EgressConfig};
-use fumehood_mcp::{Connect, Connection, Endpoint, McpError, ServerOutput};
+use fumehood_mcp::{Connect, Connection, Endpoint, McpError, Witness};
 use fumehood_policy::{Digest, HttpRule, Origin, PluginGrant, ProcessArguments, ProcessRule, Scheme};
 use fumehood_runtime::effects::Header;
 use fumehood_runtime::{
@@ -74,11 +74,44 @@ impl CallHost for TestHost {
     }
 }
 
+/// What a connection's witness was told.
+#[derive(Default)]
+pub struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Lines of the process's standard error.
+    pub fn written(&self) -> Vec<String> {
+        self.all().iter().filter_map(|line| line.strip_prefix("wrote ").map(str::to_owned)).collect()
+    }
+
+    fn note(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+impl Witness for Heard {
+    fn wrote(&self, lines: &str) {
+        lines.lines().for_each(|line| self.note(format!("wrote {line}")));
+    }
+
+    fn said(&self, method: &str, params: &serde_json::Value) {
+        self.note(format!("said {method} {params}"));
+    }
+
+    fn ended(&self, reason: Option<&McpError>) {
+        self.note(format!("ended {}", reason.map(McpError::state).unwrap_or_default()));
+    }
+}
+
 /// One call's host, runtime and transport.
 pub struct Bench {
     pub host: Arc<TestHost>,
     pub egress: Arc<Egress>,
-    pub output: ServerOutput,
+    pub heard: Arc<Heard>,
     pub call_timeout: Duration,
     pub runtime: Runtime,
     plugin: Plugin,
@@ -125,7 +158,7 @@ impl Bench {
         Self {
             host: Arc::new(host),
             egress,
-            output: ServerOutput::default(),
+            heard: Arc::default(),
             call_timeout: Duration::from_secs(20),
             runtime,
             plugin,
@@ -179,8 +212,8 @@ impl Bench {
             endpoint,
             host: Arc::clone(&self.host) as Arc<dyn CallHost>,
             call_timeout: self.call_timeout,
-            output: self.output.clone(),
             challenge: Default::default(),
+            witness: Some(Arc::clone(&self.heard) as Arc<dyn Witness>),
             offers: None,
             session: false,
         };

@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
 pub use self::asks::McpAsk;
-pub use self::stats::{CallStats, Grouping, TimeSlot};
+pub use self::stats::{CallStats, Grouping, PART, TimeSlot};
 use crate::{Change, Scope, Store, StoreError, Tx};
 
 /// Of what was said, bytes that are kept in each direction.
@@ -188,6 +188,22 @@ impl CallFilter {
         }
         (sql, values)
     }
+}
+
+/// Which sessions; empty text and nothing leave none out.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    pub id: String,
+    /// One that asked this server something.
+    pub server: String,
+    pub client: String,
+    /// `open`, `ended`, or `errors` for those in which something failed.
+    pub state: String,
+    /// Used at this moment or later.
+    pub since_us: i64,
+    /// Those that come after this one: when it was used last, and its id.
+    pub after: Option<(i64, String)>,
+    pub limit: usize,
 }
 
 /// A session of a client.
@@ -447,18 +463,19 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn mcp_sessions(
-        &self,
-        scope: &Scope,
-        since_us: i64,
-        limit: usize,
-    ) -> Result<Vec<SessionRow>, StoreError> {
+    pub async fn mcp_sessions(&self, scope: &Scope, filter: SessionFilter) -> Result<Vec<SessionRow>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, caller, client, client_version, platform, protocol, began_us, last_us, ended_us, calls, errors,
-                 bytes_in, bytes_out FROM mcp_sessions WHERE tenant_id = ?1 AND last_us >= ?2
-                 ORDER BY last_us DESC LIMIT ?3",
+                 bytes_in, bytes_out FROM mcp_sessions s WHERE tenant_id = ?1 AND last_us >= ?2
+                 AND (?3 = '' OR id = ?3) AND (?4 = '' OR client = ?4)
+                 AND CASE ?5 WHEN 'open' THEN ended_us IS NULL WHEN 'ended' THEN ended_us IS NOT NULL
+                     WHEN 'errors' THEN errors > 0 ELSE 1 END
+                 AND (?6 IS NULL OR last_us < ?6 OR last_us = ?6 AND id < ?7)
+                 AND (?8 = '' OR EXISTS (SELECT 1 FROM mcp_calls c
+                      WHERE c.tenant_id = ?1 AND c.session = s.id AND c.server = ?8))
+                 ORDER BY last_us DESC, id DESC LIMIT ?9",
             )?;
             let row = |row: &Row<'_>| {
                 Ok(SessionRow {
@@ -477,8 +494,20 @@ impl Store {
                     bytes_out: row.get(12)?,
                 })
             };
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            Ok(statement.query_map(params![tenant, since_us, limit], row)?.collect::<Result<_, _>>()?)
+            let (after, after_id) = filter.after.unzip();
+            let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+            let values = params![
+                tenant,
+                filter.since_us,
+                filter.id,
+                filter.client,
+                filter.state,
+                after,
+                after_id,
+                filter.server,
+                limit
+            ];
+            Ok(statement.query_map(values, row)?.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -8,12 +8,17 @@ use crate::{Scope, Store, StoreError};
 /// Rows that one question reads at most, newest first.
 const READ: usize = 1_000_000;
 
+/// Stands between the parts of a group's name.
+pub const PART: char = '\u{1f}';
+
 /// By what calls are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
     /// Server and tool, resource or prompt.
     Subject,
     Client,
+    /// The same, its three parts with [`PART`] between them.
+    ClientParts,
     Server,
     Method,
 }
@@ -25,6 +30,7 @@ impl Grouping {
                 "CASE WHEN subject = '' THEN method WHEN server = '' THEN subject ELSE server || ' ' || subject END"
             }
             Self::Client => "client || ' ' || client_version || ' ' || platform",
+            Self::ClientParts => "client || char(31) || client_version || char(31) || platform",
             Self::Server => "server",
             Self::Method => "method",
         }

@@ -12,7 +12,7 @@ pub use self::integrations::IntegrationInstance;
 pub use self::models::Model;
 pub use self::oauth::{NewPending, NewTokens, OauthGrant};
 pub use self::servers::McpServer;
-pub use self::tools::{SeenTool, Standing, Tool, ToolChange, ToolDecision};
+pub use self::tools::{SeenTool, Standing, Tool, ToolChange, ToolChanges, ToolDecision};
 use crate::record::Change;
 use crate::{CredentialId, Scope, Store, StoreError};
 

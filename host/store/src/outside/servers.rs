@@ -31,7 +31,7 @@ pub struct McpServer {
     pub credential_id: Option<CredentialId>,
     pub enabled: bool,
     pub created_us: i64,
-    /// `pending`, `connected`, `unreachable` or `error`.
+    /// `pending`, `connected`, `sign-in` where somebody has to sign in there, `unreachable` or `error`.
     pub state: String,
     pub reason: String,
     pub checked_us: Option<i64>,

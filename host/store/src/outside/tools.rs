@@ -98,6 +98,8 @@ pub struct ToolDecision {
 /// A change of what a server says of a tool, or a decision about it.
 #[derive(Clone, Debug)]
 pub struct ToolChange {
+    /// Counts up over all servers.
+    pub number: i64,
     pub tool: String,
     /// `appeared`, `changed`, `gone`, `back`, `allow`, `ask` or `deny`.
     pub change: String,
@@ -105,6 +107,17 @@ pub struct ToolChange {
     pub new: Option<Value>,
     pub actor: String,
     pub time_us: i64,
+}
+
+/// Which changes; nothing leaves none out.
+#[derive(Clone, Debug, Default)]
+pub struct ToolChanges {
+    pub server: Option<ServerId>,
+    pub tool: Option<String>,
+    pub since_us: i64,
+    /// Those before this number.
+    pub before: Option<i64>,
+    pub limit: usize,
 }
 
 const TOOL: &str = "server_id, name, rule, pinned, seen, warnings, first_us, changed_us, decided_by, decided_us";
@@ -315,15 +328,28 @@ impl Store {
         since_us: i64,
         limit: usize,
     ) -> Result<Vec<(ServerId, ToolChange)>, StoreError> {
+        self.tool_changes_before(scope, ToolChanges { server, tool, since_us, before: None, limit }).await
+    }
+
+    /// The same, from a change on.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn tool_changes_before(
+        &self,
+        scope: &Scope,
+        which: ToolChanges,
+    ) -> Result<Vec<(ServerId, ToolChange)>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
             let mut statement = connection.prepare_cached(
-                "SELECT server_id, tool, change, old, new, actor, time_us FROM mcp_tool_changes
+                "SELECT server_id, tool, change, old, new, actor, time_us, id FROM mcp_tool_changes
                  WHERE tenant_id = ?1 AND (?2 IS NULL OR server_id = ?2) AND (?3 IS NULL OR tool = ?3) AND time_us >= ?4
-                 ORDER BY id DESC LIMIT ?5",
+                 AND (?5 IS NULL OR id < ?5) ORDER BY id DESC LIMIT ?6",
             )?;
             let row = |row: &Row<'_>| {
                 let change = ToolChange {
+                    number: row.get(7)?,
                     tool: row.get(1)?,
                     change: row.get(2)?,
                     old: json(row, 3)?,
@@ -333,8 +359,9 @@ impl Store {
                 };
                 Ok((row.get(0)?, change))
             };
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            Ok(statement.query_map(params![tenant, server, tool, since_us, limit], row)?.collect::<Result<_, _>>()?)
+            let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
+            let values = params![tenant, which.server, which.tool, which.since_us, which.before, limit];
+            Ok(statement.query_map(values, row)?.collect::<Result<_, _>>()?)
         })
         .await
     }

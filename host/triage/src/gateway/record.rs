@@ -2,7 +2,7 @@
 
 use fumehood_policy::Permission;
 use fumehood_store::Scope;
-use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, SessionRow, TimeSlot};
+use fumehood_store::calls::{CallFilter, CallRow, CallStats, Grouping, SessionFilter, SessionRow, TimeSlot};
 
 use crate::{App, TriageError};
 
@@ -74,13 +74,9 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`.
-    pub async fn mcp_sessions(
-        &self,
-        scope: &Scope,
-        since_us: i64,
-        limit: usize,
-    ) -> Result<Vec<SessionRow>, TriageError> {
+    pub async fn mcp_sessions(&self, scope: &Scope, mut filter: SessionFilter) -> Result<Vec<SessionRow>, TriageError> {
         self.require(scope, Permission::ReadPluginLogs)?;
-        Ok(self.0.store.mcp_sessions(scope, since_us, limit.clamp(1, ROWS)).await?)
+        filter.limit = filter.limit.clamp(1, ROWS);
+        Ok(self.0.store.mcp_sessions(scope, filter).await?)
     }
 }

@@ -63,9 +63,21 @@ impl GatewayBackend {
             }
             match message.id.clone() {
                 Some(id) => self.ask(client, upstream, id, message),
-                None => tell(client, server, upstream, message),
+                None => {
+                    self.overhear(client, server, &message).await;
+                    tell(client, server, upstream, message);
+                }
             }
         }
+    }
+
+    /// Keep what a server says in its log: masked, and without what its caller gets back because they said it themselves.
+    async fn overhear(&self, client: &Client<Scope>, server: &McpServer, message: &Incoming) {
+        let hidden = match message.method.as_str() {
+            "notifications/message" => self.books.hidden(&client.caller.actor.to_string(), &message.params).await,
+            _ => None,
+        };
+        self.app.0.tools.logs.of(server.id).said(&message.method, hidden.as_ref().unwrap_or(&message.params));
     }
 
     /// Read the list of tools of a server that says that it changed: what changed is seen before anybody is told of it.

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use self::sign_in::{OwnClient, SignInState, SignInStep};
+pub use self::sign_in::{OwnClient, SignInEnd, SignInState, SignInStep};
 use crate::TriageError;
 
 /// Where browsers come back to, and where our own metadata is, below the public address.

@@ -39,6 +39,21 @@ pub enum SignInStep {
     NeedsClient { issuer: String, callback: String, reason: String },
 }
 
+/// How a sign-in ended, there.
+pub enum SignInEnd {
+    SignedIn(ServerId),
+    /// The person, or the issuer, said no; nothing was changed.
+    Refused {
+        server: ServerId,
+        name: String,
+        issuer: String,
+        /// The issuer's code: `access_denied` where it was the person.
+        code: String,
+        /// The issuer's own words, a stranger's text; often empty.
+        words: String,
+    },
+}
+
 /// What there is of sign-ins at a server, as far as somebody is concerned.
 #[derive(Clone, Debug, Default)]
 pub struct SignInState {
@@ -163,11 +178,11 @@ impl App {
         Ok(self.0.store.set_oauth_client(scope, issuer, id, &how, sealed(registration)?).await?)
     }
 
-    /// End a sign-in with what the browser brings back; gives the server.
+    /// End a sign-in with what the browser brings back.
     ///
     /// # Errors
     /// `Conflict` says what was wrong with it; it is over then, and nothing was kept.
-    pub async fn finish_sign_in(&self, scope: &Scope, query: &str) -> Result<ServerId, TriageError> {
+    pub async fn finish_sign_in(&self, scope: &Scope, query: &str) -> Result<SignInEnd, TriageError> {
         let unknown = || {
             TriageError::Conflict(
                 "This sign-in is not known: it was ended already, took longer than ten minutes, or was begun by somebody \
@@ -185,7 +200,18 @@ impl App {
         let pending: Pending = opened(&kept.pending)?;
         let outside = Outside { app: self, scope, server: &server };
         let (discovery, registration) = (pending.discovery().clone(), pending.registration().clone());
-        let tokens = finish(&outside, pending, query, clock::now()).await.map_err(|error| failed(&error))?;
+        let tokens = match finish(&outside, pending, query, clock::now()).await {
+            Err(Error::Denied { code, description }) => {
+                return Ok(SignInEnd::Refused {
+                    server: server.id,
+                    name: server.name,
+                    issuer: discovery.issuer().to_owned(),
+                    code,
+                    words: description,
+                });
+            }
+            finished => finished.map_err(|error| failed(&error))?,
+        };
         if registration.kind() == RegistrationKind::ByHand {
             self.keep_registration(scope, &registration).await?;
         }
@@ -201,7 +227,7 @@ impl App {
         if first {
             self.connect_anew(&Scope::system(), server.id).await?;
         }
-        Ok(server.id)
+        Ok(SignInEnd::SignedIn(server.id))
     }
 
     async fn connect_anew(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {

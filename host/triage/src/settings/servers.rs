@@ -228,7 +228,7 @@ impl App {
     pub async fn remove_server(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageServers)?;
         self.disconnect(id).await;
-        self.0.tools.forget_output(id);
+        self.0.tools.logs.forget(id);
         let removed = self.0.store.remove_server(scope, id).await;
         self.0.tools.served.forget();
         Ok(removed?)

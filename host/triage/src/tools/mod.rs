@@ -9,11 +9,11 @@ mod review;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fumehood_egress::ProcessSpec;
-use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Incoming, McpError, RawTool, ServerOutput, assign};
+use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Incoming, McpError, RawTool, Witness, assign};
 use fumehood_policy::Permission;
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
@@ -27,6 +27,7 @@ pub use self::questions::{Reply, ShownQuestion};
 pub use self::review::{ToolReview, Verdict};
 use crate::call::Purpose;
 use crate::plugins::{CREDENTIAL, Reach};
+use crate::server_log::{Heard, ServerLogs};
 use crate::{App, TriageError};
 pub use fumehood_mcp::{Asked, Difference, Field, FieldKind, differences, visible};
 pub use fumehood_store::outside::{Standing, ToolChange};
@@ -43,8 +44,8 @@ const CALL: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(crate) struct Tools {
     connections: tokio::sync::Mutex<HashMap<ServerId, Arc<Connection>>>,
-    /// What each server's process wrote last: also of one that ended before it was connected.
-    outputs: std::sync::Mutex<HashMap<ServerId, ServerOutput>>,
+    /// What goes on with each server: also of one that ended before it was connected.
+    pub(crate) logs: ServerLogs,
     /// What each server said at its last discovery that it offers: the protocol's `capabilities`.
     capabilities: std::sync::Mutex<HashMap<ServerId, serde_json::Value>>,
     /// What is served, until something about servers or tools changes.
@@ -58,16 +59,6 @@ pub(crate) fn not_let_in(server: &McpServer, error: McpError) -> McpError {
             McpError::SignIn(format!("The server did not let us in: {text}. Sign in again on its page."))
         }
         error => error,
-    }
-}
-
-impl Tools {
-    fn output(&self, id: ServerId) -> ServerOutput {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone()
-    }
-
-    pub(crate) fn forget_output(&self, id: ServerId) {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }
 
@@ -127,6 +118,8 @@ impl App {
         // Where each person signs in, what is offered is asked for by the first sign-in, whoever looks.
         let own = if server.auth_kind == "oauth-each" { Scope::system() } else { scope.clone() };
         let scope = &own;
+        let log = self.0.tools.logs.of(id);
+        log.note(Heard::Connecting, "asking what it offers");
         let found = match tokio::time::timeout(DISCOVER, self.ask_for_tools(scope, &server)).await {
             Ok(found) => found,
             Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),
@@ -137,12 +130,16 @@ impl App {
         }
         let written = match found {
             Ok(tools) => match self.seen(scope, id, tools).await {
-                Ok(seen) => self.server_state(scope, id, "connected", String::new(), Some(seen)).await,
+                Ok(seen) => {
+                    log.note(Heard::Connected, &format!("it offers {} tools", seen.len()));
+                    self.server_state(scope, id, "connected", String::new(), Some(seen)).await
+                }
                 Err(error) => return tracing::warn!(%error, "what an MCP server offers could not be compared"),
             },
             Err(error) => {
                 self.disconnect(id).await;
                 let reason = self.without_credentials(scope, error.to_string()).await;
+                log.note(Heard::Failed, &reason);
                 self.server_state(scope, id, error.state(), reason, None).await
             }
         };
@@ -304,6 +301,7 @@ impl App {
                 },
             },
         };
+        let ears = self.0.tools.logs.witness(server.id, purpose.kind);
         let host = self.call(scope, purpose, reach, None);
         let connection = Connection::open(Connect {
             runtime: self.0.runtime.clone(),
@@ -313,12 +311,13 @@ impl App {
             endpoint,
             host,
             call_timeout: CALL,
-            output: self.0.tools.output(server.id),
             challenge: challenge.clone(),
+            witness: Some(Arc::clone(&ears) as Arc<dyn Witness>),
             offers,
             session,
         })
         .await?;
+        ears.connected(&connection.facts().version());
         Ok(Arc::new(connection))
     }
 
@@ -364,14 +363,5 @@ impl App {
             connection.close().await;
         }
         self.0.upstreams.leave_all().await;
-    }
-
-    /// The last lines that a server's process wrote to its standard error, for operators.
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub async fn server_output(&self, scope: &Scope, id: ServerId) -> Result<Vec<String>, TriageError> {
-        self.require(scope, Permission::ReadPluginLogs)?;
-        Ok(self.0.tools.output(self.0.store.server(scope, id).await?.id).tail())
     }
 }

@@ -20,7 +20,7 @@ pub struct ServerOut {
     pub transport: String,
     pub url: String,
     pub command: String,
-    /// pending, connected, unreachable or error
+    /// pending, connected, sign-in (somebody has to sign in there), unreachable or error
     pub state: String,
     pub reason: String,
     /// Tools that it has.

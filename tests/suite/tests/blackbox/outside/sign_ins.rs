@@ -165,7 +165,7 @@ fn one_sign_in_is_for_everybody_and_outlives_its_tokens_and_a_restart() {
     bench.person.submit(&format!("/servers/{id}/sign-out"), &[]);
     let after = wait_for("the end of the sign-in", SETTLE, || {
         let server = bench.server(&id);
-        (server["state"] == "error").then_some(server)
+        (server["state"] == "sign-in").then_some(server)
     });
     assert!(after["reason"].as_str().unwrap().contains("Sign in"), "{after}");
 }
@@ -298,7 +298,7 @@ fn an_issuer_that_quotes_secrets_or_ends_a_grant_is_told_without_them() {
     sign_in(&bench, &bench.person, &id).expect(303);
     let after = wait_for("the end of the grant", SETTLE, || {
         let server = bench.server(&id);
-        (server["state"] == "error").then_some(server)
+        (server["state"] == "sign-in").then_some(server)
     });
     assert!(after["reason"].as_str().unwrap().to_lowercase().contains("sign in"), "{after}");
     let page = bench.person.get(&format!("/servers/{id}")).expect(200).text();
