@@ -21,7 +21,7 @@ const STATES: usize = 60;
 /// Longest line, characters.
 const TEXT: usize = 512;
 /// What is kept of a line until it was looked through: a credential that begins in what is shown ends in this.
-const UNREAD: usize = 4 * TEXT;
+const UNREAD: usize = 8 * TEXT;
 /// How serious a log line can be, as the protocol has it.
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
@@ -111,6 +111,12 @@ impl ServerLog {
         ring.last += 1;
         let line = ServerLine { number: ring.last, time_us: clock::now_us(), heard, text: on_one_line(text, UNREAD) };
         ring.lines.push_back(Line { line, clean: false });
+    }
+
+    /// What it was found to offer.
+    pub(crate) fn offers(&self, tools: usize) {
+        let s = if tools == 1 { "" } else { "s" };
+        self.note(Heard::Connected, &format!("it offers {tools} tool{s}"));
     }
 
     /// Keep a notification: log lines and lists that have changed. What else a server says belongs to a request.

@@ -28,6 +28,7 @@ after(async () => {
 
 const clean = () => assert.deepEqual(one.seen.splice(0), []);
 const main = () => page.getByRole('main');
+const tab = (name) => page.getByRole('navigation', { name: 'MCP servers' }).getByRole('link', { name, exact: true });
 
 /** A request as a client of the current era makes it; the answer, be it JSON or the end of a stream. */
 async function ask(method, params = {}, { path = '/mcp', token = responder, client = 'flows' } = {}) {
@@ -64,8 +65,11 @@ const until = async (what, wanted) => {
 
 test('before the first call the page says what will be there', async () => {
   await page.goto('/servers');
-  await page.getByRole('link', { name: 'Calls through the gateway' }).click();
-  await page.getByRole('heading', { name: 'No calls' }).waitFor();
+  await tab('Calls').click();
+  await page.getByRole('heading', { name: 'No calls in the last day' }).waitFor();
+  // And how to begin.
+  assert.equal(await main().locator('code[data-copy]').innerText(), `${server.url}/mcp`);
+  assert.equal(await main().getByRole('link', { name: 'Create an API token' }).getAttribute('href'), '/settings/tokens');
   assert.deepEqual(await picture(page, '/servers/calls', 'calls-empty'), []);
   clean();
 });
@@ -104,8 +108,8 @@ test('clients call: some succeed, some fail, one asks Fumehood itself', async ()
 
 test('the page has charts, and its numbers are right', async () => {
   await page.goto('/servers');
-  await page.getByRole('link', { name: 'Calls through the gateway' }).click();
-  await until(() => rows('open').count(), 0);
+  await tab('Calls').click();
+  await until(() => rows('running').count(), 0);
   assert.equal(await rows().count(), 9);
   const [all, failed] = [Number(await fact('Calls')), Number(await fact('Failed'))];
   assert.deepEqual([all, failed], [9, 3]);
@@ -122,6 +126,7 @@ test('the page has charts, and its numbers are right', async () => {
   assert.deepEqual(await of('By tool', 'get-sum'), ['3', '0']);
   assert.deepEqual(await of('By tool', 'echo'), ['3', '2']);
   assert.deepEqual(await of('By client', 'adder'), ['3', '0']);
+  assert.doesNotMatch(await main().locator('section').filter({ hasText: 'By client' }).innerText(), /other/, 'a platform that is not known is not named');
   assert.deepEqual(await picture(page, '/servers/calls', 'calls'), []);
   clean();
 });
@@ -197,5 +202,80 @@ test('whoever follows live sees a new call within seconds, and can stop', async 
   await call('mcp_everything_echo', { message: 'while nobody looks' }, { client: 'unseen' });
   await page.waitForTimeout(4_000);
   assert.equal(await rows('unseen').count(), 0, 'it stands still again');
+  clean();
+});
+
+test('clients are listed with their numbers, and lead to their calls', async () => {
+  await page.goto('/servers');
+  await tab('Clients').click();
+  const row = (name) => page.locator('table.clients tbody tr').filter({ hasText: name });
+  await row('adder').waitFor();
+  assert.deepEqual(await Promise.all(['.s-version', '.s-calls', '.s-failed'].map((cell) => row('adder').locator(cell).innerText())), ['1.2.3', '3', '0']);
+  for (const cell of ['.s-p50', '.s-p95']) assert.match(await row('flows').locator(cell).innerText(), /\d.*s$/);
+  assert.deepEqual(await picture(page, undefined, 'clients'), []);
+  await row('adder').getByRole('link').click();
+  await page.waitForURL(/client=adder/);
+  assert.equal(await rows().count(), 3);
+  clean();
+});
+
+/** A client of the era before: it keeps a session. */
+async function older(client) {
+  const headers = { authorization: `Bearer ${responder}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const send = async (method, params, id) => {
+    const answer = await fetch(`${server.url}/mcp`, { method: 'POST', headers, body: JSON.stringify({ jsonrpc: '2.0', ...(id && { id }), method, params }) });
+    await answer.text();
+    return answer;
+  };
+  const clientInfo = { name: client, version: '0.9' };
+  const begun = await send('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo }, 1);
+  Object.assign(headers, { 'mcp-session-id': begun.headers.get('mcp-session-id'), 'mcp-protocol-version': '2025-11-25' });
+  await send('notifications/initialized', {});
+  return {
+    id: headers['mcp-session-id'],
+    call: (name, arguments_ = {}) => send('tools/call', { name, arguments: arguments_ }, 2),
+    end: () => fetch(`${server.url}/mcp`, { method: 'DELETE', headers }),
+  };
+}
+
+test('sessions are listed as open or ended, and lead to what was asked in them', async () => {
+  await page.goto('/servers');
+  await tab('Sessions').click();
+  await page.getByRole('heading', { name: 'No sessions in the last day' }).waitFor();
+  const [first, second] = [await older('codex'), await older('ancient')];
+  await first.call('mcp_everything_echo', { message: 'in a session' });
+  await first.call('mcp_everything_get_env');
+  await second.call('mcp_everything_get_sum', { a: 1, b: 2 });
+  assert.ok((await second.end()).ok);
+  const row = (name) => page.locator('table.sessions tbody tr').filter({ hasText: name });
+  await until(async () => {
+    await page.goto('/servers/sessions');
+    return [await row('codex').locator('.s-failed').innerText(), await row('ancient').locator('.s-state').innerText()];
+  }, ['1', 'ended']);
+  assert.equal(await row('codex').locator('.s-state').innerText(), 'open');
+  assert.match(await row('codex').innerText(), /codex 0\.9.*API token.*2025-11-25/s);
+  assert.deepEqual(await picture(page, '/servers/sessions', 'sessions'), []);
+  // What is chosen is in the address.
+  await page.getByLabel('State').selectOption('errors');
+  await until(() => page.locator('table.sessions tbody tr').count(), 1);
+  assert.match(page.url(), /state=errors/);
+  await page.getByRole('link', { name: 'Clear' }).click();
+  await until(() => page.locator('table.sessions tbody tr').count(), 2);
+  await page.getByLabel('Client', { exact: true }).fill('ancient');
+  await until(() => page.locator('table.sessions tbody tr').count(), 1);
+  await page.goto('/servers/sessions?server=everything');
+  assert.equal(await page.locator('table.sessions tbody tr').count(), 2);
+  await row('codex').getByRole('link').click();
+  await page.waitForURL(/\/servers\/sessions\/[^/]+$/);
+  await page.getByText(first.id, { exact: true }).waitFor();
+  await main().getByText('still open').waitFor();
+  const asked = Number(await rows().count());
+  assert.equal(await rows('get-env').count(), 1);
+  assert.deepEqual(await picture(page, undefined, 'session'), []);
+  await page.getByRole('link', { name: 'Its calls, with charts' }).click();
+  await page.waitForURL(/session=/);
+  assert.equal(await rows().count(), asked, 'the calls of this session and no others');
+  await page.getByRole('link', { name: 'one session' }).click();
+  await page.getByText(first.id, { exact: true }).waitFor();
   clean();
 });

@@ -307,8 +307,13 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         decided: (name != "get-sum").then(|| ("Ana".to_owned(), ago(90))),
     }
     };
-    for (name, row) in [("server", 0), ("server-error", 1), ("server-sign-in", 3)] {
-        let row: &ServerRow = &list[row];
+    for row in &list {
+        let name = match row.state.as_str() {
+            "connected" => "server",
+            "error" => "server-error",
+            "sign-in" => "server-sign-in",
+            _ => continue,
+        };
         let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here(row.name.clone())];
         let connected = row.state == "connected";
         let page = ServerPage {
@@ -497,7 +502,9 @@ fn gateway(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     };
     gallery.page("sessions", &page)?;
     gallery.page("sessions-empty", &SessionsPage { sessions: Vec::new(), ..page.clone() })?;
-    for (name, session) in ["session", "session-ended"].iter().zip([&sessions[0], &sessions[2]]) {
+    for (name, session) in
+        ["session", "session-ended"].iter().zip([sessions.first(), sessions.last()].into_iter().flatten())
+    {
         let by_tool = vec![stats("everything echo", 38, 2), stats("tools/list", 3, 0)];
         let page = SessionPage {
             frame: frame_of("Session"),

@@ -93,7 +93,7 @@ mod tests {
                 .map(|number| ServerLine { number, time_us: 0, heard: Heard::Wrote, text: "x".repeat(bytes) })
                 .collect()
         };
-        assert_eq!(fitting(lines(3, 10)).1, false);
+        assert!(!fitting(lines(3, 10)).1);
         let (shown, cut) = fitting(lines(200, 4_096));
         assert_eq!((shown.len(), shown.first().map(|line| line.number), cut), (10, Some(0), true));
     }

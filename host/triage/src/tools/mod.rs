@@ -9,7 +9,7 @@ mod review;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use fumehood_egress::ProcessSpec;
@@ -131,7 +131,7 @@ impl App {
         let written = match found {
             Ok(tools) => match self.seen(scope, id, tools).await {
                 Ok(seen) => {
-                    log.note(Heard::Connected, &format!("it offers {} tools", seen.len()));
+                    log.offers(seen.len());
                     self.server_state(scope, id, "connected", String::new(), Some(seen)).await
                 }
                 Err(error) => return tracing::warn!(%error, "what an MCP server offers could not be compared"),

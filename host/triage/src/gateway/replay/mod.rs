@@ -421,6 +421,7 @@ impl Replay<'_> {
             subject: row.subject.clone(),
             bytes_in: sent.len() as u64,
             sent,
+            passed_by: None,
         };
         Ok(self.app.0.store.begin_replay(self.scope, call, row.id.clone(), rule).await?)
     }
