@@ -148,6 +148,14 @@ mod tests {
         assert_eq!(read(&[&many.join(",")]), Some(many[..20].join(",")));
     }
 
+    #[test]
+    fn what_just_fits_stays() {
+        let (a, b) = (format!("a={}", "x".repeat(253)), format!("b={}", "y".repeat(254)));
+        let all = format!("{a},{b}");
+        assert_eq!((all.len(), read(&[&all])), (MAX_TRACESTATE_BYTES, Some(all.clone())));
+        assert_eq!(read(&[&format!("{all}y")]), Some(a));
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_what_goes_onward_is_right(

@@ -366,6 +366,24 @@ async fn a_batch_that_is_too_large_goes_in_parts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_batch_in_parts_only_what_was_not_taken_is_lost() {
+    let answers = vec![status(200), Says::Waits(Duration::from_secs(3600)), Says::Waits(Duration::from_secs(3600))];
+    let mut world = World::start(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048")], answers);
+    let long = "x".repeat(128);
+    for _ in 0..2000 {
+        let name = Name::mcp(Method::ToolsCall, Some(&long));
+        let mut span = world.tracer.start(name, Kind::Server, &Context::default(), Nanos(1));
+        span.set(Attribute::tool(&long));
+        span.set(Attribute::server(&long));
+        span.end(Nanos(2));
+    }
+    assert_eq!(world.stop().await, GRACE);
+    let taken = world.fake.names()[0].len() as u64;
+    assert!(taken > 0 && taken < 2000);
+    assert_eq!(world.counted(), [taken, 0, 2000 - taken, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_span_is_counted_once_whatever_happens() {
     let body = br#"{"partialSuccess":{"rejectedSpans":"1"}}"#;
     let answers = (0..40).map(|at| match at % 6 {
