@@ -8,7 +8,7 @@ use fumehood_tests::fakes::{Fake, node, program};
 use fumehood_tests::machine::{soak, wait_for};
 use serde_json::{Value, json};
 
-use super::gateway::{Caller, record};
+use super::gateway::{Caller, ended, record};
 use super::servers::running;
 use super::{Bench, SETTLE, bench, hostile};
 
@@ -243,8 +243,8 @@ fn a_list_that_does_not_come_is_an_error_and_no_empty_list() {
     let answer = caller.ask("resources/list", &json!({}));
     let said = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}"));
     assert!(said.contains("faulty: it gave no list within 20 s"), "{said}");
-    let rows = record(&faulty.bench.data, &["logs", "--method", "resources/list"]);
-    assert_eq!((rows.len(), &rows[0]["status"]), (1, &json!("error")), "{rows:?}");
+    let rows = ended(&faulty.bench.data, "resources/list", 1);
+    assert_eq!(rows[0]["status"], "error", "{rows:?}");
     faulty.over();
 }
 

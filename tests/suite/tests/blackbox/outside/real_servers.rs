@@ -193,7 +193,8 @@ fn everything_works(bench: &Bench, server: &'static str, tools: &[String]) {
 #[test]
 fn the_reference_server_works_over_pipes() {
     const TEST: &str = "server-everything over pipes";
-    let (Some(program), Some(bench)) = (npm(TEST, EVERYTHING), bench(TEST)) else { return };
+    let Some(program) = npm(TEST, EVERYTHING) else { return };
+    let Some(bench) = bench(TEST) else { return };
     let tools = added(&bench, &stdio("everything", &node().unwrap(), &[program.to_str().unwrap(), "stdio"]));
     assert!(tools.len() >= 10, "{tools:?}");
     everything_works(&bench, "everything", &tools);
@@ -202,7 +203,8 @@ fn the_reference_server_works_over_pipes() {
 #[test]
 fn the_reference_server_works_over_streamable_http() {
     const TEST: &str = "server-everything over HTTP";
-    let (Some(program), Some(bench)) = (npm(TEST, EVERYTHING), bench(TEST)) else { return };
+    let Some(program) = npm(TEST, EVERYTHING) else { return };
+    let Some(bench) = bench(TEST) else { return };
     let listening = Listening::start(&program, "streamableHttp");
     let url = format!("{}/mcp", listening.url);
     let tools = added(&bench, &json!({"name": "everything", "transport": "http", "url": url, "auth": "none"}));
@@ -212,7 +214,8 @@ fn the_reference_server_works_over_streamable_http() {
 #[test]
 fn the_reference_server_works_over_http_and_sse() {
     const TEST: &str = "server-everything over HTTP+SSE";
-    let (Some(program), Some(bench)) = (npm(TEST, EVERYTHING), bench(TEST)) else { return };
+    let Some(program) = npm(TEST, EVERYTHING) else { return };
+    let Some(bench) = bench(TEST) else { return };
     let listening = Listening::start(&program, "sse");
     let url = format!("{}/sse", listening.url);
     let tools = added(&bench, &json!({"name": "everything", "transport": "sse", "url": url, "auth": "none"}));
@@ -222,7 +225,8 @@ fn the_reference_server_works_over_http_and_sse() {
 #[test]
 fn a_repository_is_worked_on_through_mcp_server_git() {
     const TEST: &str = "mcp-server-git";
-    let (Some(program), Some(bench)) = (python(TEST, "mcp-server-git"), bench(TEST)) else { return };
+    let Some(program) = python(TEST, "mcp-server-git") else { return };
+    let Some(bench) = bench(TEST) else { return };
     if !Path::new("/usr/bin/git").exists() {
         return skip(TEST, "there is no /usr/bin/git, which a program without an environment finds");
     }
@@ -268,7 +272,8 @@ fn a_repository_is_worked_on_through_mcp_server_git() {
 #[test]
 fn times_are_told_by_mcp_server_time() {
     const TEST: &str = "mcp-server-time";
-    let (Some(program), Some(bench)) = (python(TEST, "mcp-server-time"), bench(TEST)) else { return };
+    let Some(program) = python(TEST, "mcp-server-time") else { return };
+    let Some(bench) = bench(TEST) else { return };
     added(&bench, &stdio("time", &program, &["--local-timezone", "Europe/Berlin"]));
     for reach in Reach::all(&bench, "time") {
         let now: Value =
@@ -314,7 +319,8 @@ fn page() -> String {
 #[test]
 fn pages_are_fetched_and_masked_through_mcp_server_fetch() {
     const TEST: &str = "mcp-server-fetch";
-    let (Some(program), Some(bench)) = (python(TEST, "mcp-server-fetch"), bench(TEST)) else { return };
+    let Some(program) = python(TEST, "mcp-server-fetch") else { return };
+    let Some(bench) = bench(TEST) else { return };
     let site = page();
     // Where it finds Node.js it downloads packages for it; it can do without.
     let alone = ["-i", "PATH=/nowhere", program.to_str().unwrap(), "--allow-private-ips"];
@@ -348,7 +354,8 @@ fn inspected(program: &Path, bench: &Bench, path: &str, token: &str, arguments: 
 #[test]
 fn the_inspector_uses_servers_through_the_gateway() {
     const TEST: &str = "inspector";
-    let (Some(inspector), Some(program)) = (npm(TEST, INSPECTOR), npm(TEST, EVERYTHING)) else { return };
+    let Some(inspector) = npm(TEST, INSPECTOR) else { return };
+    let Some(program) = npm(TEST, EVERYTHING) else { return };
     let Some(bench) = bench(TEST) else { return };
     added(&bench, &stdio("everything", &node().unwrap(), &[program.to_str().unwrap(), "stdio"]));
     let token = bench.data.token("responder");
@@ -396,7 +403,8 @@ fn the_inspector_uses_servers_through_the_gateway() {
 #[test]
 fn a_server_of_the_newer_era_that_is_slow_to_start_is_connected() {
     const TEST: &str = "slow start";
-    let (Some(program), Some(bench)) = (python(TEST, "mcp-server-time"), bench(TEST)) else { return };
+    let Some(program) = python(TEST, "mcp-server-time") else { return };
+    let Some(bench) = bench(TEST) else { return };
     let slowly = ["-c", "sleep 12; exec \"$0\"", program.to_str().unwrap()];
     added(&bench, &stdio("time", Path::new("/bin/sh"), &slowly));
     let caller = Caller::new(&bench.server, "/mcp", &bench.data.token("responder"), true);
