@@ -259,7 +259,7 @@ pub(crate) async fn server(
         older: (changes.len() == HISTORY).then(|| super::schema::address(&server.slug, "")),
         history: changes.iter().map(|(_, change)| tool_event(change, String::new(), &names, now)).collect(),
         log: server_log::part(&reader, server.id, query.is_live()).await?,
-        limits: limits(reader.shared.options.mcp_limits),
+        limits: limits(reader.shared.options.mcp.limits),
         sign_in: super::sign_ins::view(&reader, &server, &names, now).await?,
         server: server_row(&server, offered, now),
         tools,
