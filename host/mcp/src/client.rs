@@ -56,6 +56,18 @@ pub enum Endpoint {
     Stdio(ProcessSpec),
 }
 
+/// What a connection is opened in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Era {
+    /// Whichever the server speaks: it is asked in the newer, and in the older where it does not answer within 10 s.
+    #[default]
+    Any,
+    /// The older, with a session, and nothing else.
+    Older,
+    /// The newer and nothing else, for as long as connecting may take.
+    Newer,
+}
+
 /// What a connection needs.
 pub struct Connect {
     pub runtime: Runtime,
@@ -76,8 +88,7 @@ pub struct Connect {
     /// What the server may ask of us, as the protocol's `capabilities`, and where what it asks and says of its own accord
     /// goes. Without, it is offered nothing, and only the witness hears what it says.
     pub offers: Option<(Value, mpsc::Sender<Incoming>)>,
-    /// Whether to ask for a session, as the older era has it, and for nothing else.
-    pub session: bool,
+    pub era: Era,
 }
 
 /// What a server said of itself when the connection was opened.
@@ -215,9 +226,10 @@ impl Connection {
             capabilities.unwrap_or_else(ClientCapabilities::default),
             Implementation::new("fumehood", env!("CARGO_PKG_VERSION")),
         );
-        let mode = match connect.session {
-            true => ClientLifecycleMode::Initialize,
-            false => ClientLifecycleMode::Auto {
+        let mode = match connect.era {
+            Era::Older => ClientLifecycleMode::Initialize,
+            Era::Newer => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::LATEST] },
+            Era::Any => ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::LATEST],
                 legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
             },

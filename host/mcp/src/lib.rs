@@ -24,7 +24,7 @@ mod transport;
 mod witness;
 
 pub use asked::{Asked, Field, FieldKind, Sample, elicited};
-pub use client::{Ask, Challenge, Connect, Connection, Endpoint, RawTool, Refusal, ServerFacts};
+pub use client::{Ask, Challenge, Connect, Connection, Endpoint, Era, RawTool, Refusal, ServerFacts};
 pub use error::McpError;
 pub use names::{BadName, Collision, assign, slug, tool_name, tool_sha256};
 pub use patience::{Patience, Pause};

@@ -215,7 +215,7 @@ impl Bench {
             challenge: Default::default(),
             witness: Some(Arc::clone(&self.heard) as Arc<dyn Witness>),
             offers: None,
-            session: false,
+            era: fumehood_mcp::Era::Any,
         };
         Connection::open(connect).await
     }

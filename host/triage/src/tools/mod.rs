@@ -13,7 +13,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use fumehood_egress::ProcessSpec;
-use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Incoming, McpError, RawTool, Witness, assign};
+use fumehood_mcp::gateway::rpc;
+use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Era, Incoming, McpError, RawTool, Witness, assign};
 use fumehood_policy::Permission;
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
@@ -230,13 +231,17 @@ impl App {
         offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
         modern: bool,
     ) -> Result<Arc<Connection>, McpError> {
-        if modern {
-            return self.connect_as(scope, server, purpose, offers, false).await;
+        if !modern {
+            match self.connect_as(scope, server, purpose.clone(), offers.clone(), Era::Older).await {
+                // It knows no sessions.
+                Err(McpError::Tool { .. } | McpError::Protocol(_)) => {}
+                connected => return connected,
+            }
         }
-        match self.connect_as(scope, server, purpose.clone(), offers.clone(), true).await {
-            // It knows no sessions.
-            Err(McpError::Tool { .. } | McpError::Protocol(_)) => {
-                self.connect_as(scope, server, purpose, offers, false).await
+        match self.connect_as(scope, server, purpose.clone(), offers.clone(), Era::Any).await {
+            // Slow to start: it was asked in the older era before it had read the question of the newer one.
+            Err(McpError::Tool { code: rpc::UNSUPPORTED_VERSION, .. }) => {
+                self.connect_as(scope, server, purpose, offers, Era::Newer).await
             }
             connected => connected,
         }
@@ -249,16 +254,16 @@ impl App {
         server: &McpServer,
         purpose: Purpose,
         offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
-        session: bool,
+        era: Era,
     ) -> Result<Arc<Connection>, McpError> {
         let challenge = Challenge::default();
-        let first = self.connect_once(scope, server, purpose.clone(), offers.clone(), session, &challenge).await;
+        let first = self.connect_once(scope, server, purpose.clone(), offers.clone(), era, &challenge).await;
         if !matches!(first, Err(McpError::Auth(_))) || !server.signs_in() {
             return first;
         }
         let answer = match challenge.take() {
             Some(said) if self.token_refused(scope, server, &said).await => {
-                self.connect_once(scope, server, purpose, offers, session, &challenge).await
+                self.connect_once(scope, server, purpose, offers, era, &challenge).await
             }
             _ => first,
         };
@@ -271,7 +276,7 @@ impl App {
         server: &McpServer,
         purpose: Purpose,
         offers: Option<(serde_json::Value, mpsc::Sender<Incoming>)>,
-        session: bool,
+        era: Era,
         challenge: &Challenge,
     ) -> Result<Arc<Connection>, McpError> {
         let plugin = self.transport(server).map_err(|error| McpError::Unreachable(error.to_string()))?;
@@ -314,7 +319,7 @@ impl App {
             challenge: challenge.clone(),
             witness: Some(Arc::clone(&ears) as Arc<dyn Witness>),
             offers,
-            session,
+            era,
         })
         .await?;
         ears.connected(&connection.facts().version());
