@@ -311,6 +311,7 @@ mod tool_calls {
             call_id: format!("call-{number}"),
             server_id,
             server: "s".into(),
+            method: "tools/call".into(),
             tool: "t".into(),
             tool_sha256: vec![1; 32],
             plugin_sha256: vec![2; 32],

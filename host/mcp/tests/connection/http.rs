@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fake_process::tool;
 use crate::fake_web::{Reply, Seen, Web, newer, older};
-use crate::support::{Bench, SECRET, call, eventually};
+use crate::support::{Bench, SECRET, call, call_with, eventually};
 
 fn key() -> Vec<Header> {
     vec![Header { name: "authorization".into(), value: HeaderValue::Credential("key".into()) }]
@@ -37,7 +37,7 @@ async fn an_older_server_is_discovered_called_and_its_session_ended() {
     let tools = connection.discover().await.unwrap();
     assert_eq!(tools[0].raw, tool("echo"));
     let arguments = json!({"text": "hi"}).as_object().unwrap().clone();
-    let result = connection.call_tool("echo", arguments, CancellationToken::new()).await.unwrap();
+    let result = call_with(&connection, "echo", arguments, CancellationToken::new()).await.unwrap();
     assert_eq!((result.text.as_str(), &result.raw["x-trace"]), (r#"you said {"text":"hi"}"#, &json!("t")));
     connection.close().await;
     bench.settled().await;

@@ -8,7 +8,7 @@ use fumehood_mcp::{Endpoint, McpError};
 use tokio::time::timeout;
 
 use crate::fake_process::{server, spec};
-use crate::support::{Bench, call, eventually};
+use crate::support::{Bench, call, call_with, eventually};
 
 async fn opening(way: &str) -> (Bench, McpError) {
     let (bench, endpoint) = server(way).await;
@@ -113,7 +113,7 @@ async fn a_message_of_ours_over_the_limit_is_refused_and_the_connection_goes_on(
     let connection = bench.open(endpoint).await.unwrap();
     for size in [4 << 20, 5 << 20] {
         let arguments = serde_json::json!({"text": "x".repeat(size)}).as_object().unwrap().clone();
-        let error = connection.call_tool("echo", arguments, Default::default()).await.unwrap_err();
+        let error = call_with(&connection, "echo", arguments, Default::default()).await.unwrap_err();
         assert!(matches!(&error, McpError::Protocol(text) if text.contains("bytes")), "{error}");
     }
     assert!(call(&connection, "echo").await.is_ok(), "one failure says nothing about the next call");

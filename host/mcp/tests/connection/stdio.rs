@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::fake_process::{server, tool};
-use crate::support::{call, eventually};
+use crate::support::{call, call_with, eventually};
 
 fn alive(pid: &str) -> bool {
     // A process that has ended but was not reaped by its parent (not ours) does not count.
@@ -28,7 +28,7 @@ async fn an_older_server_is_discovered_with_all_pages_and_called() {
     assert_eq!(tools[0].raw, tool("echo"), "fields that no model knows are kept");
     assert_eq!(tools[0].sha256, tool_sha256(&tool("echo")));
     let arguments = json!({"text": "grüße", "n": 12345678901234567_u64}).as_object().unwrap().clone();
-    let result = connection.call_tool("echo", arguments, CancellationToken::new()).await.unwrap();
+    let result = call_with(&connection, "echo", arguments, CancellationToken::new()).await.unwrap();
     assert_eq!(result.text, r#"you said {"n":12345678901234567,"text":"grüße"}"#);
     assert!(!result.is_error);
     connection.close().await;
@@ -64,7 +64,7 @@ async fn calls_at_the_same_time_get_their_own_answers() {
         let connection = std::sync::Arc::clone(&connection);
         calls.spawn(async move {
             let arguments = json!({"n": at}).as_object().unwrap().clone();
-            let result = connection.call_tool("echo", arguments, CancellationToken::new()).await.unwrap();
+            let result = call_with(&connection, "echo", arguments, CancellationToken::new()).await.unwrap();
             assert_eq!(result.text, format!(r#"you said {{"n":{at}}}"#));
         });
     }
@@ -113,11 +113,11 @@ async fn a_call_that_takes_too_long_is_cancelled_upstream_and_the_connection_goe
         tokio::time::sleep(Duration::from_millis(50)).await;
         stop.cancel();
     });
-    let result = connection.call_tool("echo", serde_json::Map::new(), cancel.clone()).await;
+    let result = call_with(&connection, "echo", serde_json::Map::new(), cancel.clone()).await;
     assert!(matches!(result, Err(McpError::Cancelled)));
     heard("cancelled", 2).await;
     // Already stopped: nothing is sent.
-    assert!(matches!(connection.call_tool("echo", serde_json::Map::new(), cancel).await, Err(McpError::Cancelled)));
+    assert!(matches!(call_with(&connection, "echo", serde_json::Map::new(), cancel).await, Err(McpError::Cancelled)));
     heard("asked", 2).await;
     // By whoever drops the future.
     assert!(timeout(Duration::from_millis(50), call(&connection, "echo")).await.is_err());
@@ -169,7 +169,7 @@ async fn the_sash_does_not_wait_for_a_server_that_does_not_listen() {
     let waiting = std::sync::Arc::clone(&connection);
     // More than a pipe holds, so that the write waits.
     let arguments = json!({"text": "x".repeat(1 << 20)}).as_object().unwrap().clone();
-    let call = tokio::spawn(async move { waiting.call_tool("echo", arguments, CancellationToken::new()).await });
+    let call = tokio::spawn(async move { call_with(&waiting, "echo", arguments, CancellationToken::new()).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     bench.host.cancel.cancel();
     let result = timeout(Duration::from_secs(4), call).await.expect("within seconds").unwrap();
@@ -182,7 +182,7 @@ async fn closing_does_not_wait_for_a_server_that_does_not_listen() {
     let connection = std::sync::Arc::new(bench.open(endpoint).await.unwrap());
     let waiting = std::sync::Arc::clone(&connection);
     let arguments = json!({"text": "x".repeat(1 << 20)}).as_object().unwrap().clone();
-    let call = tokio::spawn(async move { waiting.call_tool("echo", arguments, CancellationToken::new()).await });
+    let call = tokio::spawn(async move { call_with(&waiting, "echo", arguments, CancellationToken::new()).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     timeout(Duration::from_secs(11), connection.close()).await.expect("within its bound");
     let result = timeout(Duration::from_secs(1), call).await.expect("with the connection").unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fumehood_egress::{Egress, EgressConfig};
-use fumehood_mcp::{Connect, Connection, Endpoint, McpError, Witness};
+use fumehood_mcp::{Ask, Connect, Connection, Endpoint, McpError, Witness};
 use fumehood_policy::{Digest, HttpRule, Origin, PluginGrant, ProcessArguments, ProcessRule, Scheme};
 use fumehood_runtime::effects::Header;
 use fumehood_runtime::{
@@ -247,5 +247,20 @@ pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
 
 /// Call a tool without arguments.
 pub async fn call(connection: &Connection, tool: &str) -> Result<fumehood_mcp::ToolResult, McpError> {
-    connection.call_tool(tool, serde_json::Map::new(), CancellationToken::new()).await
+    call_with(connection, tool, serde_json::Map::new(), CancellationToken::new()).await
+}
+
+/// Call a tool, as whoever holds a connection does.
+pub async fn call_with(
+    connection: &Connection,
+    tool: &str,
+    arguments: serde_json::Map<String, serde_json::Value>,
+    cancel: CancellationToken,
+) -> Result<fumehood_mcp::ToolResult, McpError> {
+    if cancel.is_cancelled() {
+        return Err(McpError::Cancelled);
+    }
+    let params = [("name".to_owned(), tool.into()), ("arguments".to_owned(), arguments.into())];
+    let ask = Ask { method: "tools/call".into(), params: params.into_iter().collect(), ..Ask::default() };
+    fumehood_mcp::ToolResult::read(connection.pass(ask, cancel.cancelled()).await?)
 }
