@@ -22,9 +22,15 @@ fn help_names_every_command_and_option_that_is_promised() {
     ] {
         assert!(help.contains(word), "--help does not name {word}:\n{help}");
     }
-    for command in
-        [["scan"].as_slice(), &["audit", "verify"], &["token", "create"], &["plugin", "list"], &["serve"], &["config"]]
-    {
+    for command in [
+        ["scan"].as_slice(),
+        &["audit", "verify"],
+        &["token", "create"],
+        &["plugin", "list"],
+        &["serve"],
+        &["config"],
+        &["mcp", "replay"],
+    ] {
         let output = data.run(&[command, &["--help"]].concat());
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Usage:"), "{command:?}");

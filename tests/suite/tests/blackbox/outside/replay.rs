@@ -103,15 +103,20 @@ fn calls_are_made_again_and_what_is_answered_otherwise_is_told() {
     }
     together.call("mcp_scripted_constant", &json!({"text": "again"}));
     alone.call("none", &json!({}));
-    ended(&bench.data, "tools/call", 13);
+    let viewer = Caller::new(&bench.server, "/mcp/scripted", &bench.data.token("viewer"), true);
+    assert!(viewer.call("constant", &json!({}))["error"].is_object());
+    ended(&bench.data, "tools/call", 14);
     let reached = scripted.calls().len();
 
     let (calls, summary, code) = replayed(&bench.data, &["--server", "scripted"]);
     assert_eq!((calls.len(), code, &summary["same"]), (11, 0, &json!(11)), "{calls:?}");
     let mut left_out = why(&summary);
     left_out.sort_unstable();
-    let expected = [(1, "reboot is not known to be read-only; --writes calls it all the same".to_owned())];
-    assert_eq!(left_out, expected, "a call that was refused has no server and is no call of it");
+    let expected = [
+        (1, "it was refused before it was sent".to_owned()),
+        (1, "reboot is not known to be read-only; --writes calls it all the same".to_owned()),
+    ];
+    assert_eq!(left_out, expected, "a call of what nobody knows is no server's");
     let made: Vec<Value> = scripted.calls().split_off(reached);
     assert_eq!(made.len(), 11);
     assert!(made.iter().all(|call| call["name"] != "reboot"), "what may change something is called where asked only");
@@ -195,7 +200,9 @@ fn calls_are_made_again_and_what_is_answered_otherwise_is_told() {
     assert!(!shown.contains("kunde.example") && !shown.contains("jane.roe"), "{shown}");
     for word in [
         "11 calls: 7 same, 2 differ, 1 failed, 1 mended; p50 ",
-        "1 call left out:\n      1  reboot is not known to be read-only; --writes calls it all the same\n",
+        "2 calls left out:\n",
+        "      1  it was refused before it was sent\n",
+        "      1  reboot is not known to be read-only; --writes calls it all the same\n",
         "      - \"all is well\"\n",
         "    now: broken for [EMAIL-",
         "    then: no space for [EMAIL-",
@@ -338,9 +345,9 @@ fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
     assert!(std::fs::read_to_string(&scripted.journal).unwrap().contains("notifications/cancelled"));
 
     // Cut off: the running server stops by itself.
-    let mut child =
-        bench.data.command(&["mcp", "replay", "--server", "scripted"]).stdin(Stdio::null()).spawn().unwrap();
     let reached = scripted.calls().len();
+    let mut command: Command = bench.data.command(&["mcp", "replay", "--server", "scripted"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let silent = || scripted.calls()[reached..].iter().any(|call| call["name"] == "silent");
     wait_for("the call that is not answered", SETTLE, || silent().then_some(()));
     child.kill().unwrap();
