@@ -41,6 +41,18 @@ function refreshComposer(page) {
   put(document.adoptNode(next), foot);
 }
 
+/** Does a change of the page. A question that somebody is answering stays as it is, with what was typed. */
+function keepQuestions(fresh, change) {
+  const active = document.activeElement;
+  for (const question of $$(".question.pending", fresh)) {
+    const old = document.getElementById(question.id);
+    if (old?.classList.contains("pending")) question.replaceWith(old);
+  }
+  const done = change();
+  if (active?.isConnected && active !== document.activeElement) active.focus({ preventScroll: true });
+  return done;
+}
+
 /** Turns of others, and turns whose end was not heard here. */
 function refreshTurns(page) {
   const turns = $("#turns");
@@ -55,7 +67,7 @@ function refreshTurns(page) {
     } else if (!streams.has(fresh.id) && !same(old, fresh)) {
       const open = $$("details", old).map((part) => part.open);
       $$("details", fresh).forEach((part, i) => { part.open = open[i] ?? part.open; });
-      put(document.adoptNode(fresh), old);
+      keepQuestions(fresh, () => put(document.adoptNode(fresh), old));
     }
   }
 }
@@ -86,7 +98,7 @@ function listen(turn, after) {
   const status = (text) => { const line = $(`#${CSS.escape(id)} [data-status]`); if (line) line.textContent = text; };
   source.addEventListener("round", (event) => keepEnd(() => {
     const round = parse(event.data).firstElementChild;
-    if (round && !replace(round)) {
+    if (round && !keepQuestions(round, () => replace(round))) {
       $(`#${CSS.escape(id)} .rounds`)?.append(round);
       window.htmx?.process(round);
     }

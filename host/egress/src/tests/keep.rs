@@ -37,7 +37,7 @@ async fn requests_of_one_owner_share_a_socket_and_those_of_another_do_not() {
         assert_eq!(ask(&egress, &mine, post(&server.url("/"), "x")).await.unwrap(), (b"ok".to_vec(), Ok(())), "{at}");
     }
     assert_eq!(server.connections(), 1);
-    ask(&egress, &yours, get(&server.url("/"))).await.unwrap();
+    assert_eq!(ask(&egress, &yours, get(&server.url("/"))).await.unwrap().1, Ok(()));
     send(get(&server.url("/"))).await.unwrap();
     assert_eq!(server.connections(), 3);
     // With its owner, at once.
@@ -48,7 +48,7 @@ async fn requests_of_one_owner_share_a_socket_and_those_of_another_do_not() {
 #[tokio::test]
 async fn an_address_that_is_not_granted_any_more_is_not_reached_on_a_kept_socket() {
     let (server, egress, keep) = (patient(100, OK).await, egress(), Keep::default());
-    ask(&egress, &keep, get(&server.url("/"))).await.unwrap();
+    assert_eq!(ask(&egress, &keep, get(&server.url("/"))).await.unwrap().1, Ok(()));
     let refused = HttpRequest { vet: Arc::new(|_| Err("not granted any more".into())), ..get(&server.url("/")) };
     assert_eq!(ask(&egress, &keep, refused).await.unwrap_err(), EgressError::Denied("not granted any more".into()));
     // A name that leads elsewhere by now: what is kept leads to where it led before.
@@ -56,7 +56,7 @@ async fn an_address_that_is_not_granted_any_more_is_not_reached_on_a_kept_socket
     let first = SocketAddr::new(server.address.ip(), 0);
     let egress = resolving(Fake::with("moves.test", &[&[first], &[elsewhere]]));
     let url = format!("http://moves.test:{}/", server.address.port());
-    ask(&egress, &keep, get(&url)).await.unwrap();
+    assert_eq!(ask(&egress, &keep, get(&url)).await.unwrap().1, Ok(()));
     let moved = ask(&egress, &keep, get(&url)).await;
     assert!(matches!(moved, Err(EgressError::Unavailable(_))), "{moved:?}");
 }
@@ -93,10 +93,10 @@ async fn what_was_not_read_to_its_end_is_not_used_again() {
 #[tokio::test]
 async fn a_socket_that_nobody_needs_is_closed() {
     let (server, egress, keep) = (patient(100, OK).await, egress(), Keep::default());
-    ask(&egress, &keep, get(&server.url("/"))).await.unwrap();
+    assert_eq!(ask(&egress, &keep, get(&server.url("/"))).await.unwrap().1, Ok(()));
     let begun = tokio::time::Instant::now();
     server.until_ended(1).await;
     assert!(begun.elapsed() < limits::KEPT * 3);
-    ask(&egress, &keep, get(&server.url("/"))).await.unwrap();
+    assert_eq!(ask(&egress, &keep, get(&server.url("/"))).await.unwrap().1, Ok(()));
     assert_eq!(server.connections(), 2);
 }
