@@ -137,6 +137,15 @@ impl App {
         let options = OpenOptions { checkpoint_file: config.checkpoint_file.clone(), max_pages: None };
         let store = Store::open(&config.data, Arc::clone(&vault), &options)
             .map_err(|error| TriageError::CannotOpen(error.to_string()))?;
+        let opened = Self::open_on(store.clone(), config, vault).await;
+        if opened.is_err() {
+            // Its thread may still write: a process that ends meanwhile takes the ciphers away from under it.
+            let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        }
+        opened
+    }
+
+    async fn open_on(store: Store, config: AppConfig, vault: Arc<Vault>) -> Result<Self, TriageError> {
         let egress =
             Arc::new(Egress::new(Default::default()).map_err(|error| TriageError::Internal(error.to_string()))?);
         let runtime = Runtime::new(RuntimeConfig {
