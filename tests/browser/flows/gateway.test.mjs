@@ -74,7 +74,7 @@ test('before the first call the page says what will be there', async () => {
   clean();
 });
 
-test('a server is connected, and two of its tools are allowed', async () => {
+test('a server is connected, and three of its tools are allowed', async () => {
   await page.goto('/servers/new');
   await page.getByLabel('Name', { exact: true }).fill('everything');
   await page.getByText('An address', { exact: true }).click();
@@ -83,7 +83,7 @@ test('a server is connected, and two of its tools are allowed', async () => {
   await page.goto('/servers');
   await page.getByRole('link', { name: 'everything', exact: true }).click();
   await page.locator('h1 .tag.connected').waitFor();
-  for (const [name, button] of [['echo', 'Allow echo without asking'], ['get-sum', 'Allow get-sum without asking'], ['get-env', 'Approve get-env, ask before each call']]) {
+  for (const [name, button] of [['echo', 'Allow echo without asking'], ['get-sum', 'Allow get-sum without asking'], ['get-resource-reference', 'Allow get-resource-reference without asking']]) {
     const tool = page.locator('ul.tools > li').filter({ has: page.locator('strong', { hasText: new RegExp(`^${name}$`) }) });
     await tool.locator('summary').click();
     await tool.getByRole('button', { name: button }).click();
@@ -96,13 +96,13 @@ test('a server is connected, and two of its tools are allowed', async () => {
 test('clients call: some succeed, some fail, one asks Fumehood itself', async () => {
   const echo = 'mcp_everything_echo';
   const listed = (await ask('tools/list')).result.tools.map((tool) => tool.name);
-  for (const name of [echo, 'mcp_everything_get_sum', 'mcp_everything_get_env', 'fumehood_search_incidents']) assert.ok(listed.includes(name), `${name} of ${listed}`);
+  for (const name of [echo, 'mcp_everything_get_sum', 'mcp_everything_get_resource_reference', 'fumehood_search_incidents']) assert.ok(listed.includes(name), `${name} of ${listed}`);
   assert.match(JSON.stringify(await call(echo, { message: `to ${mail}` })), /Echo: to maria/, 'what a caller sent itself comes back to it');
   for (const a of [1, 2, 3]) assert.match(JSON.stringify(await call('mcp_everything_get_sum', { a, b: 10 }, { client: 'adder' })), new RegExp(`${a + 10}`));
   assert.match(JSON.stringify(await call('fumehood_search_incidents', { query: 'orders' })), /Orders answer 502/);
-  // Failures of three kinds: what the server says of it, a tool that waits for a person, somebody who may only look.
+  // Failures: what the server says of it, twice, and somebody who may only look.
   assert.match(JSON.stringify(await call(echo, { message: { not: 'text' } })), /error/i);
-  assert.match(JSON.stringify(await call('mcp_everything_get_env')), /person|approv|ask/i);
+  assert.match(JSON.stringify(await call('mcp_everything_get_resource_reference', { resourceId: 'none' })), /error/i);
   assert.match(JSON.stringify(await call(echo, { message: 'as a viewer' }, { token: viewer })), /error/);
 });
 
@@ -179,8 +179,8 @@ test('a row leads to what was asked, as it went out, and to what was answered', 
   await main().getByRole('heading', { name: 'Where the time went' }).waitFor();
   await main().getByText('flows 1.2.3').waitFor();
   assert.deepEqual(await picture(page, undefined, 'call'), []);
-  await page.goto('/servers/calls?status=error&tool=get-env');
-  await rows('get-env').first().getByRole('link').click();
+  await page.goto('/servers/calls?status=error&tool=get-resource-reference');
+  await rows('get-resource-reference').first().getByRole('link').click();
   await page.waitForURL(/\/servers\/calls\/[0-9a-f-]{36}$/);
   await page.locator('.notice.bad').waitFor();
   assert.deepEqual(await picture(page, undefined, 'call-failed'), []);
@@ -244,7 +244,7 @@ test('sessions are listed as open or ended, and lead to what was asked in them',
   await page.getByRole('heading', { name: 'No sessions in the last day' }).waitFor();
   const [first, second] = [await older('codex'), await older('ancient')];
   await first.call('mcp_everything_echo', { message: 'in a session' });
-  await first.call('mcp_everything_get_env');
+  await first.call('mcp_everything_get_resource_reference', { resourceId: 'none' });
   await second.call('mcp_everything_get_sum', { a: 1, b: 2 });
   assert.ok((await second.end()).ok);
   const row = (name) => page.locator('table.sessions tbody tr').filter({ hasText: name });
@@ -270,7 +270,7 @@ test('sessions are listed as open or ended, and lead to what was asked in them',
   await page.getByText(first.id, { exact: true }).waitFor();
   await main().getByText('still open').waitFor();
   const asked = Number(await rows().count());
-  assert.equal(await rows('get-env').count(), 1);
+  assert.equal(await rows('get-resource-reference').count(), 1);
   assert.deepEqual(await picture(page, undefined, 'session'), []);
   await page.getByRole('link', { name: 'Its calls, with charts' }).click();
   await page.waitForURL(/session=/);

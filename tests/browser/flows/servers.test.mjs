@@ -62,7 +62,7 @@ test('a server says on its page how often its tools may be called', async () => 
   await page.getByRole('button', { name: 'Add server' }).click();
   await page.locator('h1 .tag.connected').waitFor();
   own = new URL(page.url()).pathname;
-  await main().getByText('600 calls of one caller, 60 calls of one tool by one caller a minute').waitFor();
+  await main().getByText('at most 600 a minute for each caller of the gateway, 60 of any one tool').waitFor();
   clean();
 });
 

@@ -335,7 +335,7 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             history: vec![event(12, "", "echo", "changed")],
             older: None,
             log: Some(server_log(row.id.clone(), connected)),
-            limits: "600 calls of one caller a minute through the gateway".to_owned(),
+            limits: "at most 600 a minute for each caller of the gateway, 60 of any one tool".to_owned(),
             sign_in: (!connected).then(|| SignInView {
                 shared: true,
                 may: true,

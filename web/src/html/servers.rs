@@ -229,14 +229,14 @@ fn tool_row(review: ToolReview, connected: bool, catalogue: &Catalogue, names: &
 
 /// How often tools may be called, in words; nothing for any number.
 fn limits(limits: CallLimits) -> String {
-    let of = |count: u32, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 call {what}")),
-        count => Some(format!("{count} calls {what}")),
-    };
-    let all = [of(limits.of_caller, "of one caller"), of(limits.of_tool, "of one tool by one caller")];
-    let all: Vec<String> = all.into_iter().flatten().collect();
-    if all.is_empty() { String::new() } else { format!("{} a minute through the gateway", all.join(", ")) }
+    match (limits.of_caller, limits.of_tool) {
+        (0, 0) => String::new(),
+        (of_caller, 0) => format!("at most {of_caller} a minute for each caller of the gateway"),
+        (0, of_tool) => format!("at most {of_tool} a minute of any one tool for each caller of the gateway"),
+        (of_caller, of_tool) => {
+            format!("at most {of_caller} a minute for each caller of the gateway, {of_tool} of any one tool")
+        }
+    }
 }
 
 pub(crate) async fn server(
@@ -303,10 +303,8 @@ mod tests {
     fn limits_are_said_where_they_hold() {
         let said = |of_caller, of_tool| limits(CallLimits { of_caller, of_tool });
         assert_eq!(said(0, 0), "");
-        assert_eq!(said(60, 0), "60 calls of one caller a minute through the gateway");
-        assert_eq!(
-            said(60, 1),
-            "60 calls of one caller, 1 call of one tool by one caller a minute through the gateway"
-        );
+        assert_eq!(said(60, 0), "at most 60 a minute for each caller of the gateway");
+        assert_eq!(said(0, 1), "at most 1 a minute of any one tool for each caller of the gateway");
+        assert_eq!(said(60, 10), "at most 60 a minute for each caller of the gateway, 10 of any one tool");
     }
 }

@@ -154,7 +154,7 @@ fn client_line(stats: CallStats, hours: u32, now: Timestamp) -> ClientLine {
     let shown = if name.is_empty() { "(no name)".to_owned() } else { visible(&name) };
     ClientLine {
         version: visible(&version),
-        platform: platform("", &behind),
+        platform: platform(&name, &behind),
         stats: crate::view::calls::StatsRow { name: shown, ..stats_row(stats, href) },
         last,
     }
