@@ -72,7 +72,7 @@ fn fault(tag: &str) -> Option<&'static str> {
     {
         return Some("an address outside this server");
     }
-    if name == "a" && tag.contains("target=") && !tag.contains("noopener") {
+    if name == "a" && has("target") && !tag.contains("noopener") {
         return Some("a new window that can reach back");
     }
     if name == "img" || name == "iframe" || name == "object" || name == "embed" {

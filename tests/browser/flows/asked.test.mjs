@@ -32,7 +32,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  await model?.stop?.();
+  await model?.close();
   await server?.remove();
 });
 

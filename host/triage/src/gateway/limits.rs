@@ -68,7 +68,8 @@ impl Limits {
                 Ok(next) => counts.push((key, next)),
                 Err(wait) => {
                     let of = if name.is_empty() { "tools" } else { "this tool" };
-                    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+                    // Rounded up: whoever waits as long as that is let through.
+                    let wait_ms = u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
                     let what = format!("at most {per_minute} calls of {of} in a minute; try again in {wait_ms} ms");
                     return Err(RpcError::new(TOO_OFTEN, what).with(serde_json::json!({"retryAfterMs": wait_ms})));
                 }

@@ -146,7 +146,8 @@ fn whoever_waits_as_told_is_let_through() {
     let wait = refused["error"]["data"]["retryAfterMs"].as_u64().unwrap_or_else(|| panic!("{refused}"));
     assert!((1..=4_000).contains(&wait), "{refused}");
     std::thread::sleep(Duration::from_millis(wait));
-    assert!(call()["result"].is_object());
+    let answer = call();
+    assert!(answer["result"].is_object(), "after {wait} ms: {answer}");
 }
 
 #[test]
