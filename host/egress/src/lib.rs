@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::EgressError;
 pub use keep::Keep;
-pub use process::{Output, Pinned, Process, ProcessError, ProcessSpec};
+pub use process::{Output, Pinned, Process, ProcessError, ProcessSpec, Programs};
 pub use request::{HttpRequest, Vet};
 pub use resolve::{Resolve, SystemResolver};
 pub use response::HttpResponse;

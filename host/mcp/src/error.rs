@@ -20,6 +20,9 @@ pub enum McpError {
     /// Nobody has signed in there, or that is over.
     #[error("{0}")]
     SignIn(String),
+    /// Its program is not the one that a person has approved; nothing was started.
+    #[error("{0}")]
+    Changed(String),
     #[error("The server does not speak MCP as documented: {0}. Check that this is an MCP server, and its log.")]
     Protocol(String),
     #[error("The server is connected but offers no tools. Check its configuration; the model cannot use it like this.")]
@@ -49,6 +52,7 @@ impl McpError {
         match self {
             Self::Unreachable(_) | Self::TimedOut { .. } | Self::Closed(_) => "unreachable",
             Self::SignIn(_) => "sign-in",
+            Self::Changed(_) => "changed",
             _ => "error",
         }
     }

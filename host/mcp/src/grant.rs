@@ -17,12 +17,12 @@ pub(crate) enum Refused {
 pub(crate) struct Allowed {
     /// The rule, in words.
     pub rule: String,
-    /// The very file that was looked at, where the rule pins what it holds.
+    /// The very file that was looked at, where what it holds is pinned.
     pub program: Option<Pinned>,
 }
 
-/// Ask the grant. The program is read only where the grant pins what it holds: some have 100 MB and more. What was read
-/// is what has to run: see [`Pinned`].
+/// Ask the grant. The program is read only where the grant pins what it holds and it was not read before: some have 100 MB and more.
+/// What was read is what has to run: see [`Pinned`].
 ///
 /// # Errors
 /// The denial, or why the program cannot be looked at.
@@ -31,26 +31,29 @@ pub(crate) async fn process(grant: &PluginGrant, spec: &ProcessSpec) -> Result<A
         return Err(Refused::Unreadable("the path of the command is not UTF-8".into()));
     };
     let pinned = grant.processes.iter().any(|rule| rule.path == path && rule.digest.is_some());
-    let (digest, program) = if pinned {
-        let command = spec.command.clone();
-        let read = tokio::task::spawn_blocking(move || Pinned::open(&command)).await;
-        let read = read.map_err(|error| Refused::Unreadable(error.to_string()))?;
-        let (digest, program) =
-            read.map_err(|error| Refused::Unreadable(format!("the command `{path}` cannot be read: {error}")))?;
-        (digest, Some(program))
-    } else {
-        ([0; 32], None)
+    let program = match &spec.pinned {
+        Some(read) => Some(read.clone()),
+        None if pinned => {
+            let command = spec.command.clone();
+            let read = tokio::task::spawn_blocking(move || Pinned::open(&command)).await;
+            let read = read.map_err(|error| Refused::Unreadable(error.to_string()))?;
+            Some(read.map_err(|error| Refused::Unreadable(format!("the command `{path}` cannot be read: {error}")))?)
+        }
+        None => None,
     };
-    let digest = Digest::new(digest);
+    let digest = Digest::new(program.as_ref().map(Pinned::sha256).unwrap_or_default());
     match decide_process(grant, path, digest, &spec.arguments) {
-        Ok(rule) => Ok(Allowed { rule: rule.to_string(), program: program.filter(|_| rule.digest.is_some()) }),
+        Ok(rule) => {
+            let held = rule.digest.is_some() || spec.pinned.is_some();
+            Ok(Allowed { rule: rule.to_string(), program: program.filter(|_| held) })
+        }
         Err(denial) if pinned => Err(Refused::Denied(Box::new(denial), digest)),
         // Looked at now, so that the refusal names the grant that would fit.
         Err(denial) => {
             let command = spec.command.clone();
             let read = tokio::task::spawn_blocking(move || Pinned::open(&command)).await;
-            let Ok(Ok((is, _))) = read else { return Err(Refused::Denied(Box::new(denial), digest)) };
-            let is = Digest::new(is);
+            let Ok(Ok(is)) = read else { return Err(Refused::Denied(Box::new(denial), digest)) };
+            let is = Digest::new(is.sha256());
             let denial = decide_process(grant, path, is, &spec.arguments).err().unwrap_or(denial);
             Err(Refused::Denied(Box::new(denial), is))
         }
@@ -90,7 +93,7 @@ mod tests {
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
         let refused = process(&grant, &spec(&program, "b")).await.unwrap_err();
         assert!(matches!(refused, Refused::Denied(denial, _) if denial.to_string().contains("transport-stdio")));
-        grant.processes = vec![rule(Some(Digest::new(Pinned::open(&program).unwrap().0)))];
+        grant.processes = vec![rule(Some(Digest::new(Pinned::open(&program).unwrap().sha256())))];
         assert!(process(&grant, &spec(&program, "a")).await.is_ok());
         std::fs::write(&program, "two").unwrap();
         assert!(process(&grant, &spec(&program, "a")).await.is_err(), "another program");

@@ -7,7 +7,7 @@
 use rusqlite::{OptionalExtension as _, Row};
 
 use crate::conversation::Turn;
-use crate::record::Change;
+use crate::record::{Change, hex};
 use crate::{ApprovalId, IncidentId, Scope, ServerId, Store, StoreError, TurnId};
 
 /// A tool call and what became of it.
@@ -147,7 +147,7 @@ impl Store {
         let verb = if approve { "approval.approve" } else { "approval.deny" };
         // The exact hash goes on record, so the record says what was approved.
         let seen = self.approval(scope, id).await?;
-        let hash: String = seen.arguments_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&seen.arguments_sha256);
         let change = Change::new(verb, format!("approval:{id}"))
             .with("server", seen.server_id)
             .with("tool", &seen.tool)

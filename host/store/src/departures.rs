@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension as _, Row};
 use sha2::{Digest as _, Sha256};
 
-use crate::record::Change;
+use crate::record::{Change, hex};
 use crate::{DepartureId, IncidentId, IntentId, Scope, Store, StoreError};
 use fumehood_audit::Phase;
 
@@ -90,7 +90,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Departure> {
         url: row.get(6)?,
         headers: serde_json::from_str(&json(7)?).unwrap_or_default(),
         body_bytes: row.get(8)?,
-        body_sha256: row.get::<_, Vec<u8>>(9)?.iter().map(|byte| format!("{byte:02x}")).collect(),
+        body_sha256: hex(&row.get::<_, Vec<u8>>(9)?),
         masked: serde_json::from_str(&json(10)?).unwrap_or_default(),
         masked_count: row.get(11)?,
         time_us: row.get(12)?,
@@ -114,7 +114,7 @@ impl Store {
         let id = DepartureId::new();
         let owner = scope.clone();
         let sha256 = Sha256::digest(&new.body);
-        let hash: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&sha256);
         let masked_count: u64 = new.masked.iter().map(|(_, count)| count).sum();
         let change = Change::new("effect.http", format!("departure:{id}"))
             .with("incident", incident)

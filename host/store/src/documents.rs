@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension as _, Row};
 use sha2::{Digest as _, Sha256};
 
-use crate::record::Change;
+use crate::record::{Change, hex};
 use crate::{IncidentId, IntegrationId, Scope, Store, StoreError};
 
 /// The document of an incident.
@@ -105,7 +105,7 @@ impl Store {
         markdown: String,
     ) -> Result<i64, StoreError> {
         let owner = scope.clone();
-        let hash: String = Sha256::digest(markdown.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(markdown.as_bytes()));
         let change = Change::new("document.save", format!("incident:{incident}")).with("sha256", hash);
         self.change(scope, change, move |tx| {
             tx.incident(&owner, incident)?;

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::findings::StoredFinding;
-use crate::record::Change;
+use crate::record::{Change, hex};
 use crate::{IncidentId, LogId, Scope, Store, StoreError};
 
 /// Text of a chunk, bytes; the last one and very long lines differ.
@@ -92,7 +92,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<LogFile> {
         encoding: row.get(3)?,
         state: row.get(4)?,
         reason: row.get(5)?,
-        sha256: sha256.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex(&sha256.unwrap_or_default()),
         received_bytes: row.get(7)?,
         expected_bytes: row.get(8)?,
         text_bytes: row.get(9)?,

@@ -173,6 +173,22 @@ impl Store {
         .await
     }
 
+    /// Nobody has answered this one; `state` says why. Part of an action that is on record.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn end_question(&self, scope: &Scope, id: QuestionId, state: &'static str) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection.execute(
+                "UPDATE questions SET state = ?3 WHERE tenant_id = ?1 AND id = ?2 AND state = 'pending'",
+                (tenant, id, state),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Keep what the model answered to a server. Part of an action that is on record.
     ///
     /// # Errors

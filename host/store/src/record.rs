@@ -145,6 +145,11 @@ fn listed(row: &rusqlite::Row<'_>) -> Result<ListedEntry, StoreError> {
     })
 }
 
+/// Bytes as they stand in the audit log.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Store {
     /// Change the store and put it on record, in one transaction.
     ///

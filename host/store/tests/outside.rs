@@ -32,6 +32,7 @@ fn server() -> McpServer {
         private_nets: Vec::new(),
         command: String::new(),
         arguments: Vec::new(),
+        program_sha256: String::new(),
         auth_kind: "oauth".into(),
         auth_header: "authorization".into(),
         credential_id: None,

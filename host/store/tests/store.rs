@@ -292,6 +292,7 @@ mod tool_calls {
             url: String::new(),
             command: "/bin/true".into(),
             arguments: Vec::new(),
+            program_sha256: String::new(),
             auth_kind: "none".into(),
             auth_header: String::new(),
             credential_id: None,

@@ -266,6 +266,7 @@ impl App {
         let oldest = fumehood_store::clock::now_us() - self.0.retention_us;
         while self.0.store.sweep_effect_bodies(oldest).await? {}
         while self.0.store.forget_mcp_bodies(oldest).await? {}
+        while self.0.store.forget_mcp_asks(oldest).await? {}
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, Integration
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::schema::{SchemaChangePage, SchemaPage};
 use fumehood_web::view::servers::{
-    LogLine, ServerForm, ServerFormPage, ServerLog, ServerPage, ServerRow, ServersPage, SignInRefusedPage, SignInView,
-    ToolDifference, ToolEvent, ToolRow,
+    LogLine, ProgramView, ServerForm, ServerFormPage, ServerLog, ServerPage, ServerRow, ServersPage, SignInRefusedPage,
+    SignInView, ToolDifference, ToolEvent, ToolRow,
 };
 use fumehood_web::view::sessions::{ClientLine, ClientsPage, SessionLine, SessionPage, SessionsFilter, SessionsPage};
 use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
@@ -259,6 +259,16 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             None,
         ),
         server(
+            6,
+            "files",
+            "stdio",
+            "/usr/local/bin/mcp-files /srv/runbooks",
+            "changed",
+            Some("The program /usr/local/bin/mcp-files is not the one that was approved: what it holds has changed."),
+            None,
+        ),
+        server(7, "wiki", "http", "https://wiki.example.com/mcp", "off", None, None),
+        server(
             4,
             "time",
             "stdio",
@@ -312,6 +322,8 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             "connected" => "server",
             "error" => "server-error",
             "sign-in" => "server-sign-in",
+            "changed" => "server-changed",
+            "off" => "server-off",
             _ => continue,
         };
         let crumbs = vec![Crumb::link("MCP servers", "/servers"), Crumb::here(row.name.clone())];
@@ -336,7 +348,11 @@ fn servers(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             older: None,
             log: Some(server_log(row.id.clone(), connected)),
             limits: "at most 600 a minute for each caller of the gateway, 60 of any one tool".to_owned(),
-            sign_in: (!connected).then(|| SignInView {
+            program: (row.transport == "stdio").then(|| ProgramView {
+                sha256: "9b8dc74693a734e702fb90eee35519f90ab381ed2f2d2817984007d504512dfb".to_owned(),
+                now: (row.state == "changed").then(|| "02".repeat(32)),
+            }),
+            sign_in: (row.state == "sign-in").then(|| SignInView {
                 shared: true,
                 may: true,
                 by: Some(("Ana".to_owned(), ago(90))),

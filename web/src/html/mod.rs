@@ -128,6 +128,8 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/servers/{id}/edit", get(servers::edit_server))
         .route("/servers/{id}/log", get(server_log::log))
         .route("/servers/{id}/reconnect", post(servers::reconnect_server))
+        .route("/servers/{id}/enable", post(servers::enable_server))
+        .route("/servers/{id}/program", post(servers::approve_program))
         .route("/servers/{id}/tools", post(servers::decide_tools))
         .route("/servers/{id}/remove", post(servers::remove_server))
         .route("/servers/{id}/sign-in", post(sign_ins::begin))

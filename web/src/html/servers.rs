@@ -19,7 +19,7 @@ use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::markdown;
 use crate::units::{Count, Id};
-use crate::view::servers::{ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
+use crate::view::servers::{ProgramView, ServerForm, ServerFormPage, ServerPage, ServerRow, ServersPage, ToolRow};
 use crate::view::{Crumb, Field, Frame, Place};
 
 /// Changes of tools that the page shows.
@@ -30,14 +30,14 @@ fn server_row(server: &McpServer, tools: usize, now: Timestamp) -> ServerRow {
         "stdio" => format!("{} {}", server.command, server.arguments.join(" ")).trim().to_owned(),
         _ => server.url.clone(),
     };
-    let connected = server.state == "connected";
+    let connected = server.enabled && server.state == "connected";
     ServerRow {
         id: Id::new(server.id.to_string()),
         name: server.name.clone(),
         transport: server.transport.clone(),
         target,
-        state: server.state.clone(),
-        reason: (!connected && !server.reason.is_empty()).then(|| server.reason.clone()),
+        state: if server.enabled { server.state.clone() } else { "off".into() },
+        reason: (server.enabled && !connected && !server.reason.is_empty()).then(|| server.reason.clone()),
         tools: connected.then_some(Count(tools as u64)),
         auth: match server.auth_kind.as_str() {
             "api-key" => "API key".into(),
@@ -248,10 +248,12 @@ pub(crate) async fn server(
     let (app, scope, now) = (reader.app(), &reader.scope, now());
     let catalogue = app.catalogue(scope).await?;
     let names = reader.names().await?;
-    let connected = server.state == "connected";
+    let connected = server.enabled && server.state == "connected";
     let reviews = app.tool_reviews(scope, server.id).await?;
     let tools: Vec<ToolRow> =
         reviews.into_iter().map(|review| tool_row(review, connected, &catalogue, &names, now)).collect();
+    let program =
+        ProgramView { sha256: server.program_sha256.clone(), now: app.changed_program(scope, &server).await? };
     let changes = app.tool_changes(scope, Some(server.id), None, 0, HISTORY).await?;
     let offered = tools.iter().filter(|tool| tool.standing != "gone").count();
     let view = ServerPage {
@@ -260,6 +262,7 @@ pub(crate) async fn server(
         history: changes.iter().map(|(_, change)| tool_event(change, String::new(), &names, now)).collect(),
         log: server_log::part(&reader, server.id, query.is_live()).await?,
         limits: limits(reader.shared.options.mcp.limits),
+        program: (server.transport == "stdio").then_some(program),
         sign_in: super::sign_ins::view(&reader, &server, &names, now).await?,
         server: server_row(&server, offered, now),
         tools,
@@ -287,6 +290,37 @@ pub(crate) async fn decide_tools(
 pub(crate) async fn reconnect_server(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
     let server: ServerId = id(&text, "MCP server")?;
     reader.app().reconnect(&reader.scope, server).await?;
+    Ok(see(&format!("/servers/{server}")))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct EnableInput {
+    enabled: String,
+}
+
+pub(crate) async fn enable_server(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<EnableInput>,
+) -> Result<Response, PageError> {
+    let server: ServerId = id(&text, "MCP server")?;
+    reader.app().enable_server(&reader.scope, server, input.enabled == "yes").await?;
+    Ok(see(&format!("/servers/{server}")))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct ProgramInput {
+    sha256: String,
+}
+
+/// The program as it was shown, by its digest.
+pub(crate) async fn approve_program(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<ProgramInput>,
+) -> Result<Response, PageError> {
+    let server: ServerId = id(&text, "MCP server")?;
+    reader.app().approve_program(&reader.scope, server, &input.sha256).await?;
     Ok(see(&format!("/servers/{server}")))
 }
 

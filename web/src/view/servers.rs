@@ -17,7 +17,7 @@ pub struct ServerRow {
     pub transport: String,
     /// The command line or the URL.
     pub target: String,
-    /// `pending`, `connected`, `sign-in`, `unreachable` or `error`.
+    /// `pending`, `connected`, `sign-in`, `changed`, `unreachable` or `error`; `off` where it is switched off.
     pub state: String,
     /// What happened and what to do; for all states but `connected`.
     pub reason: Option<String>,
@@ -42,6 +42,8 @@ impl ServerRow {
             "pending" => "Connecting",
             "unreachable" => "Unreachable",
             "sign-in" => "Sign-in needed",
+            "changed" => "Program changed",
+            "off" => "Switched off",
             _ => "Error",
         }
     }
@@ -56,6 +58,12 @@ impl ServerRow {
     #[must_use]
     pub fn needs_sign_in(&self) -> bool {
         self.state == "sign-in"
+    }
+
+    /// Whether it is switched off.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.state == "off"
     }
 
     /// The icon beside its reason.
@@ -292,7 +300,17 @@ impl ToolRow {
     }
 }
 
-/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/sign-in` and `/servers/{id}/sign-out`; `/servers/{id}/remove` (303 to `/servers`);
+/// The program of a server over stdio, as it was approved.
+#[derive(Clone, Debug)]
+pub struct ProgramView {
+    /// SHA-256 of what it held then; empty where nobody has approved it.
+    pub sha256: String,
+    /// SHA-256 of what it holds now, where that is something else.
+    pub now: Option<String>,
+}
+
+/// `GET /servers/{id}`. Posts: `/servers/{id}/reconnect`; `/servers/{id}/enable` with `enabled` (`yes` or `no`);
+/// `/servers/{id}/program` with the `sha256` that was shown; `/servers/{id}/sign-in` and `/servers/{id}/sign-out`; `/servers/{id}/remove` (303 to `/servers`);
 /// `/servers/{id}/tools` with `rule` and a `tool` (its key) for each that is decided about.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/server.html")]
@@ -311,6 +329,8 @@ pub struct ServerPage {
     pub log: Option<ServerLog>,
     /// How often its tools may be called, in words; empty for any number.
     pub limits: String,
+    /// Where a program is started for it.
+    pub program: Option<ProgramView>,
     /// Where somebody signs in there in the browser.
     pub sign_in: Option<SignInView>,
 }

@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use error::ProcessError;
-pub use spec::{Pinned, ProcessSpec};
+pub use spec::{Pinned, ProcessSpec, Programs};
 
 use crate::limits;
 use stderr::Tail;

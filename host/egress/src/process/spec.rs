@@ -3,6 +3,7 @@
 //! Invariant: what runs is a regular, executable file at an absolute path, with symbolic links resolved; no shell, no
 //! search path and no relative name ever takes part. Nothing of the server's own environment is passed on.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -11,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Access, access};
 use sha2::{Digest as _, Sha256};
@@ -42,8 +43,50 @@ pub struct ProcessSpec {
 #[derive(Clone, Debug)]
 pub struct Pinned {
     file: Arc<File>,
+    read: Read,
+}
+
+/// What was read of a program.
+#[derive(Clone, Copy, Debug)]
+struct Read {
     stamp: Stamp,
     is_script: bool,
+    sha256: [u8; 32],
+}
+
+/// What programs held when they were read last: one that has not been touched since is not read again at each start.
+#[derive(Debug, Default)]
+pub struct Programs {
+    known: Mutex<HashMap<PathBuf, Read>>,
+}
+
+/// Programs that are remembered.
+const KNOWN: usize = 256;
+/// A file that was changed a moment before it was read may change again within the same tick of the clock, and bear the
+/// same stamp. Seconds.
+const SETTLED: i64 = 2;
+
+impl Programs {
+    /// As [`Pinned::open`], at a time in seconds since 1970. Blocks.
+    ///
+    /// # Errors
+    /// What the system says, or that it was changed while it was read.
+    pub fn open(&self, path: &Path, now: i64) -> io::Result<Pinned> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        if let Some(read) = known {
+            let pinned = Pinned { file: Arc::new(File::open(path)?), read };
+            if pinned.check(path).is_ok() {
+                return Ok(pinned);
+            }
+        }
+        let pinned = Pinned::open(path)?;
+        let settled = now.saturating_sub(SETTLED) > pinned.read.stamp.3;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled && (known.len() < KNOWN || known.contains_key(path)) {
+            known.insert(path.to_owned(), pinned.read);
+        }
+        Ok(pinned)
+    }
 }
 
 /// Device, inode, size, time of the last change.
@@ -55,18 +98,18 @@ fn stamp(of: &Metadata) -> Stamp {
 
 impl PartialEq for Pinned {
     fn eq(&self, other: &Self) -> bool {
-        self.stamp == other.stamp
+        self.read.stamp == other.read.stamp
     }
 }
 
 impl Eq for Pinned {}
 
 impl Pinned {
-    /// Read a program: its SHA-256, and a handle of the very file that was read. Blocks.
+    /// Read a program, and keep a handle of the very file that was read. Blocks.
     ///
     /// # Errors
     /// What the system says, or that it was changed while it was read.
-    pub fn open(path: &Path) -> io::Result<([u8; 32], Self)> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let before = stamp(&file.metadata()?);
         let mut hash = Sha256::new();
@@ -78,15 +121,21 @@ impl Pinned {
             is_script.get_or_insert(bytes.starts_with(b"#!"));
             hash.update(bytes);
         }
-        let pinned = Self { stamp: before, is_script: is_script == Some(true), file: Arc::new(file) };
+        let read = Read { stamp: before, is_script: is_script == Some(true), sha256: hash.finalize().into() };
+        let pinned = Self { read, file: Arc::new(file) };
         pinned.check(path)?;
-        Ok((hash.finalize().into(), pinned))
+        Ok(pinned)
+    }
+
+    /// The SHA-256 of what it holds.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.read.sha256
     }
 
     /// Whether the file is still as it was read, and a script still what its path leads to.
     pub(super) fn check(&self, path: &Path) -> io::Result<()> {
-        let same = stamp(&self.file.metadata()?) == self.stamp;
-        if same && (!self.is_script || stamp(&path.metadata()?) == self.stamp) {
+        let same = stamp(&self.file.metadata()?) == self.read.stamp;
+        if same && (!self.read.is_script || stamp(&path.metadata()?) == self.read.stamp) {
             return Ok(());
         }
         Err(io::Error::other("it was changed after it was looked at"))
@@ -94,7 +143,7 @@ impl Pinned {
 
     /// What to execute: for a binary the open file itself.
     fn program(&self) -> Option<PathBuf> {
-        (!self.is_script).then(|| format!("/proc/self/fd/{}", self.file.as_raw_fd()).into())
+        (!self.read.is_script).then(|| format!("/proc/self/fd/{}", self.file.as_raw_fd()).into())
     }
 }
 
@@ -243,5 +292,29 @@ mod tests {
         symlink("/bin/sh", &link).unwrap();
         let command = spec(&link).command().unwrap();
         assert_eq!(Path::new(command.get_program()), Path::new("/bin/sh").canonicalize().unwrap());
+    }
+
+    #[test]
+    fn a_program_is_read_again_once_it_was_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, programs) = (folder.path().join("program"), Programs::default());
+        let now = || path.metadata().unwrap().ctime();
+        std::fs::write(&path, "one").unwrap();
+        let one = programs.open(&path, now() + SETTLED + 1).unwrap();
+        assert_eq!(one.sha256(), Pinned::open(&path).unwrap().sha256());
+        assert_eq!(programs.known.lock().unwrap().len(), 1, "it is remembered");
+        assert_eq!(programs.open(&path, now()).unwrap().sha256(), one.sha256());
+        // In place, and by another file of the same name.
+        std::fs::write(&path, "two").unwrap();
+        let two = programs.open(&path, now()).unwrap();
+        assert_eq!(two.sha256(), Pinned::open(&path).unwrap().sha256());
+        assert_ne!(two.sha256(), one.sha256());
+        std::fs::write(folder.path().join("other"), "six").unwrap();
+        std::fs::rename(folder.path().join("other"), &path).unwrap();
+        assert_eq!(programs.open(&path, now()).unwrap().sha256(), Pinned::open(&path).unwrap().sha256());
+        // What was written a moment ago is not remembered: it may change within the same tick.
+        let fresh = Programs::default();
+        fresh.open(&path, now() + 1).unwrap();
+        assert!(fresh.known.lock().unwrap().is_empty());
     }
 }

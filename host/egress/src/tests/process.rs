@@ -368,7 +368,7 @@ async fn a_pinned_program_runs_as_it_was_looked_at_or_not_at_all() {
     let path = folder.path().join("program");
     let pinned = || {
         let mut spec = command(path.to_str().unwrap(), &["one"]);
-        spec.pinned = Some(Pinned::open(&path).unwrap().1);
+        spec.pinned = Some(Pinned::open(&path).unwrap());
         spec
     };
     let refused =

@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::approvals::Binding;
+use crate::record::hex;
 use crate::{AskId, Change, Scope, ServerId, Store, StoreError};
 
 /// Calls of one caller, and of all, that wait at once.
@@ -86,7 +87,7 @@ impl Store {
     /// `Conflict` where too many wait.
     pub async fn ask_mcp(&self, scope: &Scope, ask: McpAsk) -> Result<McpAsk, StoreError> {
         let owner = scope.clone();
-        let hash: String = ask.arguments_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&ask.arguments_sha256);
         let change = Change::new("mcp-call.ask", format!("mcp-ask:{}", ask.id))
             .with("server", ask.server_id)
             .with("tool", &ask.tool)
@@ -164,7 +165,7 @@ impl Store {
     pub async fn decide_mcp(&self, scope: &Scope, id: AskId, approve: bool) -> Result<(), StoreError> {
         let owner = scope.clone();
         let seen = self.mcp_ask(scope, id).await?;
-        let hash: String = seen.arguments_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&seen.arguments_sha256);
         let verb = if approve { "mcp-call.approve" } else { "mcp-call.deny" };
         let change = Change::new(verb, format!("mcp-ask:{id}"))
             .with("server", seen.server_id)
@@ -216,6 +217,24 @@ impl Store {
             tx.connection
                 .execute("UPDATE mcp_asks SET state = 'used' WHERE tenant_id = ?1 AND id = ?2", (&owner.tenant, id))?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Forget calls that waited and ended before `oldest_us`: what became of them is in the audit log. Says whether more is
+    /// left.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn forget_mcp_asks(&self, oldest_us: i64) -> Result<bool, StoreError> {
+        const AT_ONCE: usize = 1_000;
+        self.write(move |tx| {
+            let changed = tx.connection.execute(
+                "DELETE FROM mcp_asks WHERE rowid IN (SELECT rowid FROM mcp_asks
+                 WHERE created_us < ?1 AND expires_us < ?1 LIMIT ?2)",
+                params![oldest_us.min(tx.now_us), AT_ONCE as i64],
+            )?;
+            Ok(changed == AT_ONCE)
         })
         .await
     }

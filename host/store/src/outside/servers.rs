@@ -25,13 +25,16 @@ pub struct McpServer {
     pub private_nets: Vec<String>,
     pub command: String,
     pub arguments: Vec<String>,
+    /// SHA-256 of what the program held when a person set it up, hexadecimal; empty where there is none.
+    pub program_sha256: String,
     /// `none`, `api-key`, `bearer`; `oauth` with one sign-in for everybody, `oauth-each` with one for each person.
     pub auth_kind: String,
     pub auth_header: String,
     pub credential_id: Option<CredentialId>,
     pub enabled: bool,
     pub created_us: i64,
-    /// `pending`, `connected`, `sign-in` where somebody has to sign in there, `unreachable` or `error`.
+    /// `pending`, `connected`, `sign-in` where somebody has to sign in there, `changed` where its program is not the one that
+    /// was approved, `unreachable` or `error`.
     pub state: String,
     pub reason: String,
     pub checked_us: Option<i64>,
@@ -56,11 +59,12 @@ fn server(row: &Row<'_>) -> rusqlite::Result<McpServer> {
         checked_us: row.get(14)?,
         private_nets: nets(row, 15)?,
         plugin: row.get(16)?,
+        program_sha256: row.get(17)?,
     })
 }
 
 const SERVER: &str = "id, name, slug, transport, url, command, arguments, auth_kind, auth_header, credential_id, enabled, \
-                      created_us, state, reason, checked_us, private_nets, plugin";
+                      created_us, state, reason, checked_us, private_nets, plugin, program_sha256";
 
 impl McpServer {
     /// Whether calls go to the same place: the same program with the same arguments, or the same address.
@@ -70,6 +74,7 @@ impl McpServer {
             && self.url == other.url
             && self.command == other.command
             && self.arguments == other.arguments
+            && self.program_sha256 == other.program_sha256
     }
 
     /// Whether somebody signs in there in the browser.
@@ -84,6 +89,12 @@ impl McpServer {
             && self.auth_header == other.auth_header
             && self.credential_id == other.credential_id
     }
+}
+
+/// What the audit log says of a server that a person wrote.
+fn written(action: &'static str, new: &McpServer) -> Change {
+    let change = Change::new(action, format!("mcp-server:{}", new.id)).with("transport", &new.transport);
+    if new.program_sha256.is_empty() { change } else { change.with("program_sha256", &new.program_sha256) }
 }
 
 /// Two servers whose tools would be named alike cannot both be.
@@ -111,14 +122,13 @@ impl Store {
     /// `Conflict` where another has the same name in tool names.
     pub async fn create_server(&self, scope: &Scope, new: McpServer) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
-        let change =
-            Change::new("mcp-server.create", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
+        let change = written("mcp-server.create", &new);
         self.change(scope, change, move |tx| {
             refuse_taken_slug(tx.connection, &tenant, &new)?;
             tx.connection.execute(
                 "INSERT INTO mcp_servers (id, tenant_id, name, slug, transport, url, command, arguments, auth_kind,
-                 auth_header, credential_id, enabled, created_us, state, reason, private_nets, plugin)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','',?14,?15)",
+                 auth_header, credential_id, enabled, created_us, state, reason, private_nets, plugin, program_sha256)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,'pending','',?14,?15,?16)",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -135,6 +145,7 @@ impl Store {
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
                     new.plugin,
+                    new.program_sha256,
                 ],
             )?;
             Ok(())
@@ -155,8 +166,7 @@ impl Store {
         dropped: Option<CredentialId>,
     ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
-        let change =
-            Change::new("mcp-server.update", format!("mcp-server:{}", new.id)).with("transport", &new.transport);
+        let change = written("mcp-server.update", &new);
         self.change(scope, change, move |tx| {
             refuse_taken_slug(tx.connection, &tenant, &new)?;
             let old = tx
@@ -195,7 +205,8 @@ impl Store {
             tx.connection.execute(
                 "UPDATE mcp_servers SET name = ?3, slug = ?4, transport = ?5, url = ?6, command = ?7, arguments = ?8,
                  auth_kind = ?9, auth_header = ?10, credential_id = ?11, state = 'pending', reason = '',
-                 checked_us = ?12, private_nets = ?13, plugin = ?14 WHERE tenant_id = ?1 AND id = ?2",
+                 checked_us = ?12, private_nets = ?13, plugin = ?14, program_sha256 = ?15
+                 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -211,6 +222,7 @@ impl Store {
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
                     new.plugin,
+                    new.program_sha256,
                 ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)
@@ -264,6 +276,24 @@ impl Store {
         .await
     }
 
+    /// Approve what a server's program holds now. What was decided about its tools stays: they are compared by themselves.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn approve_program(&self, scope: &Scope, id: ServerId, sha256: String) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("mcp-server.program", format!("mcp-server:{id}")).with("program_sha256", &sha256);
+        self.change(scope, change, move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE mcp_servers SET program_sha256 = ?3, state = 'pending', reason = '', checked_us = ?4
+                 WHERE tenant_id = ?1 AND id = ?2 AND transport = 'stdio'",
+                (tenant, id, sha256, tx.now_us),
+            )?;
+            if changed == 0 { Err(StoreError::not_found("MCP server", id)) } else { Ok(()) }
+        })
+        .await
+    }
+
     /// Switch a server on or off.
     ///
     /// # Errors
@@ -273,8 +303,9 @@ impl Store {
         let change = Change::new("mcp-server.enable", format!("mcp-server:{id}")).with("enabled", enabled);
         self.change(scope, change, move |tx| {
             let changed = tx.connection.execute(
-                "UPDATE mcp_servers SET enabled = ?3, state = 'pending', reason = '' WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, enabled),
+                "UPDATE mcp_servers SET enabled = ?3, state = 'pending', reason = '', checked_us = ?4
+                 WHERE tenant_id = ?1 AND id = ?2",
+                (tenant, id, enabled, tx.now_us),
             )?;
             if changed == 0 { Err(StoreError::not_found("MCP server", id)) } else { Ok(()) }
         })

@@ -26,6 +26,8 @@ const READ_RESOURCE: &str = "fumehood_read_resource";
 /// Lines of a result that are given at once, and their bytes.
 const LINES: u64 = 500;
 const BYTES: usize = 32 << 10;
+/// Pages of a list that are read.
+const PAGES: usize = 32;
 /// The pin of what is no tool: there is nothing of it that could change.
 const RESOURCE_PIN: &[u8] = b"resources/read";
 
@@ -190,7 +192,10 @@ impl Runner<'_> {
         let mut lines = String::new();
         for (method, key) in [("resources/list", "resources"), ("resources/templates/list", "resourceTemplates")] {
             let mut cursor = None::<String>;
-            while lines.len() < BYTES {
+            for _ in 0..PAGES {
+                if lines.len() >= BYTES {
+                    break;
+                }
                 let params = cursor.take().map(|cursor| ("cursor".to_owned(), Value::from(cursor)));
                 let ask = Ask { method: method.into(), params: params.into_iter().collect(), ..Ask::default() };
                 let page = match connection.pass(ask, self.live.cancel.cancelled()).await {

@@ -128,7 +128,7 @@ impl GatewayBackend {
         self.books.mask(&self.app, &client.caller, Way::ToServer, answer).await
     }
 
-    /// Put the request on record, pass it on, and give the answer as the client takes it.
+    /// Have the request approved where it has to be, put it on record, pass it on, and give the answer as the client takes it.
     pub(super) async fn forward(
         &self,
         exchange: &mut Exchange,
@@ -141,13 +141,14 @@ impl GatewayBackend {
         let masked = self.mask_fields(&client.caller, Way::ToServer, &mut params, &ASKED).await;
         exchange.spent.scan_us += micros(scanning);
         masked.map_err(super::refusal)?;
-        self.begin(exchange, &params).await?;
         if exchange.request.method == "tools/call" {
             let waiting = Instant::now();
             let asked = self.ask_first(exchange, &client, server, &params).await;
             exchange.spent.policy_us += micros(waiting);
             asked?;
         }
+        // From here on it is a call: what nobody approved has no entry that says it was made.
+        self.begin(exchange, &params).await?;
         let passing = Instant::now();
         let tool = exchange.spent.is_known.then(|| exchange.spent.subject.clone());
         let span = traced::upstream_span(

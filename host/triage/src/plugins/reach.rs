@@ -2,8 +2,8 @@
 //! the instance's settings put in, under the organisation's ceiling.
 
 use fumehood_policy::{
-    Ceiling, CredentialRule, Digest, Origin, PluginGrant, ProcessArguments, ProcessRule, decide, decide_credential,
-    decide_process, effective, vet,
+    Ceiling, CredentialRule, Digest, Origin, PluginGrant, ProcessRule, decide, decide_credential, decide_process,
+    effective, vet,
 };
 use fumehood_runtime::{Attempt, Plugin};
 use fumehood_store::{CredentialId, ServerId};
@@ -25,7 +25,7 @@ pub(crate) struct Reach {
     /// The MCP server that somebody signed in at, and whose sign-in goes with the call: everybody's is empty.
     pub sign_in: Option<(ServerId, String)>,
     /// The program that was named.
-    pub process: Option<(String, Vec<String>)>,
+    pub process: Option<ProcessRule>,
 }
 
 impl Reach {
@@ -75,9 +75,8 @@ impl Reach {
             }
             resolved.http.extend(rules);
         }
-        if let (true, Some((path, arguments))) = (grant.configured_process, &self.process) {
-            let arguments = ProcessArguments::Fixed(arguments.clone());
-            resolved.processes.push(ProcessRule { path: path.clone(), digest: None, arguments });
+        if let (true, Some(rule)) = (grant.configured_process, &self.process) {
+            resolved.processes.push(rule.clone());
         }
         resolved
     }
@@ -127,7 +126,7 @@ pub fn as_set_up(grant: &PluginGrant, servers: &[(String, Url)], has_credential:
 
 #[cfg(test)]
 mod tests {
-    use fumehood_policy::{ConfiguredRule, HttpRule};
+    use fumehood_policy::{ConfiguredRule, HttpRule, ProcessArguments};
 
     use super::*;
 
@@ -139,7 +138,11 @@ mod tests {
             private_nets: vec!["10.0.0.0/8".into()],
             credential: Some(CredentialId::new()),
             sign_in: None,
-            process: Some(("/usr/bin/server".into(), vec!["--stdio".into()])),
+            process: Some(ProcessRule {
+                path: "/usr/bin/server".into(),
+                digest: Some(Digest::new([2; 32])),
+                arguments: ProcessArguments::Fixed(vec!["--stdio".into()]),
+            }),
         }
     }
 
@@ -181,7 +184,7 @@ mod tests {
         let resolved = reach("https://desk.example.com/").resolve(&grant);
         assert_eq!(
             resolved.processes[0].sentence().to_string(),
-            "may start /usr/bin/server --stdio (whatever version is there)"
+            format!("may start /usr/bin/server --stdio (SHA-256 {})", "02".repeat(32))
         );
         assert!(!resolved.configured_process);
     }

@@ -1,6 +1,6 @@
 //! MCP servers.
 
-use fumehood_policy::{Manifest, Permission, PluginWorld};
+use fumehood_policy::{Digest, Manifest, Permission, PluginWorld};
 use fumehood_store::outside::McpServer;
 use fumehood_store::{CredentialId, Scope, ServerId};
 use url::Url;
@@ -35,20 +35,28 @@ fn ways(manifest: &Manifest) -> Vec<&'static str> {
     stdio.into_iter().chain(http).collect()
 }
 
-/// Check a program that a person named: an absolute path, and something that can be started there.
-fn check_program(command: &str) -> Result<String, TriageError> {
-    let command = command.trim();
-    let invalid = |message: String| Err(TriageError::invalid("command", message));
-    if !command.starts_with('/') {
-        return invalid("Name the program by its absolute path, for example /usr/bin/python3.".into());
-    }
-    match std::fs::metadata(command) {
-        Ok(file) if file.is_file() => Ok(command.to_owned()),
-        _ => invalid(format!("There is no program {command} on this machine.")),
-    }
-}
-
 impl App {
+    /// Check a program that a person named: an absolute path, and something that can be started there. Its path, and the
+    /// SHA-256 of what it holds; of a program that was approved before, what was approved.
+    async fn checked_program(&self, command: &str, old: Option<&McpServer>) -> Result<(String, String), TriageError> {
+        let command = command.trim();
+        let invalid = |message: String| Err(TriageError::invalid("command", message));
+        if !command.starts_with('/') {
+            return invalid("Name the program by its absolute path, for example /usr/bin/python3.".into());
+        }
+        match tokio::fs::metadata(command).await {
+            Ok(file) if file.is_file() => {}
+            _ => return invalid(format!("There is no program {command} on this machine.")),
+        }
+        if let Some(old) = old.filter(|old| old.command == command && !old.program_sha256.is_empty()) {
+            return Ok((command.to_owned(), old.program_sha256.clone()));
+        }
+        match self.program_at(command).await {
+            Ok(program) => Ok((command.to_owned(), Digest::new(program.sha256()).to_string())),
+            Err(error) => invalid(format!("{command} cannot be read, so what it holds cannot be pinned: {error}.")),
+        }
+    }
+
     /// The MCP servers.
     ///
     /// # Errors
@@ -161,6 +169,7 @@ impl App {
             private_nets: Vec::new(),
             command: String::new(),
             arguments: Vec::new(),
+            program_sha256: String::new(),
             auth_kind: "none".into(),
             auth_header: String::new(),
             credential_id: None,
@@ -172,7 +181,7 @@ impl App {
         };
         match new.transport.as_str() {
             "stdio" => {
-                server.command = check_program(&new.command)?;
+                (server.command, server.program_sha256) = self.checked_program(&new.command, old).await?;
                 server.arguments = new.arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
             }
             "http" | "sse" => {

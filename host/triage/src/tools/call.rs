@@ -86,6 +86,9 @@ impl App {
         status: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(String, bool), TriageError> {
         let server = self.0.store.server(scope, approval.server_id).await?;
+        if !server.enabled {
+            return Err(TriageError::Conflict(format!("{} is switched off. Nothing was called.", server.name)));
+        }
         let is_tool = approval.method == "tools/call";
         // The pin as it is now, not as it was when the person looked.
         let pinned = match is_tool {

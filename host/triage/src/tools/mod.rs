@@ -4,6 +4,7 @@
 
 mod call;
 mod catalogue;
+mod programs;
 mod questions;
 mod review;
 
@@ -12,10 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fumehood_egress::ProcessSpec;
+use fumehood_egress::{ProcessSpec, Programs};
 use fumehood_mcp::gateway::rpc;
 use fumehood_mcp::{Challenge, Connect, Connection, Endpoint, Era, Incoming, McpError, RawTool, Witness, assign};
-use fumehood_policy::Permission;
+use fumehood_policy::{Permission, ProcessArguments, ProcessRule};
 use fumehood_runtime::Plugin;
 use fumehood_runtime::effects::{Header, HeaderValue};
 use fumehood_store::outside::{McpServer, SeenTool};
@@ -51,6 +52,8 @@ pub(crate) struct Tools {
     capabilities: std::sync::Mutex<HashMap<ServerId, serde_json::Value>>,
     /// What is served, until something about servers or tools changes.
     pub(crate) served: catalogue::ServedCache,
+    /// What the programs of servers held when they were read last.
+    programs: Arc<Programs>,
 }
 
 /// An error as it is said of a server: where its credential comes of a sign-in, there is none to be edited.
@@ -87,7 +90,7 @@ impl App {
     async fn try_again(&self, waits: &mut HashMap<ServerId, (Instant, Duration)>) {
         let scope = Scope::system();
         let Ok(servers) = self.0.store.servers(&scope).await else { return };
-        let away = |server: &McpServer| server.enabled && server.state == "unreachable";
+        let away = |server: &McpServer| server.enabled && matches!(server.state.as_str(), "unreachable" | "changed");
         waits.retain(|id, _| servers.iter().any(|server| server.id == *id && away(server)));
         for server in servers.iter().filter(|server| away(server)) {
             let (since, wait) = *waits.entry(server.id).or_insert((Instant::now(), AGAIN));
@@ -102,10 +105,12 @@ impl App {
     /// Connect anew and ask what the server offers.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`.
+    /// `Forbidden`, `NotFound`; `Conflict` where it is switched off.
     pub async fn reconnect(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageServers)?;
-        self.0.store.server(scope, id).await?;
+        if !self.0.store.server(scope, id).await?.enabled {
+            return Err(TriageError::Conflict("The server is switched off. Switch it on, and it is connected.".into()));
+        }
         self.disconnect(id).await;
         self.server_state(scope, id, "pending", String::new(), None).await?;
         let (app, scope) = (self.clone(), scope.clone());
@@ -116,6 +121,9 @@ impl App {
     /// Ask what a server offers and keep the answer, whatever it is.
     pub(crate) async fn discover(&self, scope: &Scope, id: ServerId) {
         let Ok(server) = self.0.store.server(scope, id).await else { return };
+        if !server.enabled {
+            return;
+        }
         // Where each person signs in, what is offered is asked for by the first sign-in, whoever looks.
         let own = if server.auth_kind == "oauth-each" { Scope::system() } else { scope.clone() };
         let scope = &own;
@@ -126,7 +134,7 @@ impl App {
             Err(_) => Err(McpError::TimedOut { seconds: DISCOVER.as_secs() }),
         };
         // Changed or removed meanwhile: what the old one offers says nothing about the new one, which is asked by itself.
-        if !self.0.store.server(scope, id).await.is_ok_and(|now| now.is_reached_alike(&server)) {
+        if !self.0.store.server(scope, id).await.is_ok_and(|now| now.enabled && now.is_reached_alike(&server)) {
             return self.disconnect(id).await;
         }
         let written = match found {
@@ -286,13 +294,21 @@ impl App {
             reach.sign_in = Some((server.id, owner));
         }
         let endpoint = match server.transport.as_str() {
-            "stdio" => Endpoint::Stdio(ProcessSpec {
-                command: PathBuf::from(&server.command),
-                arguments: server.arguments.clone(),
-                environment: Vec::new(),
-                folder: PathBuf::from("/"),
-                pinned: None,
-            }),
+            "stdio" => {
+                let program = self.program(server).await.inspect_err(|error| {
+                    // Whoever looks at the server is to see it, and decides.
+                    if matches!(error, McpError::Changed(_)) && purpose.kind != "discover" {
+                        self.discover_soon(scope, server.id);
+                    }
+                })?;
+                Endpoint::Stdio(ProcessSpec {
+                    command: PathBuf::from(&server.command),
+                    arguments: server.arguments.clone(),
+                    environment: Vec::new(),
+                    folder: PathBuf::from("/"),
+                    pinned: Some(program),
+                })
+            }
             _ => Endpoint::Http {
                 url: server.url.clone(),
                 headers: match server.credential_id.is_some() || server.signs_in() {
@@ -344,7 +360,12 @@ impl App {
             let url = origin.as_ref().unwrap_or(&server.url);
             return self.reach_of(plugin.name(), url, &server.private_nets, server.credential_id);
         }
-        Ok(Reach { process: Some((server.command.clone(), server.arguments.clone())), ..Reach::of(&plugin) })
+        let process = ProcessRule {
+            path: server.command.clone(),
+            digest: server.program_sha256.parse().ok(),
+            arguments: ProcessArguments::Fixed(server.arguments.clone()),
+        };
+        Ok(Reach { process: Some(process), ..Reach::of(&plugin) })
     }
 
     /// Whether a server said at its last discovery that it offers something beside tools: `resources` or `prompts`.

@@ -255,7 +255,11 @@ impl Dialogue<'_> {
             }
             tokio::select! {
                 _ = decided.changed() => {}
-                () = &mut patience => store.close_questions(self.scope, self.approval.id, "expired").await?,
+                () = &mut patience => store.end_question(self.scope, id, "expired").await?,
+                // The call is over with it, and closes what nobody has answered.
+                () = self.cancel.cancelled() => {
+                    return Err(TriageError::Conflict("The call was stopped before the question was answered.".into()));
+                }
             }
         }
         Ok((id, (asked.kind() != "sample").then(|| elicited("cancel", None))))

@@ -80,6 +80,8 @@ fn a_call_that_is_denied_is_not_made() {
     assert!(answer["error"]["message"].as_str().unwrap().contains("denied"), "{answer}");
     assert_eq!(calls(&journal), 0);
     assert_eq!(ended(&bench.data, "tools/call", 1)[0]["status"], "error");
+    let audit = bench.client.get("/api/v1/audit?limit=200").expect(200).text();
+    assert!(audit.contains("mcp-call.deny") && !audit.contains("\"mcp.call\""), "it is on record as made: {audit}");
 }
 
 #[test]
