@@ -7,7 +7,7 @@
 //   think    a request for the model                                       where   which roots there are
 //   long     200 KiB of lines                                              slowly  progress, then an answer
 //
-// It offers one resource, note://runbook.
+// It offers one resource, note://runbook, and one prompt, handover, which wants a component (it suggests some) and takes a note.
 
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -92,7 +92,12 @@ async function call({ name, _meta, inputResponses }, capabilities) {
 }
 
 const TOOLS = ['survey', 'visit', 'think', 'where', 'long', 'slowly'].map((name) => ({ name, description: `It does ${name}.`, inputSchema: { type: 'object' } }));
-const OFFERS = { tools: {}, resources: {} };
+const OFFERS = { tools: {}, resources: {}, prompts: {}, completions: {} };
+const HANDOVER = {
+  name: 'handover', title: 'Hand over a component', description: 'What the next shift has to know.',
+  arguments: [{ name: 'component', description: 'Which one', required: true }, { name: 'note' }],
+};
+const COMPONENTS = ['paint', 'press', 'pump'];
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 let offered;
 
@@ -112,6 +117,18 @@ async function answer({ id, method, params = {} }) {
   if (method === 'resources/read') {
     if (params.uri !== 'note://runbook') return failed(-32602, 'there is no such resource');
     return done({ contents: [{ uri: params.uri, mimeType: 'text/plain', text: 'Restart the pump first.' }], ttlMs: 0, cacheScope: 'private' });
+  }
+  if (method === 'prompts/list') return done({ prompts: [HANDOVER], ...(era === 'modern' ? { ttlMs: 0, cacheScope: 'private' } : {}) });
+  if (method === 'prompts/get') {
+    const { component, note, ...rest } = params.arguments ?? {};
+    if (params.name !== 'handover' || Object.keys(rest).length) return failed(-32602, 'there is no such prompt or argument');
+    if (!COMPONENTS.includes(component)) return failed(-32602, `there is no component ${component}`);
+    return done({ messages: [{ role: 'user', content: { type: 'text', text: `Sum up the ${component} for ops.desk@customer-mail.example: ${note ?? 'no note'}` } }] });
+  }
+  if (method === 'completion/complete') {
+    if (params.ref?.type !== 'ref/prompt' || params.ref.name !== 'handover' || typeof params.argument?.value !== 'string') return failed(-32602, 'a prompt and an argument are needed');
+    const values = params.argument.name === 'component' ? COMPONENTS.filter((one) => one.startsWith(params.argument.value)) : [];
+    return done({ completion: { values, total: values.length, hasMore: false } });
   }
   if (method === 'tools/call') {
     const result = await call(params, era === 'modern' ? params._meta?.[CAPABILITIES] : offered);

@@ -218,7 +218,8 @@ impl Connection {
         };
         let driving = tokio::spawn(driver.run(queue));
         let (offered, incoming) = connect.offers.unzip();
-        let transport = PluginTransport::new(commands, messages, ending, incoming, connect.witness);
+        let transport =
+            PluginTransport::new(commands, messages, ending, incoming, connect.witness, Arc::clone(&shared));
         let (answers, handshake) = (transport.answers(), transport.handshake());
         // Where nobody takes its questions the server is offered nothing: no sampling, no elicitation, no roots.
         let capabilities = offered.and_then(|all| serde_json::from_value(all).ok());

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use rmcp::RoleClient;
 use rmcp::model::{
@@ -21,7 +22,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{Command, Delivered};
+use crate::McpError;
+use crate::driver::{Command, Delivered, Shared};
 use crate::witness::Witness;
 
 /// Longest id of a server's request that is answered, bytes.
@@ -46,6 +48,33 @@ impl SendError {
 
     pub(crate) fn closed() -> Self {
         Self { code: Self::CLOSED.into(), text: "the connection is closed".into() }
+    }
+}
+
+/// What a server may say without being asked: so much at once, and as much anew as time goes on. Bytes; each message counts
+/// for some more than it holds, which is what it costs to read.
+const CHATTER: u64 = 64 << 20;
+const CHATTER_A_SECOND: u64 = 1 << 20;
+const MESSAGE: u64 = 1 << 10;
+
+/// What is left of it.
+struct Chatter {
+    left: u64,
+    since: Instant,
+}
+
+impl Chatter {
+    /// Count a message that answered nothing; `false` where it is one too many.
+    fn allows(&mut self, bytes: usize, now: Instant) -> bool {
+        let anew = now.saturating_duration_since(self.since).as_millis() * u128::from(CHATTER_A_SECOND) / 1_000;
+        if anew > 0 {
+            self.since = now;
+        }
+        self.left = self.left.saturating_add(u64::try_from(anew).unwrap_or(u64::MAX)).min(CHATTER);
+        let cost = bytes as u64 + MESSAGE;
+        let allowed = cost <= self.left;
+        self.left = self.left.saturating_sub(cost);
+        allowed
     }
 }
 
@@ -98,6 +127,8 @@ pub(crate) struct PluginTransport {
     incoming: Option<mpsc::Sender<Incoming>>,
     /// Hears of notifications that go nowhere.
     witness: Option<Arc<dyn Witness>>,
+    shared: Arc<Shared>,
+    chatter: Chatter,
     /// The answer to the handshake, as it came.
     handshake: Arc<OnceLock<Value>>,
 }
@@ -126,6 +157,7 @@ impl PluginTransport {
         ending: CancellationToken,
         incoming: Option<mpsc::Sender<Incoming>>,
         witness: Option<Arc<dyn Witness>>,
+        shared: Arc<Shared>,
     ) -> Self {
         Self {
             commands,
@@ -135,6 +167,8 @@ impl PluginTransport {
             open: HashMap::new(),
             incoming,
             witness,
+            shared,
+            chatter: Chatter { left: CHATTER, since: Instant::now() },
             handshake: Arc::default(),
         }
     }
@@ -397,6 +431,12 @@ impl Transport<RoleClient> for PluginTransport {
             if let Some(message) = self.take_in(&data.data, data.with) {
                 return Some(message);
             }
+            if !self.chatter.allows(data.data.len(), Instant::now()) {
+                let what = "it says more of its own accord than anybody can read, without end, so it was cut off";
+                self.shared.fail(McpError::Closed(what.into()));
+                self.ending.cancel();
+                return None;
+            }
         }
     }
 
@@ -416,16 +456,23 @@ impl Drop for PluginTransport {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::Challenge;
     use rmcp::model::{
         CancelledNotification, CancelledNotificationParam, DiscoverRequest, DiscoverRequestParams, InitializeRequest,
         InitializeRequestParams, ListToolsRequest,
     };
 
+    fn shared() -> Arc<Shared> {
+        Arc::new(Shared::new(Challenge::default(), None))
+    }
+
     fn transport() -> (PluginTransport, mpsc::Receiver<Command>) {
         let (commands, queue) = mpsc::channel(4);
         let (_, messages) = mpsc::channel(1);
-        (PluginTransport::new(commands, messages, CancellationToken::new(), None, None), queue)
+        (PluginTransport::new(commands, messages, CancellationToken::new(), None, None, shared()), queue)
     }
 
     fn ask(transport: &mut PluginTransport, id: i64, request: ClientRequest) {
@@ -445,6 +492,21 @@ mod tests {
             Command::Send { data, .. } => serde_json::from_slice(&data).ok(),
             Command::Dropped(_) => None,
         }
+    }
+
+    #[test]
+    fn a_server_may_say_much_and_not_without_end() {
+        let now = Instant::now();
+        let mut chatter = Chatter { left: CHATTER, since: now };
+        let at_once = (0..).take_while(|_| chatter.allows(100, now)).count() as u64;
+        assert_eq!(at_once, CHATTER / (100 + MESSAGE));
+        // Some are let in again as time goes on; not more than there was.
+        let later = now + Duration::from_secs(1);
+        let second = (0..).take_while(|_| chatter.allows(100, later)).count() as u64;
+        assert!(second.abs_diff(CHATTER_A_SECOND / (100 + MESSAGE)) <= 1, "{second}");
+        let idle = later + Duration::from_secs(1_000_000);
+        assert!(chatter.allows(0, idle) && chatter.left <= CHATTER);
+        assert!(!chatter.allows(usize::try_from(CHATTER).unwrap(), idle));
     }
 
     #[test]
@@ -558,7 +620,8 @@ mod tests {
         let (commands, mut queue) = mpsc::channel(4);
         let (_, messages) = mpsc::channel(1);
         let (incoming, mut said) = mpsc::channel(2);
-        let mut transport = PluginTransport::new(commands, messages, CancellationToken::new(), Some(incoming), None);
+        let mut transport =
+            PluginTransport::new(commands, messages, CancellationToken::new(), Some(incoming), None, shared());
         let mut request = rmcp::model::CustomRequest::new("tools/call", Some(json!({"name": "a", "x-new": 1})));
         let meta = json!({"progressToken": 5, TICKET: 77, PROGRESS: true, "com.example/kept": "as it is"});
         let Value::Object(meta) = meta else { panic!("an object") };

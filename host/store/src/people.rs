@@ -8,7 +8,7 @@ use fumehood_policy::Role;
 use rusqlite::{OptionalExtension as _, Row};
 
 use crate::record::Change;
-use crate::{LinkId, Scope, Store, StoreError, TokenId, UserId};
+use crate::{Actor, LinkId, Scope, Store, StoreError, TokenId, Tx, UserId};
 
 /// SHA-256 of a random 256-bit token.
 pub type TokenHash = [u8; 32];
@@ -537,30 +537,54 @@ impl Store {
     /// # Errors
     /// Why nothing was written.
     pub async fn touch_token(&self, id: TokenId, now_us: i64) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            tx.connection.execute("UPDATE api_tokens SET used_us = ?2 WHERE id = ?1", (id, now_us))?;
-            Ok(())
+        self.change_tokens(move |store| async move {
+            store
+                .write(move |tx| {
+                    tx.connection.execute("UPDATE api_tokens SET used_us = ?2 WHERE id = ?1", (id, now_us))?;
+                    Ok(())
+                })
+                .await
         })
-        .await?;
-        self.known_tokens().forget();
-        Ok(())
+        .await
     }
 
-    /// Revoke a token, at once.
+    /// Do what changes tokens, and forget what is known of them: also where whoever asked for it has gone meanwhile, since
+    /// what was begun is written all the same.
+    async fn change_tokens<F, W>(&self, work: W) -> Result<(), StoreError>
+    where
+        W: FnOnce(Self) -> F,
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let (store, work) = (self.clone(), work(self.clone()));
+        let changed = async move {
+            let changed = work.await;
+            store.known_tokens().forget();
+            changed
+        };
+        tokio::spawn(changed).await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Revoke a token, at once; calls of its that wait for a person are over.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn revoke_token(&self, scope: &Scope, id: TokenId) -> Result<(), StoreError> {
-        let tenant = scope.tenant.clone();
-        self.change(scope, Change::new("token.revoke", format!("token:{id}")), move |tx| {
-            let changed = tx.connection.execute(
-                "UPDATE api_tokens SET revoked_us = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_us IS NULL",
-                (tenant, id, tx.now_us),
-            )?;
-            if changed == 0 { Err(StoreError::not_found("token", id)) } else { Ok(()) }
+        let scope = scope.clone();
+        self.change_tokens(move |store| async move {
+            let tenant = scope.tenant.clone();
+            let change = Change::new("token.revoke", format!("token:{id}"));
+            let revoke = move |tx: &mut Tx<'_>| {
+                let changed = tx.connection.execute(
+                    "UPDATE api_tokens SET revoked_us = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_us IS NULL",
+                    (&tenant, id, tx.now_us),
+                )?;
+                if changed == 0 {
+                    return Err(StoreError::not_found("token", id));
+                }
+                crate::calls::end_asks(tx.connection, &tenant, &Actor::Token(id))
+            };
+            store.change(&scope, change, revoke).await
         })
-        .await?;
-        self.known_tokens().forget();
-        Ok(())
+        .await
     }
 }

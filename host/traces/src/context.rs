@@ -73,8 +73,9 @@ pub struct Propagation {
 }
 
 impl Default for Propagation {
+    /// Without baggage, which is whatever a stranger wrote.
     fn default() -> Self {
-        Self { trace: true, baggage: true }
+        Self { trace: true, baggage: false }
     }
 }
 
@@ -88,6 +89,13 @@ impl Propagation {
             _ => None,
         };
         self.read(parent, all(TRACESTATE), all(BAGGAGE))
+    }
+
+    /// Says which trace a message is part of, and nothing else.
+    pub fn write_parent(self, context: &Context, meta: &mut Map<String, Value>) {
+        if let Some(parent) = context.traceparent().filter(|_| self.trace) {
+            meta.insert(TRACEPARENT.to_owned(), Value::String(parent));
+        }
     }
 
     /// From `params._meta` of an MCP message. What is no string is not there.
@@ -112,9 +120,9 @@ impl Propagation {
         Context { span, baggage: self.baggage.then(|| baggage::parse(bags)).flatten().map(Arc::from) }
     }
 
-    /// Into the headers of a request, instead of whatever is there under these names.
+    /// Into the headers of a request, instead of whatever is there under the names that are propagated.
     pub fn write_headers(self, context: &Context, headers: &mut HeaderMap) {
-        for (name, value) in self.values(context) {
+        for (name, value) in self.values(context).into_iter().flatten() {
             let name = HeaderName::from_static(name);
             match value.and_then(|value| HeaderValue::try_from(value).ok()) {
                 Some(value) => drop(headers.insert(name, value)),
@@ -123,9 +131,9 @@ impl Propagation {
         }
     }
 
-    /// Into `params._meta` of an MCP message, instead of whatever is there under these keys.
+    /// Into `params._meta` of an MCP message, instead of whatever is there under the keys that are propagated.
     pub fn write_meta(self, context: &Context, meta: &mut Map<String, Value>) {
-        for (name, value) in self.values(context) {
+        for (name, value) in self.values(context).into_iter().flatten() {
             match value {
                 Some(value) => drop(meta.insert(name.to_owned(), Value::String(value))),
                 None => drop(meta.remove(name)),
@@ -133,11 +141,12 @@ impl Propagation {
         }
     }
 
-    fn values(self, context: &Context) -> [(&'static str, Option<String>); 3] {
+    /// What stands under each name; nothing under those that are not ours to write.
+    fn values(self, context: &Context) -> [Option<(&'static str, Option<String>)>; 3] {
         [
-            (TRACEPARENT, context.traceparent().filter(|_| self.trace)),
-            (TRACESTATE, context.tracestate().filter(|_| self.trace).map(str::to_owned)),
-            (BAGGAGE, context.baggage().filter(|_| self.baggage).map(str::to_owned)),
+            self.trace.then(|| (TRACEPARENT, context.traceparent())),
+            self.trace.then(|| (TRACESTATE, context.tracestate().map(str::to_owned))),
+            self.baggage.then(|| (BAGGAGE, context.baggage().map(str::to_owned))),
         ]
     }
 }

@@ -367,7 +367,9 @@ impl App {
     /// `Forbidden`, `NotFound`.
     pub async fn revoke_token(&self, scope: &Scope, id: TokenId) -> Result<(), TriageError> {
         self.require(scope, Permission::ManageTokens)?;
-        Ok(self.0.store.revoke_token(scope, id).await?)
+        self.0.store.revoke_token(scope, id).await?;
+        self.0.decided.send_modify(|count| *count += 1);
+        Ok(())
     }
 
     /// Everyone with an account.

@@ -1,4 +1,4 @@
-// Parts of an incident that others change as well (`data-live`, each with an id) are asked for again every few seconds.
+// Parts of a page that others change as well (`data-live`, each with an id) are asked for again every few seconds.
 // A part in which somebody writes stays as it is.
 
 import { $, $$, html, put, same, watch } from "./dom.js";
@@ -11,8 +11,7 @@ const busy = (part) => $("form.changed, details.menu[open]", part) || (part.cont
 
 async function look() {
   // A log's page is large, and its lines do not change: what stands around it is on a smaller one.
-  const incident = $("#bench").dataset.incident;
-  const from = $(".page-log") ? `/incidents/${incident}/timeline` : location.href;
+  const from = $(".page-log") ? `/incidents/${$("#bench").dataset.incident}/timeline` : location.href;
   const page = new DOMParser().parseFromString(await html(from), "text/html");
   for (const part of $$("[data-live]")) {
     const fresh = page.getElementById(part.id);
@@ -25,7 +24,7 @@ let again = async () => {};
 export const lookAgain = () => again();
 
 export function startLive() {
-  if (!$("#bench") || $("#chat")) return; // The conversation looks for itself.
+  if ($("#chat") || !$("#bench, [data-live]")) return; // The conversation looks for itself.
   again = watch(EVERY_S, look);
   // What leaves, and the sash itself, are the first signs that something has changed.
   document.addEventListener("sash", () => again());

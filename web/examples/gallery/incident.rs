@@ -11,6 +11,7 @@ use fumehood_web::view::incidents::IncidentForm;
 use fumehood_web::view::log::{
     Cut, FindingDetail, LineFinding, LogHead, LogLine, LogPage, Mark, Segment, Verdict, View, masked_segments, segments,
 };
+use fumehood_web::view::prompts::{PromptField, PromptRow, PromptsPage};
 use fumehood_web::view::sent::{DeparturePage, SentPage};
 use fumehood_web::view::whys::{Why, WhyEvidence, WhysPage};
 use fumehood_web::view::{Crumb, Field, Frame, Place};
@@ -304,6 +305,7 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         draft: Field::default(),
         model: Some("gpt-4.1 at api.example.com".to_owned()),
         sources: sources.clone(),
+        has_prompts: true,
         logs_ready: Count(2),
     };
     gallery.page("chat", &page)?;
@@ -319,6 +321,30 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut lowered = ChatPage { turns: Vec::new(), bench: bench(Tab::Chat, SashState::Lowered), ..page.clone() };
     lowered.draft = Field::wrong("What about the card 4111…", "The sash was lowered while you wrote. Nothing left.");
     gallery.page("chat-lowered", &lowered)?;
+    let field = |name: &str, description: &str, required| PromptField {
+        name: name.to_owned(),
+        title: name.to_owned(),
+        description: description.to_owned(),
+        required,
+        value: String::new(),
+    };
+    let prompts = PromptsPage {
+        frame: page.frame.clone(),
+        bench: bench(Tab::Chat, SashState::Open),
+        prompts: vec![PromptRow {
+            server_id: id(2),
+            server: "runbooks".to_owned(),
+            name: "handover".to_owned(),
+            title: "Hand over a component".to_owned(),
+            description: "What the next shift has to know.".to_owned(),
+            fields: vec![field("component", "As it is called in the runbook.", true), field("note", "", false)],
+            completes: true,
+            error: Some("The server answered with an error: there is no component p (-32602)".to_owned()),
+        }],
+        problems: vec![("git".to_owned(), "The server gave no answer within 20 s.".to_owned())],
+    };
+    gallery.page("prompts", &prompts)?;
+    gallery.page("prompts-none", &PromptsPage { prompts: Vec::new(), problems: Vec::new(), ..prompts })?;
     let none = ChatPage { turns: Vec::new(), model: None, sources: Vec::new(), bench: empty_bench(Tab::Chat), ..page };
     gallery.page("chat-no-model", &none)
 }

@@ -14,7 +14,7 @@ use fumehood_triage::store::approvals::Approval;
 use fumehood_triage::store::conversation::{Message, StoredCall, Turn as StoredTurn};
 use fumehood_triage::store::departures::Departure;
 use fumehood_triage::store::{ApprovalId, IncidentId, QuestionId, TurnId};
-use fumehood_triage::tools::{Asked, Catalogue, FieldKind, Reply, ShownQuestion};
+use fumehood_triage::tools::{Asked, Catalogue, FieldKind, Reply, ShownQuestion, visible};
 use fumehood_triage::{Permission, TriageError};
 use jiff::Timestamp;
 
@@ -95,7 +95,7 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
         tool: call.tool.clone(),
         server: call.server.clone(),
         description: description.split_inclusive(". ").next().unwrap_or_default().chars().take(300).collect(),
-        arguments: markdown::plain(&laid_out),
+        arguments: markdown::plain(&visible(&laid_out)),
         masked: call.masked.iter().map(|(kind, count)| (kind.clone(), Count(*count))).collect(),
         revealed: Vec::new(),
         digest: hex(&call.arguments_sha256),
@@ -127,7 +127,6 @@ fn question(scene: &Scene, shown: &ShownQuestion) -> Question {
         message: String::new(),
         fields: Vec::new(),
         address: None,
-        link: shown.link.clone(),
         messages: Vec::new(),
         answer: (!stored.answer.is_empty()).then(|| markdown::plain(&stored.answer)),
         error: None,
@@ -135,7 +134,7 @@ fn question(scene: &Scene, shown: &ShownQuestion) -> Question {
     };
     match shown.asked.clone() {
         Some(Asked::Form { message, fields }) => {
-            view.message = message;
+            view.message = visible(&message);
             let fields = fields.into_iter().enumerate().map(|(at, field)| {
                 let kind = match &field.kind {
                     FieldKind::Flag => "flag",
@@ -156,24 +155,27 @@ fn question(scene: &Scene, shown: &ShownQuestion) -> Question {
                 let chosen = |value: &String| field.default.contains(value);
                 QuestionField {
                     name: format!("f{at}"),
-                    title: field.title,
-                    description: field.description,
+                    title: visible(&field.title),
+                    description: visible(&field.description),
                     required: field.required,
                     kind,
                     value: field.default.first().cloned().unwrap_or_default(),
                     choices: choices
                         .into_iter()
-                        .map(|(value, title)| QuestionChoice { chosen: chosen(&value), value, title })
+                        .map(|(value, title)| QuestionChoice { chosen: chosen(&value), value, title: visible(&title) })
                         .collect(),
                 }
             });
             view.fields = fields.collect();
         }
-        Some(Asked::Url { message, url }) => (view.message, view.address) = (message, Some(url)),
+        Some(Asked::Url { message, url }) => {
+            (view.message, view.address) = (visible(&message), Some(visible(&url)));
+        }
         Some(Asked::Sample(sample)) => {
             let system = (!sample.system.is_empty()).then_some(("Instructions", sample.system));
             let said = sample.messages.into_iter().map(|(model, text)| (if model { "Model" } else { "Server" }, text));
-            view.messages = system.into_iter().chain(said).map(|(who, text)| (who, markdown::plain(&text))).collect();
+            view.messages =
+                system.into_iter().chain(said).map(|(who, text)| (who, markdown::plain(&visible(&text)))).collect();
         }
         None => "This question cannot be shown any more.".clone_into(&mut view.message),
     }
@@ -283,7 +285,7 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
     })
 }
 
-async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Result<ChatPage, TriageError> {
+pub(super) async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Result<ChatPage, TriageError> {
     let bench = reader.workbench(incident, Tab::Chat, None).await?;
     let scene = scene(reader, incident).await?;
     let model = reader.app().model(&reader.scope).await?;
@@ -306,6 +308,7 @@ async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Resul
         draft,
         model: model.as_ref().map(destination),
         sources,
+        has_prompts: reader.app().has_prompts(&reader.scope).await?,
         logs_ready: Count(ready as u64),
     })
 }
@@ -413,6 +416,15 @@ pub(crate) async fn result(
     let (incident, call): (IncidentId, ApprovalId) = (id(&incident, "incident")?, id(&call, "tool call")?);
     let text = reader.app().whole_result(&reader.scope, incident, call).await?;
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Lead to the address that a server wants a person to open: it stands on no page.
+pub(crate) async fn open_address(
+    reader: Reader,
+    Path((incident, question)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let (incident, question): (IncidentId, QuestionId) = (id(&incident, "incident")?, id(&question, "question")?);
+    Ok(see(&reader.app().question_address(&reader.scope, incident, question).await?))
 }
 
 /// Answer what a server asked.

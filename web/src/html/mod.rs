@@ -14,6 +14,7 @@ mod integrations;
 mod logs;
 mod palette;
 mod plugins;
+mod prompts;
 mod schema;
 mod server_log;
 mod servers;
@@ -58,7 +59,10 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
         .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
         .route("/incidents/{id}/calls/{call}/result", get(chat::result))
+        .route("/incidents/{id}/prompts", get(prompts::prompts).post(prompts::use_prompt))
+        .route("/incidents/{id}/prompts/complete", post(prompts::complete))
         .route("/incidents/{id}/questions/{question}", post(chat::answer))
+        .route("/incidents/{id}/questions/{question}/open", get(chat::open_address))
         .route("/incidents/{id}/reveal", post(chat::reveal))
         .route("/incidents/{id}/whys", get(whys::whys).post(whys::add_why))
         .route("/incidents/{id}/whys/{why}", post(whys::edit_why))

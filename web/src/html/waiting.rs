@@ -29,7 +29,7 @@ pub(crate) async fn waiting(reader: Reader) -> Result<Response, PageError> {
             server: ask.server,
             caller: names.of(&ask.caller),
             client: fumehood_triage::tools::visible(&ask.client),
-            arguments: markdown::plain(&laid_out),
+            arguments: markdown::plain(&fumehood_triage::tools::visible(&laid_out)),
             digest: super::hex(&ask.arguments_sha256),
             by: ask.decided_by.as_deref().map(|actor| names.of(actor)),
             at: when(ask.created_us, now),

@@ -159,8 +159,6 @@ pub struct Question {
     pub fields: Vec<QuestionField>,
     /// The address to open, masked.
     pub address: Option<String>,
-    /// The same as a link, where it holds nothing of the incident.
-    pub link: Option<String>,
     /// What the model would be asked: who says it, and what, by [`crate::markdown::plain`].
     pub messages: Vec<(&'static str, TrustedHtml)>,
     /// What was answered, by [`crate::markdown::plain`].
@@ -411,6 +409,8 @@ pub struct ChatPage {
     pub model: Option<String>,
     /// Servers whose tools are offered.
     pub sources: Vec<ToolSource>,
+    /// Servers offer prompts, and this reader may use them.
+    pub has_prompts: bool,
     /// Log files that are scanned and go along as evidence.
     pub logs_ready: Count,
 }

@@ -21,6 +21,7 @@ pub mod incidents;
 pub mod integrations;
 pub mod log;
 pub mod plugins;
+pub mod prompts;
 pub mod schema;
 pub mod sent;
 pub mod servers;

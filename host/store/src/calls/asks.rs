@@ -3,11 +3,12 @@
 //! Invariant: a call is decided about once, and an approval is used once, each in one transaction, by the caller who asked,
 //! and only while tool, transport and the hash of the exact arguments are what the person saw.
 
+use fumehood_audit::Phase;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::approvals::Binding;
 use crate::record::hex;
-use crate::{AskId, Change, Scope, ServerId, Store, StoreError};
+use crate::{Actor, AskId, Change, Scope, ServerId, Store, StoreError};
 
 /// Calls of one caller, and of all, that wait at once.
 const OF_ONE: i64 = 16;
@@ -79,6 +80,16 @@ fn expire(connection: &Connection, tenant: &str, now_us: i64) -> Result<(), Stor
     Ok(())
 }
 
+/// What a caller asked for who may not ask any more is over.
+pub(crate) fn end_asks(connection: &Connection, tenant: &str, caller: &Actor) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE mcp_asks SET state = 'expired'
+         WHERE tenant_id = ?1 AND caller = ?2 AND state IN ('pending', 'approved')",
+        (tenant, caller.to_string()),
+    )?;
+    Ok(())
+}
+
 impl Store {
     /// Put a call before a person. The same call of the same caller that waits, or that was approved and not used, is
     /// taken up again.
@@ -87,14 +98,15 @@ impl Store {
     /// `Conflict` where too many wait.
     pub async fn ask_mcp(&self, scope: &Scope, ask: McpAsk) -> Result<McpAsk, StoreError> {
         let owner = scope.clone();
-        let hash = hex(&ask.arguments_sha256);
-        let change = Change::new("mcp-call.ask", format!("mcp-ask:{}", ask.id))
-            .with("server", ask.server_id)
-            .with("tool", &ask.tool)
-            .with("call", &ask.call_id)
-            .with("arguments_sha256", hash);
-        self.change(scope, change, move |tx| {
+        self.write(move |tx| {
             let tenant = &owner.tenant;
+            let about = |id: AskId| {
+                Change::new("mcp-call.ask", format!("mcp-ask:{id}"))
+                    .with("server", ask.server_id)
+                    .with("tool", &ask.tool)
+                    .with("call", &ask.call_id)
+                    .with("arguments_sha256", hex(&ask.arguments_sha256))
+            };
             expire(tx.connection, tenant, tx.now_us)?;
             let known = tx
                 .connection
@@ -117,6 +129,7 @@ impl Store {
                 )
                 .optional()?;
             if let Some(known) = known {
+                tx.record(&owner, Phase::Done, None, about(known.id), "ok")?;
                 return Ok(known);
             }
             let (all, mine): (i64, i64) = tx
@@ -153,6 +166,7 @@ impl Store {
                     tx.now_us
                 ],
             )?;
+            tx.record(&owner, Phase::Done, None, about(ask.id), "ok")?;
             one(tx.connection, tenant, ask.id)
         })
         .await
@@ -193,13 +207,29 @@ impl Store {
         .await
     }
 
-    /// Use an approval up: the call goes on after this returns, and never twice.
+    /// Use an approval up for the request of the record that `call` names: it goes on after this returns, and never twice.
     ///
     /// # Errors
-    /// `Conflict` where it is not approved, was used, ran out, or is not about exactly this call of this caller.
-    pub async fn use_mcp(&self, scope: &Scope, id: AskId, binding: Binding) -> Result<(), StoreError> {
+    /// `Conflict` where it is not approved, was used, ran out, or is not about exactly this call of this caller; or where
+    /// the caller's token is not in force any more.
+    pub async fn use_mcp(&self, scope: &Scope, id: AskId, call: &str, binding: Binding) -> Result<(), StoreError> {
         let owner = scope.clone();
-        self.change(scope, Change::new("mcp-call.use", format!("mcp-ask:{id}")), move |tx| {
+        let change = Change::new("mcp-call.use", format!("mcp-ask:{id}"))
+            .with("call", call)
+            .with("arguments_sha256", hex(&binding.arguments_sha256));
+        self.change(scope, change, move |tx| {
+            if let Actor::Token(token) = &owner.actor {
+                let in_force: bool = tx
+                    .connection
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM api_tokens WHERE tenant_id = ?1 AND id = ?2 AND revoked_us IS NULL
+                         AND (expires_us IS NULL OR expires_us > ?3))",
+                    )?
+                    .query_row((&owner.tenant, token, tx.now_us), |row| row.get(0))?;
+                if !in_force {
+                    return Err(StoreError::Conflict("The caller's token is not in force any more.".into()));
+                }
+            }
             let found = one(tx.connection, &owner.tenant, id)?;
             if found.state != "approved" || found.expires_us <= tx.now_us {
                 return Err(StoreError::Conflict(format!("This call is {} and cannot run.", found.state)));
@@ -248,19 +278,22 @@ impl Store {
         self.read(move |connection, _| one(connection, &tenant, id)).await
     }
 
-    /// Calls that wait, oldest first, and then those that waited, newest first.
+    /// All calls that wait, oldest first, and then `past` of those that waited, newest first.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn mcp_asks(&self, scope: &Scope, now_us: i64, limit: usize) -> Result<Vec<McpAsk>, StoreError> {
+    pub async fn mcp_asks(&self, scope: &Scope, now_us: i64, past: usize) -> Result<Vec<McpAsk>, StoreError> {
         let tenant = scope.tenant.clone();
         self.read(move |connection, _| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM mcp_asks WHERE tenant_id = ?1
-                 ORDER BY state = 'pending' DESC, CASE state WHEN 'pending' THEN created_us ELSE -created_us END LIMIT ?2"
-            ))?;
-            let mut asks: Vec<McpAsk> =
-                statement.query_map(params![tenant, limit as i64], from_row)?.collect::<Result<_, _>>()?;
+            let list = |which: &str, limit: i64| -> Result<Vec<McpAsk>, StoreError> {
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM mcp_asks WHERE tenant_id = ?1 AND {which} LIMIT ?3"
+                ))?;
+                Ok(statement.query_map(params![tenant, now_us, limit], from_row)?.collect::<Result<_, _>>()?)
+            };
+            let mut asks = list("state = 'pending' AND expires_us > ?2 ORDER BY created_us", OF_ALL)?;
+            let past = i64::try_from(past).unwrap_or(i64::MAX);
+            asks.extend(list("(state <> 'pending' OR expires_us <= ?2) ORDER BY created_us DESC", past)?);
             for ask in &mut asks {
                 if matches!(ask.state.as_str(), "pending" | "approved") && ask.expires_us <= now_us {
                     ask.state = "expired".into();

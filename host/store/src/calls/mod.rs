@@ -3,6 +3,7 @@
 //! Invariant: a row is on disk before its request goes anywhere; what was said is sealed for its place.
 
 mod asks;
+pub(crate) use asks::end_asks;
 mod replay;
 mod stats;
 

@@ -25,16 +25,19 @@ const WAIT: Duration = Duration::from_secs(600);
 const EXPIRES: Duration = Duration::from_secs(3600);
 /// How often a caller that wants to hear of progress is told that its call waits.
 const TELL: Duration = Duration::from_secs(10);
-/// Calls that are listed.
-const LISTED: usize = 200;
+/// Calls that waited and are still listed.
+const LISTED: usize = 40;
+/// What a person can judge, bytes.
+const READABLE: usize = 32 << 10;
 
-/// What a person approves: arguments, and answers to questions where the call goes on with some.
+/// What a person approves: the arguments, and whatever else goes to the server with them, such as answers to what it asked.
 fn approved_text(params: &Map<String, Value>) -> String {
-    let arguments = params.get("arguments").cloned().unwrap_or_else(|| json!({}));
-    match params.get("inputResponses") {
-        Some(answers) => json!({"arguments": arguments, "inputResponses": answers}).to_string(),
-        None => arguments.to_string(),
+    let mut all = params.clone();
+    for about in ["_meta", "name"] {
+        all.remove(about);
     }
+    let arguments = all.entry("arguments").or_insert_with(|| json!({})).clone();
+    if all.len() == 1 { arguments.to_string() } else { Value::Object(all).to_string() }
 }
 
 fn binding(app: &App, server: &McpServer, tool: &ServedTool, text: &str) -> Result<Binding, TriageError> {
@@ -56,6 +59,16 @@ impl GatewayBackend {
             return Err(RpcError::new(rpc::INVALID_PARAMS, served.why_not(Some(&server.slug), name)));
         };
         let text = approved_text(params);
+        if text.len() > READABLE {
+            return Err(RpcError::new(
+                rpc::INVALID_PARAMS,
+                format!(
+                    "{name} needs a person's approval, and what this call says is {} bytes long; at most {READABLE} can be \
+                     judged. Send less, or have the tool allowed in Fumehood.",
+                    text.len()
+                ),
+            ));
+        }
         let bound = binding(&self.app, server, tool, &text).map_err(refusal)?;
         let now = clock::now_us();
         let ask = McpAsk {
@@ -80,7 +93,7 @@ impl GatewayBackend {
         let mut decided = self.app.0.decided.subscribe();
         let id = store.ask_mcp(&client.caller, ask).await.map_err(|error| refusal(error.into()))?.id;
         let token = exchange.request.params.get("_meta").and_then(|meta| meta.get("progressToken"));
-        let (until, mut told) = (Instant::now() + WAIT, 0_u64);
+        let (until, mut told, mut tell) = (Instant::now() + WAIT, 0_u32, tokio::time::interval(TELL));
         let refused = |text: String| Err(RpcError::new(rpc::INVALID_REQUEST, text));
         loop {
             let ask = store.mcp_ask(&client.caller, id).await.map_err(|error| refusal(error.into()))?;
@@ -88,17 +101,26 @@ impl GatewayBackend {
                 "approved" => return Ok(id),
                 "denied" => return refused(format!("A person denied this call of {name}. Do not repeat it.")),
                 "pending" if ask.expires_us > clock::now_us() => {}
+                "used" => {
+                    return refused(format!(
+                        "The approval of this call of {name} was used up by another request with the same arguments. Call \
+                         it again to have it approved once more."
+                    ));
+                }
                 _ => return refused(format!("Nobody decided about this call of {name} in time. Nothing was called.")),
-            }
-            if let Some(token) = token {
-                told += 1;
-                let text = format!("waits for a person to approve {name} in Fumehood, under MCP servers");
-                let params = json!({"progressToken": token, "progress": told, "message": text});
-                exchange.request.link.notify("notifications/progress", &params);
             }
             tokio::select! {
                 _ = decided.changed() => {}
-                () = tokio::time::sleep(TELL) => {}
+                _ = tell.tick() => {
+                    if let Some(token) = token {
+                        // Below anything that the server will say of its own progress, which may only grow.
+                        told += 1;
+                        let progress = f64::from(told) * 1e-6;
+                        let text = format!("waits for a person to approve {name} in Fumehood, under MCP servers");
+                        let params = json!({"progressToken": token, "progress": progress, "message": text});
+                        exchange.request.link.notify("notifications/progress", &params);
+                    }
+                }
                 () = tokio::time::sleep_until(until) => {
                     return refused(format!(
                         "{name} waits for a person to approve it in Fumehood, under MCP servers → Waiting. Call it again with \
@@ -116,7 +138,7 @@ impl GatewayBackend {
     /// Use an approval up for what is about to be sent.
     pub(super) async fn use_approval(
         &self,
-        caller: &Scope,
+        exchange: &Exchange,
         server: &McpServer,
         tool: &ServedTool,
         params: &Map<String, Value>,
@@ -125,7 +147,12 @@ impl GatewayBackend {
         let refused =
             |error: TriageError| McpError::Tool { code: rpc::INVALID_REQUEST, message: error.to_string(), data: None };
         let bound = binding(&self.app, server, tool, &approved_text(params)).map_err(refused)?;
-        self.app.0.store.use_mcp(caller, id, bound).await.map_err(|error| refused(error.into()))
+        self.app
+            .0
+            .store
+            .use_mcp(&exchange.request.client.caller, id, &exchange.id, bound)
+            .await
+            .map_err(|error| refused(error.into()))
     }
 }
 
@@ -179,6 +206,8 @@ mod tests {
         let again =
             approved_text(&params(json!({"arguments": {"x": 1}, "inputResponses": {"q": {"action": "accept"}}})));
         assert_ne!(plain, again, "an answer to a question is approved, too");
+        let state = approved_text(&params(json!({"arguments": {"x": 1}, "requestState": "S", "new": true})));
+        assert!(state.contains("requestState") && state.contains("new"), "so is whatever else is sent: {state}");
         assert_eq!(approved_text(&Map::new()), "{}");
     }
 }

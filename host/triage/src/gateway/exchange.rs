@@ -96,6 +96,22 @@ impl GatewayBackend {
         self.mask_fields(scope, Way::ToServer, params, &ASKED).await
     }
 
+    /// Let what a client says of its trace go along, but for words in which something is found: a service can do without
+    /// them, and nothing can be put back into them.
+    async fn mask_context(&self, exchange: &Exchange, params: &mut Map<String, Value>) -> Result<(), TriageError> {
+        let words = traced::strangers_words(&self.app, &exchange.span, params);
+        let Some(Value::Object(meta)) = params.get_mut("_meta").filter(|_| !words.is_empty()) else { return Ok(()) };
+        for word in words {
+            let Some(said) = meta.get(word) else { continue };
+            let mut masked = said.clone();
+            self.books.mask(&self.app, &exchange.request.client.caller, Way::ToServer, &mut masked).await?;
+            if masked != *said {
+                meta.remove(word);
+            }
+        }
+        Ok(())
+    }
+
     /// Mask a result: what it brings, and what it asks.
     async fn mask_answer(&self, scope: &Scope, fields: &mut Map<String, Value>) -> Result<(), TriageError> {
         let said: Vec<String> = fields.keys().filter(|key| !PASSED.contains(&key.as_str())).cloned().collect();
@@ -139,6 +155,10 @@ impl GatewayBackend {
         exchange.spent.server.clone_from(&server.slug);
         let scanning = Instant::now();
         let masked = self.mask_fields(&client.caller, Way::ToServer, &mut params, &ASKED).await;
+        let masked = match masked {
+            Ok(()) => self.mask_context(exchange, &mut params).await,
+            failed => failed,
+        };
         exchange.spent.scan_us += micros(scanning);
         masked.map_err(super::refusal)?;
         if exchange.request.method == "tools/call" {
@@ -288,7 +308,7 @@ impl GatewayBackend {
             };
             match exchange.spent.approval {
                 Some((id, false)) => {
-                    self.use_approval(&client.caller, server, tool, &params, id).await?;
+                    self.use_approval(exchange, server, tool, &params, id).await?;
                     exchange.spent.approval = Some((id, true));
                 }
                 Some((_, true)) => {}

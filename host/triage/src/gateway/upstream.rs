@@ -365,12 +365,20 @@ impl GatewayBackend {
             _ => json!({}),
         };
         let app = &self.app;
+        let changed = async || {
+            let now = app.0.store.server(&client.caller, server.id).await;
+            !now.is_ok_and(|now| now.enabled && now.is_reached_alike(server))
+        };
+        let gone = || McpError::Unreachable("it was changed a moment ago; ask again".into());
+        // The request may have waited for a person meanwhile.
+        if changed().await {
+            return Err(gone());
+        }
         let connection = app.connect(&client.caller, server, purpose, Some((offers, send)), client.is_modern()).await?;
         // Changed, switched off or removed while the connection was opened.
-        let now = app.0.store.server(&client.caller, server.id).await;
-        if !now.is_ok_and(|now| now.enabled && now.is_reached_alike(server)) {
+        if changed().await {
             connection.close().await;
-            return Err(McpError::Unreachable("it was changed a moment ago; ask again".into()));
+            return Err(gone());
         }
         let upstream = Arc::new(Upstream {
             connection,

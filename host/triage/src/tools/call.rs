@@ -21,6 +21,16 @@ use crate::{App, TriageError};
 /// What of a tool's answer goes back to the model, bytes; the whole is kept.
 pub const RESULT_BYTES: usize = 64 << 10;
 
+/// What is about to be said to a process on behalf of an incident.
+pub(super) struct Piped {
+    pub incident: IncidentId,
+    pub destination: String,
+    pub subject: String,
+    pub method: String,
+    /// What is masked in it, by kind.
+    pub masked: Vec<(String, u64)>,
+}
+
 impl App {
     /// What a call is bound to: the tool as it is now, the transport, the exact arguments.
     pub(crate) fn binding(
@@ -182,8 +192,7 @@ impl App {
         )))
     }
 
-    /// Over HTTP each request is a departure of its own. To a process the arguments leave through a pipe: checked and
-    /// recorded here, before it is written to.
+    /// What an approved call sends to a server: see [`App::record_piped`].
     pub(super) async fn record_stdio_departure(
         &self,
         scope: &Scope,
@@ -191,34 +200,53 @@ impl App {
         approval: &Approval,
         body: String,
     ) -> Result<(), TriageError> {
+        let piped = Piped {
+            incident: approval.incident_id,
+            destination: format!("{} ({})", approval.tool, server.name),
+            subject: format!("approval:{}", approval.id),
+            method: approval.method.clone(),
+            masked: approval.masked.clone(),
+        };
+        self.record_piped(scope, server, piped, body).await
+    }
+
+    /// Over HTTP each request is a departure of its own. To a process what is said leaves through a pipe: checked and
+    /// recorded here, before it is written to.
+    pub(super) async fn record_piped(
+        &self,
+        scope: &Scope,
+        server: &McpServer,
+        piped: Piped,
+        body: String,
+    ) -> Result<(), TriageError> {
         if server.transport != "stdio" {
             return Ok(());
         }
         let body = body.into_bytes();
-        self.check_outgoing(scope, approval.incident_id, &body).await?;
-        let (_, labels) = self.masked_in(scope, approval.incident_id, &body).await?;
+        self.check_outgoing(scope, piped.incident, &body).await?;
+        let (_, labels) = self.masked_in(scope, piped.incident, &body).await?;
         let plugin = self.transport(server)?;
         let reach = self.server_reach(server)?;
         let grant = self.0.plugins.effective(&reach);
         let arguments_sha256 = Digest::new(Sha256::digest(&body).into()).to_string();
         let departure = fumehood_store::departures::NewDeparture {
             kind: "tool".into(),
-            destination: format!("{} ({})", approval.tool, server.name),
+            destination: piped.destination,
             plugin: plugin.name().to_owned(),
             digest: reach.digest.to_string(),
             generation: grant.generation,
             grant: grant.processes.first().map(ToString::to_string).unwrap_or_default(),
             call: None,
             arguments_sha256,
-            subject: format!("approval:{}", approval.id),
-            method: approval.method.clone(),
+            subject: piped.subject,
+            method: piped.method,
             url: format!("stdio:{}", server.command),
             headers: Vec::new(),
             body,
-            masked: approval.masked.clone(),
+            masked: piped.masked,
             labels,
         };
-        let (id, intent) = self.0.store.depart(scope, approval.incident_id, departure).await?;
+        let (id, intent) = self.0.store.depart(scope, piped.incident, departure).await?;
         Ok(self.0.store.arrived(scope, id, intent, None, 0, "ok".into()).await?)
     }
 

@@ -5,6 +5,7 @@
 mod call;
 mod catalogue;
 mod programs;
+mod prompts;
 mod questions;
 mod review;
 
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 pub use self::call::RESULT_BYTES;
 pub use self::catalogue::{Catalogue, OfferedTool, Served, ServedTool};
+pub use self::prompts::{ChosenPrompt, OfferedPrompt, PromptArgument};
 pub use self::questions::{Reply, ShownQuestion};
 pub use self::review::{ToolReview, Verdict};
 use crate::call::Purpose;

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fumehood_mcp::{Ask, Asked, Connection, FieldKind, Incoming, McpError, Patience, Sample, elicited};
 use fumehood_policy::Permission;
@@ -32,6 +32,10 @@ use crate::{App, TriageError};
 
 /// How often a server may ask in one call.
 const QUESTIONS: usize = 16;
+/// Requests of any kind that it may make in one call; beyond it each is refused at once.
+const REQUESTS: usize = 256;
+/// How often progress is shown.
+const SHOWN: Duration = Duration::from_millis(250);
 /// How long a question waits for a person.
 const WAIT: Duration = Duration::from_secs(1800);
 /// What the model may answer to a server, bytes.
@@ -60,8 +64,6 @@ pub struct ShownQuestion {
     /// Masked; of a choice the values are the numbers under which they are given back. Where it could not be read any more,
     /// nothing.
     pub asked: Option<Asked>,
-    /// The address to open, where it holds nothing of the incident.
-    pub link: Option<String>,
 }
 
 /// What a person says to a question.
@@ -117,8 +119,7 @@ impl Dialogue<'_> {
             for (key, question) in result.get("inputRequests").and_then(Value::as_object).into_iter().flatten() {
                 let method = question.get("method").and_then(Value::as_str).unwrap_or_default();
                 let about = question.get("params").cloned().unwrap_or_default();
-                let _pause = patience.pause();
-                let answer = self.answer(method, about).await.map_err(|error| {
+                let answer = self.answer(method, about, &patience).await.map_err(|error| {
                     let why = error.get("message").and_then(Value::as_str).unwrap_or_default();
                     McpError::Protocol(format!("it asks {}, and: {why}", method.chars().take(64).collect::<String>()))
                 })?;
@@ -139,12 +140,28 @@ impl Dialogue<'_> {
     /// Take what the server says of its own accord, for as long as the call runs.
     async fn hear(&self, said: &mut mpsc::Receiver<Incoming>, patience: &Arc<Patience>) -> Infallible {
         let mut answers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        let (mut requests, mut shown) = (0_usize, None::<Instant>);
         loop {
             tokio::select! {
                 message = said.recv() => match message {
                     Some(message) => match message.id.clone() {
-                        Some(id) => answers.push(Box::pin(self.asked_for(id, message, patience))),
-                        None => self.told(&message, patience).await,
+                        Some(id) => {
+                            requests += 1;
+                            if requests > REQUESTS || answers.len() >= QUESTIONS {
+                                self.connection.answer(&id, Err(failure(-32603, "too many requests in one call")));
+                            } else {
+                                answers.push(Box::pin(self.asked_for(id, message, patience)));
+                            }
+                        }
+                        None if message.method == "notifications/progress" => {
+                            patience.again();
+                            // Each is masked before it is shown, which is dear where there is a flood of them.
+                            if shown.is_none_or(|at| at.elapsed() >= SHOWN) {
+                                shown = Some(Instant::now());
+                                self.told(&message).await;
+                            }
+                        }
+                        None => {}
                     },
                     // The connection is over, and the request that it carries tells why.
                     None => std::future::pending().await,
@@ -154,11 +171,8 @@ impl Dialogue<'_> {
         }
     }
 
-    async fn told(&self, message: &Incoming, patience: &Patience) {
-        if message.method != "notifications/progress" {
-            return;
-        }
-        patience.again();
+    /// Show how far the call is.
+    async fn told(&self, message: &Incoming) {
         let of = |key: &str| message.params.get(key).and_then(Value::as_f64);
         let mut text = format!("{} on {} runs", self.approval.tool, self.approval.server);
         match (of("progress"), of("total")) {
@@ -177,9 +191,7 @@ impl Dialogue<'_> {
     }
 
     async fn asked_for(&self, id: Value, message: Incoming, patience: &Arc<Patience>) {
-        let pause = patience.pause();
-        let mut answer = self.answer(&message.method, message.params).await;
-        drop(pause);
+        let mut answer = self.answer(&message.method, message.params, patience).await;
         let (Ok(said) | Err(said)) = &answer;
         let recorded = self.app.record_stdio_departure(self.scope, self.server, self.approval, said.to_string()).await;
         if let Err(error) = recorded {
@@ -191,7 +203,7 @@ impl Dialogue<'_> {
     }
 
     /// What is answered to a question, or why it is not.
-    async fn answer(&self, method: &str, params: Value) -> Result<Value, Value> {
+    async fn answer(&self, method: &str, params: Value, patience: &Arc<Patience>) -> Result<Value, Value> {
         if method == "roots/list" {
             return Ok(roots());
         }
@@ -203,6 +215,8 @@ impl Dialogue<'_> {
         if self.asked.fetch_add(1, Ordering::Relaxed) >= QUESTIONS {
             return Err(failure(-32603, "too many questions in one call"));
         }
+        // People take their time; whatever else a server asks is answered at once.
+        let _pause = patience.pause();
         let answered = match self.of_person(&asked, &params).await {
             // A person has seen what the model will be asked, and allowed it.
             Ok((id, Some(_))) if matches!(asked, Asked::Sample(_)) => self.of_model(id, &asked).await,
@@ -398,17 +412,32 @@ impl App {
             if question.state == "pending" && question.expires_us <= clock::now_us() {
                 question.state = "expired".into();
             }
-            let (mut asked, mut link) = (None, None);
-            if let Some(raw) = read(&question) {
-                if let Asked::Url { url, .. } = &raw {
-                    let book = self.masking_book(scope, incident).await?;
-                    link = book.known_in(url).is_empty().then(|| url.clone());
-                }
-                asked = Some(masked(self, scope, incident, raw).await?);
-            }
-            shown.push(ShownQuestion { question, asked, link });
+            let asked = match read(&question) {
+                Some(raw) => Some(masked(self, scope, incident, raw).await?),
+                None => None,
+            };
+            shown.push(ShownQuestion { question, asked });
         }
         Ok(shown)
+    }
+
+    /// The address that a server wants a person to open, as it is: for the browser of whoever opens it, and for no page.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound` where the question does not wait for somebody to open one.
+    pub async fn question_address(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        id: QuestionId,
+    ) -> Result<String, TriageError> {
+        self.require(scope, Permission::ApproveTools)?;
+        let question = self.0.store.question(scope, id).await?;
+        let waits = question.state == "pending" && question.expires_us > clock::now_us();
+        match read(&question) {
+            Some(Asked::Url { url, .. }) if waits && question.incident_id == incident => Ok(url),
+            _ => Err(TriageError::NotFound { what: "question with an address" }),
+        }
     }
 
     /// Answer what a server asked, once.

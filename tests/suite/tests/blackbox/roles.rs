@@ -118,7 +118,7 @@ fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
     Some(match (method, parts.as_slice()) {
         ("GET", ["oauth", "callback"]) => EVERYBODY,
         ("GET", ["incidents", "{id}", "rules"]) => &["responder"],
-        ("GET", ["incidents", "new"]) => &["responder"],
+        ("GET", ["incidents", "new"] | ["incidents", "{id}", "questions" | "prompts", ..]) => &["responder"],
         ("GET", ["" | "incidents" | "plugins" | "integrations" | "keyboard" | "palette" | "account", ..]) => EVERYBODY,
         ("GET" | "POST", ["servers", "waiting", ..]) => &["responder"],
         ("GET", ["servers", "new"] | ["servers", "{id}", "edit" | "log"]) => &["operator"],
@@ -158,6 +158,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("model", "m"),
     ("target", "plugin:nothing-of-this-name"),
     ("digest", "0000000000000000000000000000000000000000000000000000000000000000"),
+    ("enabled", "no"),
+    ("sha256", "0000000000000000000000000000000000000000000000000000000000000000"),
     ("attempt", ""),
     ("remedy", ""),
 ];

@@ -110,6 +110,59 @@ fn a_caller_that_went_away_comes_back_for_what_was_approved_and_only_once() {
     assert_eq!(calls(&journal), 1);
 }
 
+/// Whoever may not ask any more, and what is not there any more, is past approving.
+#[test]
+fn a_call_that_waits_ends_with_its_token_and_with_its_server() {
+    let Some((bench, journal)) = prepared("gateway withdrawn") else { return };
+    let started = || std::fs::read_to_string(&journal).unwrap_or_default().matches("initialize").count();
+    for modern in [false, true] {
+        let caller = Caller::new(&bench.server, "/mcp/hostile", &bench.data.token("responder"), modern);
+        let (answer, form, digest) = std::thread::scope(|scope| {
+            let call = scope.spawn(|| {
+                let params = json!({"name": "restart_service", "arguments": {"service": "db"}});
+                caller.send("tools/call", &params).text()
+            });
+            let (form, digest) = waiting(&bench);
+            let tokens = bench.person.get("/settings/tokens").expect(200).text();
+            // The newest stands first.
+            let revoke = tokens.split("action=\"").find(|rest| rest.contains("/revoke\"")).unwrap();
+            bench.person.submit(revoke.split('"').next().unwrap(), &[]);
+            (call.join().unwrap(), form, digest)
+        });
+        assert!(!answer.contains("\"result\""), "{answer}");
+        assert!(nothing_waits(&bench));
+        assert_eq!(bench.person.post(&format!("{form}/approve"), &[("digest", &digest)]).status, 409);
+        assert_eq!(calls(&journal), 0);
+    }
+    let caller = Caller::new(&bench.server, "/mcp/hostile", &bench.data.token("responder"), true);
+    let id = bench.client.get("/api/v1/servers").json()[0]["id"].as_str().unwrap().to_owned();
+    let (answer, before) = std::thread::scope(|scope| {
+        let call = scope.spawn(|| caller.call("restart_service", &json!({"service": "db"})));
+        let (form, digest) = waiting(&bench);
+        bench.person.submit(&format!("/servers/{id}/enable"), &[("enabled", "no")]);
+        let before = started();
+        bench.person.submit(&format!("{form}/approve"), &[("digest", &digest)]);
+        (call.join().unwrap(), before)
+    });
+    assert!(answer["error"].is_object(), "{answer}");
+    assert_eq!((started(), calls(&journal)), (before, 0), "it was started again after it was switched off");
+}
+
+#[test]
+fn what_nobody_can_judge_is_not_asked_about_and_what_is_hidden_is_seen() {
+    let Some((bench, journal)) = prepared("gateway readable") else { return };
+    let caller = Caller::new(&bench.server, "/mcp/hostile", &bench.data.token("responder"), true);
+    let answer = caller.call("echo", &json!({"text": "word ".repeat(8_000)}));
+    let said = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert!(said.contains("at most 32768 can be judged"), "{said}");
+    assert!(nothing_waits(&bench));
+    caller.hang_up("echo", &json!({"text": "/srv/\u{202e}txt.etad"}), Duration::from_millis(600));
+    waiting(&bench);
+    let page = bench.person.get("/servers/waiting").text();
+    assert!(page.contains("/srv/⟨U+202E⟩txt.etad"), "{page}");
+    assert_eq!(calls(&journal), 0);
+}
+
 #[test]
 fn what_is_recorded_after_the_answer_is_as_complete() {
     let Some(bench) = bench_with("record after", &["--mcp-record", "after"]) else { return };

@@ -10,6 +10,7 @@ mod leaks;
 mod masking;
 mod model;
 mod pins;
+mod programs;
 mod questions;
 mod real_servers;
 mod replay;

@@ -98,9 +98,65 @@ fn a_responder_may_decline_and_an_address_is_shown_before_it_is_opened() {
     let question = question(&bench, &incident);
     let page = chat(&bench, &incident);
     assert!(page.contains("https://forms.example/sign"), "{page}");
-    assert!(page.contains("rel=\"noopener noreferrer\""));
+    assert!(page.contains("rel=\"noopener noreferrer\"") && !page.contains("href=\"https://forms.example"), "{page}");
+    // It stands on no page: the browser is led there.
+    let open = bench.person.get(&format!("{question}/open"));
+    assert_eq!((open.status, open.header("location")), (303, "https://forms.example/sign?id=7"));
+    assert_eq!(bench.invited("viewer").get(&format!("{question}/open")).status, 403);
     bench.person.submit(&question, &[("action", "accept")]);
+    assert_eq!(bench.person.get(&format!("{question}/open")).status, 404, "it does not wait any more");
     assert!(result(&bench, &incident).contains("accept"));
+}
+
+/// A prompt of a server becomes the beginning of a message: what is typed for it leaves masked, what it says is shown
+/// masked, and no model sees it before a person has sent it.
+#[test]
+fn a_prompt_of_a_server_is_the_draft_of_a_message() {
+    for era in ["legacy", "modern"] {
+        let Some((bench, journal)) = asking("prompts", era) else { return };
+        let incident = bench.client.incident("Handing over");
+        let page = bench.person.get(&format!("/incidents/{incident}/chat")).expect(200).text();
+        let prompts = format!("/incidents/{incident}/prompts");
+        assert!(page.contains(&format!("href=\"{prompts}\"")), "{page}");
+        let page = bench.person.get(&prompts).expect(200).text();
+        assert!(page.contains("Hand over a component") && page.contains("What the next shift has to know."), "{page}");
+        let id = bench.client.get("/api/v1/servers").json()[0]["id"].as_str().unwrap().to_owned();
+        let said = |component: &str, note: &str| {
+            let fields = [
+                ("server", id.as_str()),
+                ("name", "handover"),
+                ("k0", "component"),
+                ("v0", component),
+                ("k1", "note"),
+                ("v1", note),
+                ("at", "0"),
+            ];
+            (bench.person.post(&prompts, &fields), bench.person.post(&format!("{prompts}/complete"), &fields).text())
+        };
+        let (refused, suggested) = said("p", "");
+        assert!(suggested.contains("value=\"paint\"") && suggested.contains("value=\"pump\""), "{suggested}");
+        assert_eq!(refused.status, 409);
+        let page = refused.text();
+        assert!(
+            page.contains("there is no component p") && page.contains("value=\"p\""),
+            "what was typed is lost: {page}"
+        );
+
+        let (used, suggested) = said("pump", "call jane.roe@customer-mail.example");
+        assert!(suggested.contains("pump") && !suggested.contains("paint"), "{suggested}");
+        assert_eq!(used.status, 200);
+        let page = used.text();
+        let draft = page.split("<textarea id=\"text\"").nth(1).unwrap().split("</textarea>").next().unwrap();
+        assert!(draft.contains("Sum up the pump for") && draft.contains("EMAIL-"), "{draft}");
+        assert!(!page.contains("customer-mail.example"), "{page}");
+        let sent = std::fs::read_to_string(&journal).unwrap();
+        assert!(sent.contains("prompts/get") && !sent.contains("jane.roe@"), "{sent}");
+        let departures = bench.client.get(&format!("/api/v1/incidents/{incident}/departures")).expect(200).text();
+        assert!(departures.contains("prompt (Asking)"), "{departures}");
+        assert!(!contains(&bench.model.received(), b"Sum up"), "the model was told");
+        bench.client.send("PUT", &format!("/api/v1/incidents/{incident}/sash"), &json!({"lowered": true})).expect(200);
+        assert_eq!(said("pump", "").0.status, 409, "nothing leaves when the sash is lowered");
+    }
 }
 
 #[test]
