@@ -9,7 +9,7 @@ use std::time::Duration;
 use fumehood_egress::HttpRequest;
 use fumehood_oauth::limits::MAX_ANSWER_BYTES;
 use fumehood_oauth::{Http, HttpError};
-use fumehood_policy::{HttpRule, Request, vet};
+use fumehood_policy::{HttpRule, Request, decide, vet};
 use fumehood_store::outside::McpServer;
 use fumehood_store::{Change, IntentId, Scope};
 use tokio_util::sync::CancellationToken;
@@ -34,10 +34,15 @@ fn unsent(message: impl ToString) -> HttpError {
 }
 
 impl Outside<'_> {
+    /// The rule for a request, under the ceilings of the server's transport: what no plugin may reach is not reached for it.
     fn rule(&self, asked: &Request) -> Result<HttpRule, HttpError> {
         let mut rule = HttpRule::for_request(asked).ok_or_else(|| unsent("this address cannot be used"))?;
         rule.allow_private = self.server.private_nets.iter().filter_map(|net| net.parse().ok()).collect();
-        Ok(rule)
+        let reach = self.app.server_reach(self.server).map_err(unsent)?;
+        let left = self.app.0.plugins.capped(&reach, rule);
+        decide(&left, asked).cloned().map_err(|denial| {
+            unsent(format!("the organisation's ceilings or the kill switch do not let a sign-in go there: {denial}"))
+        })
     }
 
     /// Put a request on record before it leaves.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 
-use fumehood_policy::{Denial, Digest, HttpRule, Manifest, PluginGrant, Policy, Request, decide};
+use fumehood_policy::{Denial, Digest, HttpRule, Manifest, PluginGrant, Policy, Request, decide, effective};
 use fumehood_runtime::{Attempt, Counted, KindInfo, Plugin, Runtime, World};
 use fumehood_store::plugins::{Stop, Traffic, VersionState};
 use fumehood_store::{Scope, Store, clock};
@@ -325,6 +325,20 @@ impl Plugins {
                 reach.effective(&grant, now.policy.ceilings(&manifest.publisher, manifest.world))
             }
             _ => PluginGrant::nothing(&reach.plugin, reach.digest, 0),
+        }
+    }
+
+    /// What the host itself may ask on behalf of an instance of a plugin: what the ceilings leave of `rule`, and nothing where
+    /// the plugin is stopped.
+    pub(crate) fn capped(&self, reach: &Reach, rule: HttpRule) -> PluginGrant {
+        let now = self.now();
+        let nothing = PluginGrant::nothing(&reach.plugin, reach.digest, 0);
+        match now.manifest(&reach.plugin, reach.digest) {
+            Some(manifest) if !now.is_stopped(&reach.plugin, reach.digest) => {
+                let whole = PluginGrant { http: vec![rule], ..nothing };
+                effective(&whole, now.policy.ceilings(&manifest.publisher, manifest.world))
+            }
+            _ => nothing,
         }
     }
 

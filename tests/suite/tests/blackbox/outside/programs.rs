@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::gateway::Caller;
+use super::servers::running;
 use super::*;
 
 /// A server that is a script of its own.

@@ -170,6 +170,28 @@ fn one_sign_in_is_for_everybody_and_outlives_its_tokens_and_a_restart() {
     assert!(after["reason"].as_str().unwrap().contains("Sign in"), "{after}");
 }
 
+/// Where the organisation's ceiling lets no transport go, no sign-in goes either.
+#[test]
+fn a_sign_in_goes_nowhere_that_the_ceiling_forbids() {
+    let Some(bench) = ready("sign in under a ceiling") else { return };
+    let issuer = Issuer::start(&bench, "server.mjs", &["--auto"]);
+    let id = add(&bench, "Notes", issuer.at("mcp"), "oauth");
+    bench.discovered(&id);
+    // The server's own port, and not the issuer's.
+    let port = origin(issuer.at("mcp")).rsplit(':').next().unwrap();
+    let policy = format!("[[all.http]]\nallow-private = [\"127.0.0.0/8\"]\nports = [{port}]\n");
+    std::fs::write(bench.data.path().join("policy.toml"), policy).unwrap();
+    wait_for("the policy to be read", SETTLE, || {
+        let audit = bench.client.get("/api/v1/audit?action=policy.read&limit=10").expect(200).text();
+        audit.contains("policy.read").then_some(())
+    });
+    let asked = issuer.lines().iter().filter(|line| line["server"] == "issuer").count();
+    let page = begin(&bench.person, &id).text();
+    assert!(page.contains("ceilings or the kill switch do not let a sign-in go there"), "{page}");
+    let after = issuer.lines().iter().filter(|line| line["server"] == "issuer").count();
+    assert_eq!(after, asked, "the issuer was asked");
+}
+
 #[test]
 fn each_person_signs_in_and_a_token_is_nobody() {
     let Some(bench) = ready("sign in for each") else { return };
