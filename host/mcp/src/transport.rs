@@ -226,6 +226,15 @@ impl PluginTransport {
         self.open.values().find(|open| with != 0 && open.sequence == with).and_then(|open| open.ticket)
     }
 
+    /// The request whose stream a message says that it is of: over a pipe nothing else tells.
+    fn stream(&self, params: &Value) -> Option<u64> {
+        let id = match params.get("_meta")?.get("io.modelcontextprotocol/subscriptionId")? {
+            Value::String(text) => text.parse().ok()?,
+            id => id.as_i64()?,
+        };
+        self.open.get(&id)?.ticket
+    }
+
     /// What rmcp is told of a message, if anything.
     fn take_in(&mut self, data: &[u8], with: u64) -> Option<RxJsonRpcMessage<RoleClient>> {
         let Ok(Value::Object(mut message)) = serde_json::from_slice(data) else {
@@ -240,7 +249,8 @@ impl PluginTransport {
                 Some(id) if method == "ping" => self.answer(json!({"jsonrpc": "2.0", "id": id, "result": {}})),
                 _ => {
                     let params = message.remove("params").unwrap_or_default();
-                    self.pass_on(Incoming { id, method, params, with: self.ticket(with) });
+                    let with = self.ticket(with).or_else(|| self.stream(&params));
+                    self.pass_on(Incoming { id, method, params, with });
                 }
             }
             return None;

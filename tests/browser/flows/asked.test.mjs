@@ -82,6 +82,22 @@ test('what the model would be asked is shown before it is', async () => {
   clean();
 });
 
+test('a prompt of a server, filled in with what it suggests, is a draft that nobody has sent', async () => {
+  await begin('Hand over');
+  await page.goto(chat);
+  await page.getByRole('link', { name: 'Prompts' }).click();
+  const component = page.getByRole('combobox', { name: 'component' });
+  await component.focus();
+  await page.locator('datalist option[value=pump]').waitFor({ state: 'attached' });
+  assert.deepEqual(await picture(page, page.url(), 'prompts'), []);
+  await component.fill('pump');
+  await page.getByRole('button', { name: /^Use Hand over/ }).click();
+  await page.locator('#text').waitFor();
+  assert.match(await page.locator('#text').inputValue(), /^Sum up the pump for \[EMAIL-\d+\]: no note$/);
+  assert.equal(await page.locator('article.turn').count(), 0);
+  clean();
+});
+
 test('a call that waits is seen on every page and decided with its arguments in sight', async () => {
   await page.goto('/servers');
   await page.getByRole('link', { name: 'Asking' }).first().click();

@@ -138,6 +138,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/servers/{id}/remove", post(servers::remove_server))
         .route("/servers/{id}/sign-in", post(sign_ins::begin))
         .route("/servers/{id}/sign-out", post(sign_ins::sign_out))
+        .route("/servers/{id}/sign-all-out", post(sign_ins::sign_all_out))
         .route(fumehood_triage::oauth::CALLBACK, get(sign_ins::callback))
         .route(fumehood_triage::oauth::CLIENT_DOCUMENT, get(sign_ins::document))
         .route("/integrations", get(integrations::integrations))

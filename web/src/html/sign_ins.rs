@@ -113,6 +113,12 @@ pub(crate) async fn sign_out(reader: Reader, Path(text): Path<String>) -> Result
     Ok(see(&format!("/servers/{server}")))
 }
 
+pub(crate) async fn sign_all_out(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let server: ServerId = id(&text, "MCP server")?;
+    reader.app().sign_everybody_out(&reader.scope, server).await?;
+    Ok(see(&format!("/servers/{server}")))
+}
+
 /// Who we are, for authorization servers that read it instead of having us registered.
 pub(crate) async fn document(State(shared): State<Arc<Shared>>) -> Response {
     match client_document(&shared.options.public_url) {

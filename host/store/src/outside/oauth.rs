@@ -346,6 +346,21 @@ impl Store {
         .await
     }
 
+    /// Forget all sign-ins at a server; how many there were.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn sign_all_out(&self, scope: &Scope, server: ServerId) -> Result<usize, StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("oauth.sign-out", format!("mcp-server:{server}")).with("for", "everybody");
+        self.change(scope, change, move |tx| {
+            Ok(tx
+                .connection
+                .execute("DELETE FROM oauth_grants WHERE tenant_id = ?1 AND server_id = ?2", (tenant, server))?)
+        })
+        .await
+    }
+
     /// Forget one sign-in.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::{TriageError, traced};
 /// One request to a server.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A stream of changes lasts as long as its client.
-const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often a server may ask back in one request.
 const ROUNDS: usize = 16;
 /// The key of a question that a server of the older era asked.
@@ -337,14 +337,20 @@ impl GatewayBackend {
             progress: token.is_some(),
             patience: Some(Arc::clone(&patience)),
         };
+        if !client.is_modern() && modern && matches!(method.as_str(), "resources/subscribe" | "resources/unsubscribe") {
+            return self.subscribe_newer(&upstream, &method, &params).await;
+        }
         if !client.is_modern() {
             // Tasks of the older era are not offered here, so none is begun.
             params.remove("task");
         }
         let link = exchange.request.link.clone();
         if method == "subscriptions/listen" {
+            if !modern {
+                return self.listen_older(exchange, &upstream, &params).await;
+            }
             let listening =
-                upstream.listen(Listener::Changes(link, exchange.request.id.clone()), Arc::clone(&patience));
+                upstream.listen(Listener::Changes(link, exchange.request.id.clone(), None), Arc::clone(&patience));
             let cancel = exchange.request.cancel.clone();
             let answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()).await;
             // Going away is how a client ends this.

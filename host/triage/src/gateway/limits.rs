@@ -1,4 +1,4 @@
-//! How often a caller may call: in all, and one tool.
+//! How often a caller may call: in all, and one tool; and how much it may have going on at once.
 //!
 //! The generic cell rate algorithm: a call is let through while the theoretical arrival time of the next is no further off
 //! than what may come at once. What is kept of each caller and tool is one time.
@@ -14,6 +14,8 @@ use fumehood_store::Scope;
 const TOO_OFTEN: i64 = -32050;
 /// Callers and tools that are remembered; beyond it those that have long been quiet are forgotten.
 const KEPT: usize = 10_000;
+/// Requests of one caller that may be under way at once, streams of changes among them.
+const UNDER_WAY: usize = 256;
 /// What may come at once, of what may come in a minute: a tenth, and one at least.
 const AT_ONCE: u32 = 10;
 
@@ -29,6 +31,26 @@ pub(super) struct Limits {
     limits: CallLimits,
     /// When the next call would be due, by caller and tool; of all its tools together under no name.
     due: Mutex<HashMap<(String, String), Instant>>,
+    /// Requests under way, by caller.
+    under_way: Mutex<HashMap<String, usize>>,
+}
+
+/// A request that is under way, until this is dropped.
+pub(super) struct UnderWay<'a> {
+    limits: &'a Limits,
+    caller: String,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.limits.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = under_way.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(&self.caller);
+            }
+        }
+    }
 }
 
 /// Let a call through: when the next is due. Otherwise how long to wait.
@@ -44,7 +66,25 @@ fn let_through(due: Option<Instant>, now: Instant, per_minute: u32) -> Result<In
 
 impl Limits {
     pub(super) fn new(limits: CallLimits) -> Self {
-        Self { limits, due: Mutex::default() }
+        Self { limits, due: Mutex::default(), under_way: Mutex::default() }
+    }
+
+    /// Count a request that begins.
+    ///
+    /// # Errors
+    /// The caller has too many under way.
+    pub(super) fn enter(&self, caller: &Scope) -> Result<UnderWay<'_>, RpcError> {
+        let caller = caller.actor.to_string();
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = under_way.entry(caller.clone()).or_default();
+        if *count >= UNDER_WAY {
+            let what =
+                format!("{UNDER_WAY} requests of this caller are under way already; wait for one of them to end");
+            return Err(RpcError::new(TOO_OFTEN, what));
+        }
+        *count += 1;
+        drop(under_way);
+        Ok(UnderWay { limits: self, caller })
     }
 
     /// Count a call.
@@ -114,6 +154,10 @@ mod tests {
         assert!(refused.code == TOO_OFTEN && refused.message.contains("this tool"), "{refused:?}");
         assert_eq!(limits.take(&one, "b"), Ok(()));
         assert!(limits.take(&one, "c").unwrap_err().message.contains("20 calls of tools"));
+        let held: Vec<_> = (0..UNDER_WAY).map(|_| limits.enter(&one).map_err(|_| ()).unwrap()).collect();
+        assert!(limits.enter(&one).is_err_and(|refused| refused.code == TOO_OFTEN));
+        drop(held);
+        assert!(limits.enter(&one).is_ok() && limits.under_way.lock().unwrap().is_empty(), "all of them ended");
         let none = Limits::new(CallLimits::default());
         assert!((0..1_000).all(|_| none.take(&one, "a").is_ok()));
     }

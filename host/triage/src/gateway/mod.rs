@@ -16,6 +16,7 @@ mod record;
 mod recorder;
 mod replay;
 mod said;
+mod subscriptions;
 mod tasks;
 pub mod translate;
 mod upstream;
@@ -295,9 +296,12 @@ impl Backend for GatewayBackend {
         let id = uuid::Uuid::now_v7().to_string();
         let span = self.app.request_span(&request.method, &request.params, &request.trace);
         let mut exchange = Exchange { request, id, spent: Spent::default(), span };
-        let answer = match self.app.require(&exchange.request.client.caller, Permission::ReadIncidents) {
-            Ok(()) => Box::pin(self.dispatch(&mut exchange)).await,
-            Err(error) => Err(refusal(error)),
+        let limits = Arc::clone(&self.limits);
+        let under_way = limits.enter(&exchange.request.client.caller);
+        let answer = match (&under_way, self.app.require(&exchange.request.client.caller, Permission::ReadIncidents)) {
+            (Ok(_), Ok(())) => Box::pin(self.dispatch(&mut exchange)).await,
+            (Err(error), _) => Err(error.clone()),
+            (_, Err(error)) => Err(refusal(error)),
         };
         let failed = |value: &Value| value.get("isError").and_then(Value::as_bool) == Some(true);
         exchange.spent.tool_failed = answer.as_ref().is_ok_and(failed);

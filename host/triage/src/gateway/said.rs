@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::upstream::{Listener, Listening, Upstream};
+use super::subscriptions::{ACKNOWLEDGED, SUBSCRIPTION};
+use super::upstream::{Listener, Listening, Upstream, of_stream};
 use super::{GatewayBackend, translate};
 
 /// How often the list of tools is read of a server that says that it changed: so many times at once, and as many again
@@ -207,12 +208,17 @@ fn pass_change(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<U
         translate::prefix_uris(&mut message.params, &translate::scheme(server));
     }
     match message.with.and_then(|ticket| upstream.listener_of(ticket)) {
-        Some(Listening { listener: Listener::Changes(link, id), .. }) => {
-            if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
-                meta.insert("io.modelcontextprotocol/subscriptionId".into(), id);
-            }
-            link.notify(&message.method, &message.params);
+        Some(Listening { listener: Listener::Changes(link, id, _), .. }) => {
+            link.notify(&message.method, &of_stream(message.params, id));
         }
-        _ => upstream.say(&message),
+        // It was for us: the session asked for a resource, and not for a stream.
+        _ if message.method == ACKNOWLEDGED => upstream.acknowledged(message.with),
+        _ => {
+            upstream.tell_streams(&message);
+            if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
+                meta.remove(SUBSCRIPTION);
+            }
+            upstream.say(&message);
+        }
     }
 }

@@ -14,11 +14,12 @@ use fumehood_store::outside::McpServer;
 use fumehood_store::{Scope, ServerId};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::GatewayBackend;
 use super::breaker::Breakers;
+use super::subscriptions::{SUBSCRIPTION, Wanted};
 use crate::call::Purpose;
 
 /// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
@@ -42,13 +43,14 @@ pub(super) enum Listener {
     Session(Link<Scope>, Option<Value>),
     /// One of the newer era: hears of progress, and is asked by way of its answer.
     Request(Link<Scope>, Option<Value>, mpsc::Sender<Incoming>),
-    /// A stream of changes, with the id that the client gave it.
-    Changes(Link<Scope>, Value),
+    /// A stream of changes, with the id that the client gave it; where the server is of the older era, with what it wants to
+    /// hear.
+    Changes(Link<Scope>, Value, Option<Arc<Wanted>>),
 }
 
 impl Listener {
     pub(super) fn link(&self) -> &Link<Scope> {
-        let (Self::Session(link, _) | Self::Request(link, ..) | Self::Changes(link, _)) = self;
+        let (Self::Session(link, _) | Self::Request(link, ..) | Self::Changes(link, ..)) = self;
         link
     }
 
@@ -74,6 +76,25 @@ pub(super) struct Upstream {
     /// Its list of tools has changed, and who is to be told when that was seen.
     pub(super) tools_changed: Notify,
     pub(super) changes: Mutex<Vec<Incoming>>,
+    /// Streams of a server of the newer era for the resources that a session subscribed to.
+    streams: Mutex<HashMap<String, DropGuard>>,
+    /// Who waits for a stream to begin, by its ticket.
+    beginning: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+}
+
+/// What is said on a stream, with the stream's id.
+pub(super) fn of_stream(mut params: Value, id: Value) -> Value {
+    if !params.is_object() {
+        params = json!({});
+    }
+    if let Value::Object(fields) = &mut params {
+        let meta = fields.entry("_meta").or_insert_with(|| json!({}));
+        match meta {
+            Value::Object(meta) => drop(meta.insert(SUBSCRIPTION.into(), id)),
+            other => *other = json!({SUBSCRIPTION: id}),
+        }
+    }
+    params
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,6 +125,41 @@ impl Upstream {
     pub(super) fn say(&self, message: &Incoming) {
         if let Some(link) = &self.aside {
             link.aside(&message.method, &message.params);
+        }
+    }
+
+    /// Tell the streams of changes that want to hear of it.
+    pub(super) fn tell_streams(&self, message: &Incoming) {
+        for (_, listener) in self.listening() {
+            if let Listener::Changes(link, id, Some(wanted)) = listener
+                && wanted.has(message)
+            {
+                link.notify(&message.method, &of_stream(message.params.clone(), id));
+            }
+        }
+    }
+
+    /// Everybody who listens.
+    pub(super) fn listening(&self) -> Vec<(u64, Listener)> {
+        locked(&self.listeners).iter().map(|(ticket, heard)| (*ticket, heard.listener.clone())).collect()
+    }
+
+    pub(super) fn streams(&self) -> MutexGuard<'_, HashMap<String, DropGuard>> {
+        locked(&self.streams)
+    }
+
+    /// A ticket for a stream that nobody but the session listens to, and its begin.
+    pub(super) fn acknowledged_later(&self) -> (u64, oneshot::Receiver<()>) {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
+        let (begun, begins) = oneshot::channel();
+        locked(&self.beginning).insert(ticket, begun);
+        (ticket, begins)
+    }
+
+    /// A stream has begun.
+    pub(super) fn acknowledged(&self, ticket: Option<u64>) {
+        if let Some(begun) = ticket.and_then(|ticket| locked(&self.beginning).remove(&ticket)) {
+            let _ = begun.send(());
         }
     }
 
@@ -390,6 +446,8 @@ impl GatewayBackend {
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             tools_changed: Notify::new(),
             changes: Mutex::default(),
+            streams: Mutex::default(),
+            beginning: Mutex::default(),
         });
         // What it offers is what a person has seen, or it is not offered any more from here on.
         let tools = match upstream.connection.facts().offers("tools") {
@@ -405,6 +463,7 @@ impl GatewayBackend {
         }
         let (backend, own, session) = (self.clone(), Arc::clone(&upstream), Arc::clone(client));
         app.0.tasks.spawn(async move { backend.pass_on(&session, &own.server, &own, said).await });
+        app.0.tasks.spawn(Arc::clone(&upstream).keep_listening(client.session.is_some()));
         Ok(upstream)
     }
 }

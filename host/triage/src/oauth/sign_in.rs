@@ -237,6 +237,19 @@ impl App {
         Ok(())
     }
 
+    /// Forget the sign-ins of all people at a server.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn sign_everybody_out(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageServers)?;
+        self.0.store.server(scope, id).await?;
+        if self.0.store.sign_all_out(scope, id).await? == 0 {
+            return Err(TriageError::NotFound { what: "sign-in" });
+        }
+        self.connect_anew(&Scope::system(), id).await
+    }
+
     /// Forget a sign-in: everybody's, or one's own.
     ///
     /// # Errors

@@ -214,6 +214,16 @@ fn each_person_signs_in_and_a_token_is_nobody() {
     assert_eq!(other.get(&back).status, 409, "another person's sign-in");
     assert_eq!(bench.person.get(&back).status, 303);
     assert_eq!(bench.person.get(&back).status, 409, "a second time");
+
+    // Whoever looks after servers ends them all.
+    assert_eq!(sign_in(&bench, &other, &id).status, 303);
+    let page = bench.person.get(&format!("/servers/{id}")).text();
+    assert!(page.contains("1 other person has signed in"), "{page}");
+    assert_eq!(other.post(&format!("/servers/{id}/sign-all-out"), &[]).status, 403);
+    bench.person.submit(&format!("/servers/{id}/sign-all-out"), &[]);
+    let page = other.get(&format!("/servers/{id}")).text();
+    assert!(page.contains("You have not signed in"), "{page}");
+    assert_eq!(bench.person.post(&format!("/servers/{id}/sign-all-out"), &[]).status, 404);
 }
 
 #[test]
