@@ -6,6 +6,7 @@
 //   survey   a form: a name, a number, a choice, several choices, a flag      visit   an address to open
 //   think    a request for the model                                       where   which roots there are
 //   long     200 KiB of lines                                              slowly  progress, then an answer
+//   poke     the resource and the list of prompts change, of which those hear who asked for it in the way of their era
 //
 // It offers one resource, note://runbook, and one prompt, handover, which wants a component (it suggests some) and takes a note.
 
@@ -79,6 +80,10 @@ async function call({ name, _meta, inputResponses }, capabilities) {
     for (let at = 1; at <= 3; at += 1) send({ method: 'notifications/progress', params: { progressToken, progress: at, total: 3, message: `step ${at}` } });
     return text('done');
   }
+  if (name === 'poke') {
+    poke();
+    return text('poked');
+  }
   const [method, params] = ASKS[name] ?? [];
   if (!method) return text('there is no such tool', true);
   const kind = { 'elicitation/create': 'elicitation', 'sampling/createMessage': 'sampling', 'roots/list': 'roots' }[method];
@@ -91,8 +96,24 @@ async function call({ name, _meta, inputResponses }, capabilities) {
   return error ? text(`refused: ${error.message}`, true) : concluded(name, result);
 }
 
-const TOOLS = ['survey', 'visit', 'think', 'where', 'long', 'slowly'].map((name) => ({ name, description: `It does ${name}.`, inputSchema: { type: 'object' } }));
-const OFFERS = { tools: {}, resources: {}, prompts: {}, completions: {} };
+const TOOLS = ['survey', 'visit', 'think', 'where', 'long', 'slowly', 'poke'].map((name) => ({ name, description: `It does ${name}.`, inputSchema: { type: 'object' } }));
+const OFFERS = { tools: {}, resources: { subscribe: true }, prompts: { listChanged: true }, completions: {} };
+const RUNBOOK = 'note://runbook';
+let subscribed = false;
+const streams = new Map();
+const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
+
+function poke() {
+  const said = (method, params, id) => send({ method, params: id === undefined ? params : { ...params, _meta: { [SUBSCRIPTION]: id } } });
+  if (era === 'legacy') {
+    said('notifications/prompts/list_changed', {});
+    if (subscribed) said('notifications/resources/updated', { uri: RUNBOOK });
+  }
+  for (const [id, wish] of streams) {
+    if (wish.promptsListChanged) said('notifications/prompts/list_changed', {}, id);
+    if (wish.resourceSubscriptions?.includes(RUNBOOK)) said('notifications/resources/updated', { uri: RUNBOOK }, id);
+  }
+}
 const HANDOVER = {
   name: 'handover', title: 'Hand over a component', description: 'What the next shift has to know.',
   arguments: [{ name: 'component', description: 'Which one', required: true }, { name: 'note' }],
@@ -117,6 +138,16 @@ async function answer({ id, method, params = {} }) {
   if (method === 'resources/read') {
     if (params.uri !== 'note://runbook') return failed(-32602, 'there is no such resource');
     return done({ contents: [{ uri: params.uri, mimeType: 'text/plain', text: 'Restart the pump first.' }], ttlMs: 0, cacheScope: 'private' });
+  }
+  if (/^resources\/(un)?subscribe$/.test(method) && era === 'legacy') {
+    if (params.uri !== RUNBOOK) return failed(-32602, 'there is no such resource');
+    subscribed = method === 'resources/subscribe';
+    return done({});
+  }
+  if (method === 'subscriptions/listen' && era === 'modern') {
+    // Answered when it is over, which is when it is cancelled.
+    streams.set(id, params.notifications);
+    return send({ method: 'notifications/subscriptions/acknowledged', params: { notifications: params.notifications, _meta: { [SUBSCRIPTION]: id } } });
   }
   if (method === 'prompts/list') return done({ prompts: [HANDOVER], ...(era === 'modern' ? { ttlMs: 0, cacheScope: 'private' } : {}) });
   if (method === 'prompts/get') {
@@ -146,6 +177,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   } catch {
     return;
   }
+  if (message.method === 'notifications/cancelled') streams.delete(message.params?.requestId);
   if (message.method && message.id !== undefined) answer(message);
   else if (message.id !== undefined) {
     waiting.get(message.id)?.(message);

@@ -44,6 +44,33 @@ impl Caller {
         headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send(body)
     }
 
+    /// What comes on a stream, message by message, for as long as the receiver is held: of a request, or, without one, of
+    /// the session.
+    pub(super) fn stream(&self, of: Option<(u64, &str, &Value)>) -> std::sync::mpsc::Receiver<Value> {
+        let answer = match of {
+            Some((id, method, params)) => self.begin(id, method, params),
+            None => {
+                let request = self.agent.get(&self.url).header("authorization", format!("Bearer {}", self.token));
+                let request = request.header("accept", "text/event-stream").header("mcp-protocol-version", ERAS[0]);
+                request.header("mcp-session-id", &self.session).call()
+            }
+        };
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 200);
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(answer.into_body().into_reader()).lines() {
+                let Ok(line) = line else { return };
+                let said = line.strip_prefix("data:").and_then(|data| serde_json::from_str(data.trim()).ok());
+                // Whoever has heard enough hangs up: the connection ends with this thread, at the latest at a comment.
+                if said.is_some_and(|said: Value| send.send(said).is_err()) {
+                    return;
+                }
+            }
+        });
+        receive
+    }
+
     /// Call a tool, and hang up before the answer has come.
     pub(super) fn hang_up(&self, name: &str, arguments: &Value, after: std::time::Duration) {
         let (headers, body) = self.request(1, "tools/call", &json!({"name": name, "arguments": arguments}));

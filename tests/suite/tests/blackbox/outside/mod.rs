@@ -17,6 +17,7 @@ mod replay;
 mod servers;
 mod sign_ins;
 mod storms;
+mod subscriptions;
 mod traces;
 
 use std::time::{Duration, Instant};

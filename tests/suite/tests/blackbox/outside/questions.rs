@@ -4,7 +4,7 @@
 use super::*;
 
 /// A server that asks back, all its tools to be asked for, and a model that obeys.
-fn asking(test: &str, era: &str) -> Option<(Bench, std::path::PathBuf)> {
+pub(super) fn asking(test: &str, era: &str) -> Option<(Bench, std::path::PathBuf)> {
     let bench = bench(test)?;
     let journal = bench.data.beside("journal");
     let id = bench.add_server(&json!({

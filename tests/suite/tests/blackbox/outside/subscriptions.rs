@@ -1,0 +1,85 @@
+//! News of changes between the eras: a client of each hears of them in its own way, whatever its server speaks.
+
+use std::sync::mpsc::Receiver;
+
+use super::gateway::Caller;
+use super::questions::asking;
+use super::*;
+
+const RUNBOOK: &str = "note://runbook";
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The next message of a method.
+fn heard(stream: &Receiver<Value>, method: &str) -> Value {
+    loop {
+        let said = stream.recv_timeout(SETTLE).unwrap_or_else(|_| panic!("{method} was not heard"));
+        if said["method"] == method {
+            return said["params"].clone();
+        }
+    }
+}
+
+fn said_to_server(journal: &std::path::Path, what: &str) -> usize {
+    std::fs::read_to_string(journal).unwrap_or_default().matches(what).count()
+}
+
+#[test]
+fn a_newer_client_hears_of_changes_on_its_stream_whatever_its_server_speaks() {
+    for era in ["legacy", "modern"] {
+        let Some((bench, journal)) = asking("stream of changes", era) else { return };
+        let caller = Caller::new(&bench.server, "/mcp/asking", &bench.data.token("responder"), true);
+        let wish = json!({"notifications": {
+            "toolsListChanged": false, "promptsListChanged": true, "resourceSubscriptions": [RUNBOOK, "note://nothing"],
+        }});
+        let stream = caller.stream(Some((77, "subscriptions/listen", &wish)));
+        let acknowledged = heard(&stream, "notifications/subscriptions/acknowledged");
+        assert_eq!(acknowledged["_meta"][SUBSCRIPTION], 77, "{era}: {acknowledged}");
+        assert_eq!(acknowledged["notifications"]["promptsListChanged"], true, "{era}: {acknowledged}");
+        if era == "legacy" {
+            // What the server did not take is not promised.
+            assert_eq!(acknowledged["notifications"]["resourceSubscriptions"], json!([RUNBOOK]), "{acknowledged}");
+        }
+        assert!(caller.call("poke", &json!({}))["result"].is_object());
+        for method in ["notifications/prompts/list_changed", "notifications/resources/updated"] {
+            let news = heard(&stream, method);
+            assert_eq!(news["_meta"][SUBSCRIPTION], 77, "{era}: {news}");
+        }
+        // A stream that wants nothing of it hears nothing of it.
+        let other =
+            caller.stream(Some((78, "subscriptions/listen", &json!({"notifications": {"toolsListChanged": true}}))));
+        heard(&other, "notifications/subscriptions/acknowledged");
+        assert!(caller.call("poke", &json!({}))["result"].is_object());
+        heard(&stream, "notifications/resources/updated");
+        assert!(other.try_recv().is_err(), "{era}: it hears what it did not ask for");
+        assert_eq!(said_to_server(&journal, "\"resources/subscribe\""), if era == "legacy" { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn an_older_client_hears_of_changes_in_its_session_whatever_its_server_speaks() {
+    for era in ["legacy", "modern"] {
+        let Some((bench, journal)) = asking("session of changes", era) else { return };
+        let caller = Caller::new(&bench.server, "/mcp/asking", &bench.data.token("responder"), false);
+        // It is connected by now.
+        assert!(caller.ask("resources/list", &json!({}))["result"].is_object());
+        let session = caller.stream(None);
+        let refused = caller.ask("resources/subscribe", &json!({"uri": "note://nothing"}));
+        assert_eq!(refused["error"].is_object(), era == "legacy", "{refused}");
+        let answer = caller.ask("resources/subscribe", &json!({"uri": RUNBOOK}));
+        assert_eq!(answer["result"], json!({}), "{era}: {answer}");
+        assert!(caller.call("poke", &json!({}))["result"].is_object());
+        let news = heard(&session, "notifications/resources/updated");
+        assert_eq!(news["uri"], RUNBOOK, "{era}: {news}");
+        assert!(news["_meta"][SUBSCRIPTION].is_null(), "{era}: another era's words: {news}");
+        assert_eq!(caller.ask("resources/unsubscribe", &json!({"uri": RUNBOOK}))["result"], json!({}));
+        if era == "modern" {
+            wait_for("the end of its stream", SETTLE, || {
+                (said_to_server(&journal, "notifications/cancelled") > 0).then_some(())
+            });
+        }
+        assert!(caller.call("poke", &json!({}))["result"].is_object());
+        heard(&session, "notifications/prompts/list_changed");
+        let rest: Vec<Value> = session.try_iter().collect();
+        assert!(!rest.iter().any(|said| said["method"] == "notifications/resources/updated"), "{era}: {rest:?}");
+    }
+}
