@@ -123,7 +123,7 @@ impl Caller {
         *request.uri_mut() = self.target.path.parse().unwrap();
         *request.headers_mut() = self.headers.clone();
         self.sender.ready().await.unwrap();
-        self.sender.send_request(request).await.unwrap()
+        self.sender.send_request(request).await.unwrap_or_else(|error| panic!("{}: {error}", self.target.address))
     }
 
     /// The next call. Nothing in it needs escaping.
