@@ -6,6 +6,7 @@
 //   survey   a form: a name, a number, a choice, several choices, a flag      visit   an address to open
 //   think    a request for the model                                       where   which roots there are
 //   long     200 KiB of lines                                              slowly  progress, then an answer
+//   hangup   all streams of changes end
 //   poke     the resource and the list of prompts change, of which those hear who asked for it in the way of their era
 //
 // It offers one resource, note://runbook, and one prompt, handover, which wants a component (it suggests some) and takes a note.
@@ -80,6 +81,11 @@ async function call({ name, _meta, inputResponses }, capabilities) {
     for (let at = 1; at <= 3; at += 1) send({ method: 'notifications/progress', params: { progressToken, progress: at, total: 3, message: `step ${at}` } });
     return text('done');
   }
+  if (name === 'hangup') {
+    for (const id of streams.keys()) send({ id, result: { resultType: 'complete' } });
+    streams.clear();
+    return text('hung up');
+  }
   if (name === 'poke') {
     poke();
     return text('poked');
@@ -96,7 +102,7 @@ async function call({ name, _meta, inputResponses }, capabilities) {
   return error ? text(`refused: ${error.message}`, true) : concluded(name, result);
 }
 
-const TOOLS = ['survey', 'visit', 'think', 'where', 'long', 'slowly', 'poke'].map((name) => ({ name, description: `It does ${name}.`, inputSchema: { type: 'object' } }));
+const TOOLS = ['survey', 'visit', 'think', 'where', 'long', 'slowly', 'poke', 'hangup'].map((name) => ({ name, description: `It does ${name}.`, inputSchema: { type: 'object' } }));
 const OFFERS = { tools: {}, resources: { subscribe: true }, prompts: { listChanged: true }, completions: {} };
 const RUNBOOK = 'note://runbook';
 let subscribed = false;
@@ -146,8 +152,10 @@ async function answer({ id, method, params = {} }) {
   }
   if (method === 'subscriptions/listen' && era === 'modern') {
     // Answered when it is over, which is when it is cancelled.
-    streams.set(id, params.notifications);
-    return send({ method: 'notifications/subscriptions/acknowledged', params: { notifications: params.notifications, _meta: { [SUBSCRIPTION]: id } } });
+    const { resourceSubscriptions: uris, ...lists } = params.notifications;
+    const told = uris ? { ...lists, resourceSubscriptions: uris.filter((uri) => uri === RUNBOOK) } : lists;
+    streams.set(id, told);
+    return send({ method: 'notifications/subscriptions/acknowledged', params: { notifications: told, _meta: { [SUBSCRIPTION]: id } } });
   }
   if (method === 'prompts/list') return done({ prompts: [HANDOVER], ...(era === 'modern' ? { ttlMs: 0, cacheScope: 'private' } : {}) });
   if (method === 'prompts/get') {

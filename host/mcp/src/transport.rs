@@ -66,7 +66,7 @@ struct Chatter {
 impl Chatter {
     /// Count a message that answered nothing; `false` where it is one too many.
     fn allows(&mut self, bytes: usize, now: Instant) -> bool {
-        let anew = now.saturating_duration_since(self.since).as_millis() * u128::from(CHATTER_A_SECOND) / 1_000;
+        let anew = now.saturating_duration_since(self.since).as_micros() * u128::from(CHATTER_A_SECOND) / 1_000_000;
         if anew > 0 {
             self.since = now;
         }
@@ -111,6 +111,8 @@ struct Open {
     /// The message that carried it.
     sequence: u64,
     ticket: Option<u64>,
+    /// A stream of changes, which is open for as long as the connection is.
+    stays: bool,
 }
 
 pub(crate) struct PluginTransport {
@@ -194,8 +196,9 @@ impl PluginTransport {
                     ClientRequest::DiscoverRequest(_) => Wants::Typed,
                     _ => Wants::Raw,
                 };
+                let stays = matches!(&message.request, ClientRequest::CustomRequest(custom) if custom.method == "subscriptions/listen");
                 if let RequestId::Number(id) = message.id {
-                    self.open.insert(id, Open { wants, sequence, ticket });
+                    self.open.insert(id, Open { wants, sequence, ticket, stays });
                 }
             }
             JsonRpcMessage::Notification(message) => {
@@ -214,9 +217,14 @@ impl PluginTransport {
         let id = match id {
             Some(Value::String(text)) => text.parse().ok()?,
             Some(Value::Number(number)) => number.as_i64()?,
-            // An error without an id can only be about the one request that there is.
-            _ if self.open.len() == 1 => *self.open.keys().next()?,
-            _ => return None,
+            // An error without an id can only be about the one request that waits.
+            _ => {
+                let mut waiting = self.open.iter().filter(|(_, open)| !open.stays);
+                match (waiting.next(), waiting.next()) {
+                    (Some((id, _)), None) => *id,
+                    _ => return None,
+                }
+            }
         };
         Some((id, self.open.remove(&id)?.wants))
     }
@@ -514,6 +522,13 @@ mod tests {
         let later = now + Duration::from_secs(1);
         let second = (0..).take_while(|_| chatter.allows(100, later)).count() as u64;
         assert!(second.abs_diff(CHATTER_A_SECOND / (100 + MESSAGE)) <= 1, "{second}");
+        // Also where they come one by one, each a little after the other.
+        let (mut at, mut let_in) = (later, 0_u64);
+        while at < later + Duration::from_secs(10) {
+            at += Duration::from_micros(1_900);
+            let_in += u64::from(chatter.allows(0, at));
+        }
+        assert_eq!(let_in, 10_000_000 / 1_900 + 1, "half of what may come does");
         let idle = later + Duration::from_secs(1_000_000);
         assert!(chatter.allows(0, idle) && chatter.left <= CHATTER);
         assert!(!chatter.allows(usize::try_from(CHATTER).unwrap(), idle));

@@ -619,7 +619,7 @@ mod tests {
             ),
             (
                 "OTEL_PROPAGATORS",
-                "tracecontext,baggage,b3",
+                "tracecontext,b3",
                 "OTEL_PROPAGATORS has one that is not known here; known are tracecontext, baggage and none.",
             ),
             (

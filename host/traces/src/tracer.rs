@@ -108,7 +108,7 @@ mod tests {
         headers.insert("traceparent", parent.parse().unwrap());
         headers.insert("tracestate", "rojo=1,congo=2".parse().unwrap());
         headers.insert("baggage", "a=1".parse().unwrap());
-        Propagation::default().read_headers(&headers)
+        Propagation { trace: true, baggage: true }.read_headers(&headers)
     }
 
     fn with(sampler: Sampler) -> (Tracer, Arc<Queue>) {

@@ -129,12 +129,13 @@ pub(crate) fn upstream_span(
 /// Put into a message what its client said of the trace in other words than the trace's own: strings of a stranger, by
 /// their keys in `_meta`.
 pub(crate) fn strangers_words(app: &App, of: &Span, params: &mut Map<String, Value>) -> Vec<&'static str> {
-    if !app.tracer().is_on() {
-        return Vec::new();
+    if app.tracer().is_on() {
+        let meta = params.entry("_meta").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(meta) = meta {
+            app.tracer().propagation().write_meta(of.context(), meta);
+        }
     }
-    let meta = params.entry("_meta").or_insert_with(|| Value::Object(Map::new()));
-    let Value::Object(meta) = meta else { return Vec::new() };
-    app.tracer().propagation().write_meta(of.context(), meta);
+    let Some(Value::Object(meta)) = params.get("_meta") else { return Vec::new() };
     ["tracestate", "baggage"].into_iter().filter(|key| meta.contains_key(*key)).collect()
 }
 

@@ -75,7 +75,7 @@ function refreshTurns(page) {
 /** The conversation and what surrounds it as it is now. */
 async function refresh() {
   if ($("#composer.htmx-request")) return; // The answer brings all of it.
-  const page = new DOMParser().parseFromString(await html(location.pathname), "text/html");
+  const page = new DOMParser().parseFromString(await html(`/incidents/${$("#chat").dataset.incident}/chat`), "text/html");
   if (!page.getElementById("chat") || $("#composer.htmx-request")) return;
   keepEnd(() => {
     refreshTurns(page);

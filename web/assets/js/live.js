@@ -11,7 +11,8 @@ const busy = (part) => $("form.changed, details.menu[open]", part) || (part.cont
 
 async function look() {
   // A log's page is large, and its lines do not change: what stands around it is on a smaller one.
-  const from = $(".page-log") ? `/incidents/${$("#bench").dataset.incident}/timeline` : location.href;
+  // Nor are the servers asked again for their prompts.
+  const from = $(".page-log, .prompts") ? `/incidents/${$("#bench").dataset.incident}/timeline` : location.href;
   const page = new DOMParser().parseFromString(await html(from), "text/html");
   for (const part of $$("[data-live]")) {
     const fresh = page.getElementById(part.id);

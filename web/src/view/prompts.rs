@@ -43,7 +43,7 @@ pub struct PromptRow {
 }
 
 /// `GET /incidents/{id}/prompts`. Posts to the same address: `server`, `name`, and of each argument its name as `k0` and
-/// its value as `v0`; answers with the conversation and a draft. While somebody types it asks
+/// its value as `v0`; answers with the conversation and a draft. Where somebody begins to fill in a field it asks
 /// `/incidents/{id}/prompts/complete` with the same fields and `at`, the argument's number.
 #[derive(Clone, Debug, Template)]
 #[template(path = "workbench/prompts.html")]

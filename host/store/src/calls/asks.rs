@@ -251,6 +251,24 @@ impl Store {
         .await
     }
 
+    /// Calls of a server that is not called any more, and that wait or are approved, are over. Part of an action that is on
+    /// record.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn end_mcp_asks(&self, scope: &Scope, server: ServerId) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        self.write(move |tx| {
+            tx.connection.execute(
+                "UPDATE mcp_asks SET state = 'expired'
+                 WHERE tenant_id = ?1 AND server_id = ?2 AND state IN ('pending', 'approved')",
+                (tenant, server),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Forget calls that waited and ended before `oldest_us`: what became of them is in the audit log. Says whether more is
     /// left.
     ///

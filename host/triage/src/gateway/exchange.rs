@@ -61,6 +61,15 @@ const PASSED: [&str; 24] = [
 /// Of what a server says of its own accord.
 const SAID: [&str; 8] = ["message", "data", "messages", "systemPrompt", "statusMessage", "content", "error", "result"];
 
+/// Of what a client says about a call, what the protocol itself knows. The rest nobody has seen who approved the call.
+fn keep_protocol(params: &mut Map<String, Value>) {
+    const KNOWN: [&str; 8] =
+        ["progressToken", "traceparent", "tracestate", "baggage", VERSION_KEY, CLIENT_KEY, CAPABILITIES_KEY, LOG_KEY];
+    if let Some(Value::Object(meta)) = params.get_mut("_meta") {
+        meta.retain(|key, _| KNOWN.contains(&key.as_str()));
+    }
+}
+
 impl GatewayBackend {
     /// Mask the named fields.
     async fn mask_fields(
@@ -166,6 +175,9 @@ impl GatewayBackend {
             let asked = self.ask_first(exchange, &client, server, &params).await;
             exchange.spent.policy_us += micros(waiting);
             asked?;
+            if exchange.spent.approval.is_some() {
+                keep_protocol(&mut params);
+            }
         }
         // From here on it is a call: what nobody approved has no entry that says it was made.
         self.begin(exchange, &params).await?;

@@ -204,17 +204,18 @@ fn tell(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream
 }
 
 fn pass_change(client: &Arc<Client<Scope>>, server: &McpServer, upstream: &Arc<Upstream>, mut message: Incoming) {
-    if client.server.is_none() && message.method == "notifications/resources/updated" {
-        translate::prefix_uris(&mut message.params, &translate::scheme(server));
-    }
     match message.with.and_then(|ticket| upstream.listener_of(ticket)) {
         Some(Listening { listener: Listener::Changes(link, id, _), .. }) => {
             link.notify(&message.method, &of_stream(message.params, id));
         }
         // It was for us: the session asked for a resource, and not for a stream.
-        _ if message.method == ACKNOWLEDGED => upstream.acknowledged(message.with),
+        _ if message.method == ACKNOWLEDGED => upstream.acknowledged(message.with, message.params),
         _ => {
             upstream.tell_streams(&message);
+            // Streams are of one server each; a session may be of all.
+            if client.server.is_none() && message.method == "notifications/resources/updated" {
+                translate::prefix_uris(&mut message.params, &translate::scheme(server));
+            }
             if let Some(Value::Object(meta)) = message.params.get_mut("_meta") {
                 meta.remove(SUBSCRIPTION);
             }

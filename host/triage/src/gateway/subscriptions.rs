@@ -4,15 +4,15 @@
 //! Invariant: a client hears of what it asked for and of nothing else; what nobody wants to hear any more is ended at the
 //! server.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fumehood_mcp::gateway::rpc;
-use fumehood_mcp::{Ask, Incoming, McpError, Patience};
+use fumehood_mcp::{Ask, Incoming, McpError, Patience, ServerFacts};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::exchange::FOREVER;
 use super::upstream::{Listener, Upstream};
@@ -31,8 +31,11 @@ const LISTS: [(&str, &str, &str); 3] = [
 const RESOURCES: usize = 256;
 /// How long a server may take to begin a stream, or to note a subscription.
 const BEGIN: Duration = Duration::from_secs(20);
-/// How often it is looked at whether a connection still lives, and how soon a stream that ended is opened again.
+/// How often it is looked at whether a connection still lives.
 const LOOK: Duration = Duration::from_secs(5);
+/// How soon a stream that ended is opened again: twice as late each time that it does not begin.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(600);
 
 /// What a stream wants to hear, as far as its server tells it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -87,10 +90,32 @@ impl Wanted {
     }
 }
 
-/// The lists whose changes a server of the newer era tells on a stream.
-fn lists_of(capabilities: &Value) -> Map<String, Value> {
-    let tells = |what: &str| capabilities.pointer(&format!("/{what}/listChanged")) == Some(&Value::Bool(true));
-    LISTS.iter().filter(|(_, what, _)| tells(what)).map(|(key, ..)| ((*key).to_owned(), true.into())).collect()
+/// The lists whose changes a server of the newer era tells on a stream, as it is asked for them: of tools, because one that
+/// changes is not called any more; of everything for a session, which expects to be told.
+pub(super) fn lists_of(facts: &ServerFacts, is_session: bool) -> Map<String, Value> {
+    if facts.is_stateful() {
+        return Map::new();
+    }
+    let tells =
+        |what: &str| facts.raw().pointer(&format!("/capabilities/{what}/listChanged")) == Some(&Value::Bool(true));
+    let wanted = |what: &str| tells(what) && (is_session || what == "tools");
+    LISTS.iter().filter(|(_, what, _)| wanted(what)).map(|(key, ..)| ((*key).to_owned(), true.into())).collect()
+}
+
+/// The stream of changes that is kept at a server of the newer era.
+#[derive(Default)]
+pub(super) struct Streaming {
+    /// Resources that the session subscribed to.
+    uris: BTreeSet<String>,
+    /// Ends the stream.
+    over: Option<DropGuard>,
+}
+
+impl Streaming {
+    /// Whether a session would miss nothing without it.
+    pub(super) fn is_for_nobody(&self) -> bool {
+        self.uris.is_empty()
+    }
 }
 
 impl Upstream {
@@ -112,70 +137,102 @@ impl Upstream {
             patience: Some(Patience::of(BEGIN)),
             ..Ask::default()
         };
-        self.connection.pass(ask, std::future::pending()).await
+        self.connection.pass(ask, self.closed().cancelled()).await
     }
 
-    /// Keep a stream of changes of lists open at a server of the newer era, for as long as the connection lives: of tools,
-    /// because one that changes is not called any more; of everything for a session, which expects to be told.
-    pub(super) async fn keep_listening(self: Arc<Self>, is_session: bool) {
-        let mut lists = lists_of(&self.capabilities());
-        lists.retain(|key, _| is_session || key == "toolsListChanged");
-        if !self.is_modern() || lists.is_empty() {
-            return;
-        }
-        while self.connection.is_alive() {
-            let ask = Ask {
-                method: "subscriptions/listen".into(),
-                params: Map::from_iter([("notifications".to_owned(), Value::Object(lists.clone()))]),
-                patience: Some(Patience::of(FOREVER)),
-                ..Ask::default()
-            };
-            if let Err(McpError::Tool { .. }) = self.connection.pass(ask, std::future::pending()).await {
-                // It says that it tells, and does not know how.
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
+    /// Hear of changes of lists for as long as the connection lives, where the server tells of them.
+    pub(super) async fn keep_listening(self: Arc<Self>) {
+        if !self.lists.is_empty()
+            && let Err(error) = self.stream_with(|_| {}).await
+        {
+            tracing::debug!(code = error.state(), "a server does not tell of changes although it says so");
         }
     }
 
-    /// Subscribe to a resource of a server of the newer era, for a session: by a stream of its own.
-    async fn stream_of(self: &Arc<Self>, uri: &str) -> Result<Value, McpError> {
-        if self.streams().contains_key(uri) {
-            return Ok(json!({}));
+    /// Keep a stream for the lists and for resources, other than before: the next begins before the last ends, so that
+    /// nothing is missed.
+    async fn stream_with(self: &Arc<Self>, change: impl FnOnce(&mut BTreeSet<String>)) -> Result<(), McpError> {
+        let refused = |message: String| McpError::Tool { code: rpc::INVALID_PARAMS, message, data: None };
+        let mut kept = self.streaming.lock().await;
+        let mut uris = kept.uris.clone();
+        change(&mut uris);
+        if uris.len() > RESOURCES {
+            return Err(refused(format!("a session subscribes to {RESOURCES} resources at most")));
         }
-        if self.streams().len() >= RESOURCES {
-            let message = format!("a session subscribes to {RESOURCES} resources at most");
-            return Err(McpError::Tool { code: rpc::INVALID_REQUEST, message, data: None });
+        if uris == kept.uris && (kept.over.is_some() || uris.is_empty() && self.lists.is_empty()) {
+            return Ok(());
         }
-        let (ticket, begun) = self.acknowledged_later();
-        let (upstream, wish) = (Arc::clone(self), json!({"resourceSubscriptions": [uri]}));
-        let (failed, failure) = oneshot::channel();
+        let mut wish = self.lists.clone();
+        if !uris.is_empty() {
+            wish.insert("resourceSubscriptions".into(), json!(uris));
+        }
+        if wish.is_empty() {
+            *kept = Streaming::default();
+            return Ok(());
+        }
         let over = CancellationToken::new();
-        self.streams().insert(uri.to_owned(), over.clone().drop_guard());
-        tokio::spawn(async move {
+        let (begun, begins) = oneshot::channel();
+        tokio::spawn(Arc::clone(self).stream(wish, over.clone(), begun));
+        let over = over.drop_guard();
+        let acknowledged = match tokio::time::timeout(BEGIN, begins).await {
+            Ok(Ok(said)) => said?,
+            Ok(Err(_)) => return Err(McpError::Closed("the connection ended before the stream had begun".into())),
+            Err(_) => return Err(McpError::TimedOut { seconds: BEGIN.as_secs() }),
+        };
+        let told = acknowledged.pointer("/notifications/resourceSubscriptions").and_then(Value::as_array);
+        let tells = |uri: &&String| told.is_some_and(|told| told.iter().any(|one| one.as_str() == Some(uri.as_str())));
+        if let Some(silent) = uris.difference(&kept.uris).find(|uri| !tells(uri)) {
+            return Err(refused(format!("the server does not tell of changes of {silent}")));
+        }
+        *kept = Streaming { uris, over: Some(over) };
+        Ok(())
+    }
+
+    /// A stream, opened again where it ends, until it is over or the connection is.
+    async fn stream(
+        self: Arc<Self>,
+        wish: Map<String, Value>,
+        over: CancellationToken,
+        begun: oneshot::Sender<Result<Value, McpError>>,
+    ) {
+        let (mut begun, mut wait) = (Some(begun), AGAIN);
+        loop {
+            let (ticket, mut acknowledged) = self.acknowledged_later();
             let ask = Ask {
                 method: "subscriptions/listen".into(),
-                params: Map::from_iter([("notifications".to_owned(), wish)]),
+                params: Map::from_iter([("notifications".to_owned(), Value::Object(wish.clone()))]),
                 ticket,
                 patience: Some(Patience::of(FOREVER)),
                 ..Ask::default()
             };
-            if let Err(error) = upstream.connection.pass(ask, over.cancelled()).await {
-                let _ = failed.send(error);
+            let asked = self.connection.pass(ask, over.cancelled());
+            tokio::pin!(asked);
+            let ended = tokio::select! {
+                biased;
+                Ok(said) = &mut acknowledged => {
+                    wait = AGAIN;
+                    if let Some(begun) = begun.take() {
+                        let _ = begun.send(Ok(said));
+                    }
+                    asked.await
+                }
+                ended = &mut asked => ended,
+            };
+            self.forget_beginning(ticket);
+            if let Some(begun) = begun.take() {
+                let why = || McpError::Closed("it ended the stream before it had begun".into());
+                let _ = begun.send(Err(ended.err().unwrap_or_else(why)));
+                return;
             }
-        });
-        let ended = |error| {
-            self.streams().remove(uri);
-            Err(error)
-        };
-        tokio::select! {
-            biased;
-            Ok(()) = begun => Ok(json!({})),
-            failure = failure => match failure {
-                Ok(error) => ended(error),
-                Err(_) => ended(McpError::Closed("it ended the stream before it had begun".into())),
-            },
-            () = tokio::time::sleep(BEGIN) => ended(McpError::TimedOut { seconds: BEGIN.as_secs() }),
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = self.closed().cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !self.connection.is_alive() {
+                return;
+            }
+            wait = (wait * 2).min(AGAIN_AT_MOST);
         }
     }
 }
@@ -188,12 +245,16 @@ impl GatewayBackend {
         method: &str,
         params: &Map<String, Value>,
     ) -> Result<Value, McpError> {
-        let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default();
-        if method == "resources/subscribe" {
-            return upstream.stream_of(uri).await;
-        }
-        // Its end at the server is that nobody waits for it any more.
-        upstream.streams().remove(uri);
+        let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let subscribes = method == "resources/subscribe";
+        let change = |uris: &mut BTreeSet<String>| {
+            if subscribes {
+                uris.insert(uri);
+            } else {
+                uris.remove(&uri);
+            }
+        };
+        upstream.stream_with(change).await?;
         Ok(json!({}))
     }
 
@@ -206,37 +267,55 @@ impl GatewayBackend {
     ) -> Result<Value, McpError> {
         let wish = params.get("notifications").cloned().unwrap_or_default();
         let mut wanted = Wanted::read(&wish, &upstream.capabilities());
-        let mut refused = Vec::new();
+        let (link, id) = (exchange.request.link.clone(), exchange.request.id.clone());
+        let cancel: CancellationToken = exchange.request.cancel.clone();
+        // Whoever comes and whoever goes do so one after the other: one must not end what the other has just begun.
+        let noting = upstream.streaming.lock().await;
+        let mut noted = HashSet::new();
+        let mut failed = None;
         for uri in &wanted.uris {
-            match upstream.about("resources/subscribe", uri).await {
-                Ok(_) => {}
-                Err(McpError::Tool { .. }) => refused.push(uri.clone()),
-                Err(error) => return Err(error),
+            let answer = tokio::select! {
+                answer = upstream.about("resources/subscribe", uri) => answer,
+                () = cancel.cancelled() => Err(McpError::Cancelled),
+            };
+            match answer {
+                Ok(_) => drop(noted.insert(uri.clone())),
+                Err(McpError::Tool { .. }) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
         }
-        wanted.uris.retain(|uri| !refused.contains(uri));
-        let (link, id, wanted) = (exchange.request.link.clone(), exchange.request.id.clone(), Arc::new(wanted));
-        let about = json!({"notifications": wanted.said(&wish), "_meta": {SUBSCRIPTION: id}});
-        let listener = Listener::Changes(link.clone(), id, Some(Arc::clone(&wanted)));
+        wanted.uris = noted;
+        let wanted = Arc::new(wanted);
+        let listener = Listener::Changes(link.clone(), id.clone(), Some(Arc::clone(&wanted)));
         let listening = upstream.listen(listener, Patience::of(FOREVER));
-        link.notify(ACKNOWLEDGED, &about);
-        let cancel: CancellationToken = exchange.request.cancel.clone();
-        let lost = async {
-            while upstream.connection.is_alive() {
-                tokio::time::sleep(LOOK).await;
+        let ended = match failed {
+            Some(McpError::Cancelled) => Ok(json!({})),
+            Some(error) => Err(error),
+            None => {
+                link.notify(ACKNOWLEDGED, &json!({"notifications": wanted.said(&wish), "_meta": {SUBSCRIPTION: id}}));
+                drop(noting);
+                let lost = async {
+                    while upstream.connection.is_alive() {
+                        tokio::time::sleep(LOOK).await;
+                    }
+                };
+                tokio::select! {
+                    // Going away is how a client ends this.
+                    () = cancel.cancelled() => Ok(json!({})),
+                    () = upstream.closed().cancelled() => Err(McpError::Closed("the server was left".into())),
+                    () = lost => Err(McpError::Closed("the server has ended it".into())),
+                }
             }
         };
-        let ended = tokio::select! {
-            // Going away is how a client ends this.
-            () = cancel.cancelled() => Ok(json!({})),
-            () = lost => Err(McpError::Closed("the server has ended it".into())),
-        };
-        let nobodys: Vec<String> =
-            wanted.uris.iter().filter(|uri| !upstream.is_wanted(uri, listening.ticket)).cloned().collect();
-        let upstream = Arc::clone(upstream);
+        let (ticket, upstream) = (listening.ticket, Arc::clone(upstream));
+        drop(listening);
         self.app.0.tasks.spawn(async move {
-            for uri in nobodys {
-                if upstream.about("resources/unsubscribe", &uri).await.is_err() {
+            let _noting = upstream.streaming.lock().await;
+            for uri in wanted.uris.iter().filter(|uri| !upstream.is_wanted(uri, ticket)) {
+                if upstream.about("resources/unsubscribe", uri).await.is_err() {
                     break;
                 }
             }
@@ -272,6 +351,5 @@ mod tests {
         let without = Wanted::read(&wish, &json!({"resources": {}}));
         assert_eq!(without, Wanted::default());
         assert_eq!(Wanted::read(&Value::Null, &told), Wanted::default());
-        assert_eq!(lists_of(&told).keys().collect::<Vec<_>>(), ["resourcesListChanged", "toolsListChanged"]);
     }
 }

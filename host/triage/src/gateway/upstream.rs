@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::GatewayBackend;
 use super::breaker::Breakers;
-use super::subscriptions::{SUBSCRIPTION, Wanted};
+use super::subscriptions::{SUBSCRIPTION, Streaming, Wanted, lists_of};
 use crate::call::Purpose;
 
 /// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
@@ -35,6 +35,9 @@ const QUESTIONS: usize = 16;
 const LEVEL: Duration = Duration::from_secs(10);
 /// What a server says that waits to be passed on.
 const INCOMING: usize = 256;
+
+/// What is said of a server that is not what it was.
+const GONE: &str = "it was changed a moment ago; ask again";
 
 /// Who hears what a server says on the way to an answer.
 #[derive(Clone)]
@@ -76,10 +79,14 @@ pub(super) struct Upstream {
     /// Its list of tools has changed, and who is to be told when that was seen.
     pub(super) tools_changed: Notify,
     pub(super) changes: Mutex<Vec<Incoming>>,
-    /// Streams of a server of the newer era for the resources that a session subscribed to.
-    streams: Mutex<HashMap<String, DropGuard>>,
+    /// The stream of changes that is kept at a server of the newer era; at one of the older, whoever subscribes there
+    /// holds it.
+    pub(super) streaming: tokio::sync::Mutex<Streaming>,
+    /// The lists whose changes it is asked to tell.
+    pub(super) lists: Map<String, Value>,
     /// Who waits for a stream to begin, by its ticket.
-    beginning: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+    beginning: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
+    closed: CancellationToken,
 }
 
 /// What is said on a stream, with the stream's id.
@@ -144,23 +151,38 @@ impl Upstream {
         locked(&self.listeners).iter().map(|(ticket, heard)| (*ticket, heard.listener.clone())).collect()
     }
 
-    pub(super) fn streams(&self) -> MutexGuard<'_, HashMap<String, DropGuard>> {
-        locked(&self.streams)
-    }
-
-    /// A ticket for a stream that nobody but the session listens to, and its begin.
-    pub(super) fn acknowledged_later(&self) -> (u64, oneshot::Receiver<()>) {
+    /// A ticket for a stream that nobody but the session listens to, and what is acknowledged when it begins.
+    pub(super) fn acknowledged_later(&self) -> (u64, oneshot::Receiver<Value>) {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed) + 1;
         let (begun, begins) = oneshot::channel();
         locked(&self.beginning).insert(ticket, begun);
         (ticket, begins)
     }
 
+    pub(super) fn forget_beginning(&self, ticket: u64) {
+        locked(&self.beginning).remove(&ticket);
+    }
+
     /// A stream has begun.
-    pub(super) fn acknowledged(&self, ticket: Option<u64>) {
+    pub(super) fn acknowledged(&self, ticket: Option<u64>, said: Value) {
         if let Some(begun) = ticket.and_then(|ticket| locked(&self.beginning).remove(&ticket)) {
-            let _ = begun.send(());
+            let _ = begun.send(said);
         }
+    }
+
+    pub(super) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// End the connection, and what is kept going on it.
+    async fn close(&self) {
+        self.closed.cancel();
+        self.connection.close().await;
+    }
+
+    /// Whether nobody waits for anything on it.
+    fn is_unused(&self) -> bool {
+        locked(&self.listeners).is_empty() && self.streaming.try_lock().is_ok_and(|kept| kept.is_for_nobody())
     }
 
     /// Who listens under a ticket.
@@ -184,7 +206,7 @@ impl Upstream {
 
     fn is_idle(&self) -> bool {
         let most = if self.aside.is_some() { SESSION_IDLE } else { IDLE };
-        locked(&self.listeners).is_empty() && locked(&self.used).elapsed() > most
+        self.is_unused() && locked(&self.used).elapsed() > most
     }
 }
 
@@ -299,7 +321,7 @@ impl Upstreams {
             }
         });
         for upstream in over {
-            upstream.connection.close().await;
+            upstream.close().await;
         }
     }
 }
@@ -311,7 +333,7 @@ fn longest_idle(open: &HashMap<Key, Slot>, which: impl Fn(&Key) -> bool) -> Opti
             let held = slot.try_lock().ok()?;
             let upstream = held.as_ref()?;
             let used = *locked(&upstream.used);
-            locked(&upstream.listeners).is_empty().then(|| (used, key.clone()))
+            upstream.is_unused().then(|| (used, key.clone()))
         });
     idle.min_by_key(|(used, _)| *used).map(|(_, key)| key)
 }
@@ -372,7 +394,7 @@ impl GatewayBackend {
         };
         let (slot, over) = self.upstreams.slot(&key)?;
         if let Some(over) = over {
-            self.app.0.tasks.spawn(async move { over.connection.close().await });
+            self.app.0.tasks.spawn(async move { over.close().await });
         }
         let mut held = slot.lock().await;
         let usable = |one: &&Arc<Upstream>| one.connection.is_alive() && one.server.is_reached_alike(server);
@@ -385,11 +407,16 @@ impl GatewayBackend {
         // Of a server that is reached otherwise by now.
         let before = held.take();
         if let Some(before) = before {
-            before.connection.close().await;
+            before.close().await;
         }
         match self.open(client, link, server).await {
             Ok(upstream) => {
                 self.upstreams.breakers.forget(server.id);
+                // Switched off meanwhile, when this place could not be closed.
+                if self.is_gone(client, server).await {
+                    upstream.close().await;
+                    return Err(McpError::Unreachable(GONE.into()));
+                }
                 *held = Some(Arc::clone(&upstream));
                 Ok(upstream)
             }
@@ -400,6 +427,12 @@ impl GatewayBackend {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a server was changed, switched off or removed.
+    async fn is_gone(&self, client: &Client<Scope>, server: &McpServer) -> bool {
+        let now = self.app.0.store.server(&client.caller, server.id).await;
+        !now.is_ok_and(|now| now.enabled && now.is_reached_alike(server))
     }
 
     async fn open(
@@ -421,21 +454,17 @@ impl GatewayBackend {
             _ => json!({}),
         };
         let app = &self.app;
-        let changed = async || {
-            let now = app.0.store.server(&client.caller, server.id).await;
-            !now.is_ok_and(|now| now.enabled && now.is_reached_alike(server))
-        };
-        let gone = || McpError::Unreachable("it was changed a moment ago; ask again".into());
         // The request may have waited for a person meanwhile.
-        if changed().await {
-            return Err(gone());
+        if self.is_gone(client, server).await {
+            return Err(McpError::Unreachable(GONE.into()));
         }
         let connection = app.connect(&client.caller, server, purpose, Some((offers, send)), client.is_modern()).await?;
         // Changed, switched off or removed while the connection was opened.
-        if changed().await {
+        if self.is_gone(client, server).await {
             connection.close().await;
-            return Err(gone());
+            return Err(McpError::Unreachable(GONE.into()));
         }
+        let lists = lists_of(connection.facts(), client.session.is_some());
         let upstream = Arc::new(Upstream {
             connection,
             server: server.clone(),
@@ -446,8 +475,10 @@ impl GatewayBackend {
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             tools_changed: Notify::new(),
             changes: Mutex::default(),
-            streams: Mutex::default(),
+            streaming: tokio::sync::Mutex::default(),
+            lists,
             beginning: Mutex::default(),
+            closed: CancellationToken::new(),
         });
         // What it offers is what a person has seen, or it is not offered any more from here on.
         let tools = match upstream.connection.facts().offers("tools") {
@@ -463,7 +494,7 @@ impl GatewayBackend {
         }
         let (backend, own, session) = (self.clone(), Arc::clone(&upstream), Arc::clone(client));
         app.0.tasks.spawn(async move { backend.pass_on(&session, &own.server, &own, said).await });
-        app.0.tasks.spawn(Arc::clone(&upstream).keep_listening(client.session.is_some()));
+        app.0.tasks.spawn(Arc::clone(&upstream).keep_listening());
         Ok(upstream)
     }
 }

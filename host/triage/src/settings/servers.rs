@@ -240,6 +240,7 @@ impl App {
         self.0.tools.logs.forget(id);
         let removed = self.0.store.remove_server(scope, id).await;
         self.0.tools.served.forget();
-        Ok(removed?)
+        removed?;
+        self.nobody_asks(scope, id).await
     }
 }

@@ -88,8 +88,16 @@ impl App {
             self.begin_anew(scope, id).await;
         } else {
             self.0.tools.served.forget();
+            self.nobody_asks(scope, id).await?;
             self.disconnect(id).await;
         }
+        Ok(())
+    }
+
+    /// Calls of a server that wait for a person wait no longer.
+    pub(crate) async fn nobody_asks(&self, scope: &Scope, id: ServerId) -> Result<(), TriageError> {
+        self.0.store.end_mcp_asks(scope, id).await?;
+        self.0.decided.send_modify(|count| *count += 1);
         Ok(())
     }
 

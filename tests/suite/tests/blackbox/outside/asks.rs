@@ -141,8 +141,10 @@ fn a_call_that_waits_ends_with_its_token_and_with_its_server() {
         let (form, digest) = waiting(&bench);
         bench.person.submit(&format!("/servers/{id}/enable"), &[("enabled", "no")]);
         let before = started();
-        bench.person.submit(&format!("{form}/approve"), &[("digest", &digest)]);
-        (call.join().unwrap(), before)
+        // The caller is told at once, and nothing is left to decide.
+        let answer = call.join().unwrap();
+        assert_eq!(bench.person.post(&format!("{form}/approve"), &[("digest", &digest)]).status, 409);
+        (answer, before)
     });
     assert!(answer["error"].is_object(), "{answer}");
     assert_eq!((started(), calls(&journal)), (before, 0), "it was started again after it was switched off");
