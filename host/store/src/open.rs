@@ -109,13 +109,26 @@ impl Store {
 
     /// Finish what is queued, sign the last checkpoint, and close. Later writes fail with `Closed`.
     pub fn close(&self) {
-        if let Ok(mut writer) = self.0.writer.lock() {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        if let Ok(mut writer) = self.writer.lock() {
             writer.take();
         }
-        let thread = self.0.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Inner {
+    /// A process that ends must not take the cipher away from under a writer that still writes.
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
