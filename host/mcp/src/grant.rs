@@ -21,8 +21,8 @@ pub(crate) struct Allowed {
     pub program: Option<Pinned>,
 }
 
-/// Ask the grant. The program is read only where the grant pins what it holds and it was not read before: some have 100 MB and more.
-/// What was read is what has to run: see [`Pinned`].
+/// Ask the grant. The program is read only where the grant pins what it holds and it was not read before: some have 100 MB
+/// and more. What was read is what has to run: see [`Pinned`].
 ///
 /// # Errors
 /// The denial, or why the program cannot be looked at.

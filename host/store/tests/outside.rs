@@ -10,6 +10,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fumehood_policy::Role;
 use fumehood_store::outside::{McpServer, NewPending, NewTokens, SeenTool};
 use fumehood_store::{Actor, OpenOptions, Scope, ServerId, Store, UserId, clock};
 use fumehood_vault::{Keyring, MasterKey, Vault};
@@ -133,4 +134,32 @@ async fn a_server_that_never_rests_does_not_fill_the_disk() {
     let changes = store.tool_changes(&scope, Some(server.id), None, 0, 100_000).await.unwrap();
     assert!(changes.len() <= 2_000, "{} changes are kept", changes.len());
     assert_eq!(changes[0].1.tool.split('-').nth(1), Some("58"), "the newest: what went in the last round");
+}
+
+/// A browser that goes away in the middle: what it asked for is written, and counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_token_is_revoked_even_if_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, scope, _) = opened(folder.path()).await;
+    for round in 0..20_u8 {
+        let (hash, now) = ([round; 32], clock::now_us());
+        let id = store.create_token(&scope, format!("t{round}"), Role::Responder, hash, None).await.unwrap();
+        assert!(store.token(hash, now).await.unwrap().is_some(), "it is known from here on");
+        {
+            let revoked = store.revoke_token(&scope, id);
+            tokio::pin!(revoked);
+            // Begun, and given up at once.
+            tokio::select! {
+                biased;
+                _ = &mut revoked => panic!("it was written before it could be"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        let begun = std::time::Instant::now();
+        while store.token(hash, now).await.unwrap().is_some() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20), "the token still works");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(store.tokens(&scope).await.unwrap().iter().any(|one| one.id == id && one.revoked_us.is_some()));
+    }
 }

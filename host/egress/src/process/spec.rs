@@ -5,16 +5,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access};
 use sha2::{Digest as _, Sha256};
 
 use super::ProcessError;
@@ -74,7 +74,7 @@ impl Programs {
     pub fn open(&self, path: &Path, now: i64) -> io::Result<Pinned> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
         if let Some(read) = known {
-            let pinned = Pinned { file: Arc::new(File::open(path)?), read };
+            let pinned = Pinned { file: Arc::new(regular(path)?), read };
             if pinned.check(path).is_ok() {
                 return Ok(pinned);
             }
@@ -96,6 +96,13 @@ fn stamp(of: &Metadata) -> Stamp {
     (of.dev(), of.ino(), of.len(), of.ctime(), of.ctime_nsec())
 }
 
+/// Open a regular file. What is none is neither waited for, as a pipe that nobody writes to, nor read without end.
+fn regular(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
 impl PartialEq for Pinned {
     fn eq(&self, other: &Self) -> bool {
         self.read.stamp == other.read.stamp
@@ -110,7 +117,7 @@ impl Pinned {
     /// # Errors
     /// What the system says, or that it was changed while it was read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = regular(path)?;
         let before = stamp(&file.metadata()?);
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 256 << 10];
@@ -292,6 +299,18 @@ mod tests {
         symlink("/bin/sh", &link).unwrap();
         let command = spec(&link).command().unwrap();
         assert_eq!(Path::new(command.get_program()), Path::new("/bin/sh").canonicalize().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_waited_for_nor_read_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, endless) = (folder.path().join("pipe"), folder.path().join("endless"));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        symlink("/dev/zero", &endless).unwrap();
+        for path in [&pipe, &endless, &folder.path().to_owned()] {
+            let refused = Programs::default().open(path, 0).unwrap_err();
+            assert!(refused.to_string().contains("not a regular file"), "{}: {refused}", path.display());
+        }
     }
 
     #[test]

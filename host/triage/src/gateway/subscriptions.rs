@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fumehood_mcp::gateway::rpc;
 use fumehood_mcp::{Ask, Incoming, McpError, Patience, ServerFacts};
@@ -33,9 +33,10 @@ const RESOURCES: usize = 256;
 const BEGIN: Duration = Duration::from_secs(20);
 /// How often it is looked at whether a connection still lives.
 const LOOK: Duration = Duration::from_secs(5);
-/// How soon a stream that ended is opened again: twice as late each time that it does not begin.
+/// How soon a stream that ended is opened again: twice as late each time, until one has lasted for a while.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(600);
+const LASTED: Duration = Duration::from_secs(60);
 
 /// What a stream wants to hear, as far as its server tells it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -205,12 +206,12 @@ impl Upstream {
                 patience: Some(Patience::of(FOREVER)),
                 ..Ask::default()
             };
+            let since = Instant::now();
             let asked = self.connection.pass(ask, over.cancelled());
             tokio::pin!(asked);
             let ended = tokio::select! {
                 biased;
                 Ok(said) = &mut acknowledged => {
-                    wait = AGAIN;
                     if let Some(begun) = begun.take() {
                         let _ = begun.send(Ok(said));
                     }
@@ -223,6 +224,9 @@ impl Upstream {
                 let why = || McpError::Closed("it ended the stream before it had begun".into());
                 let _ = begun.send(Err(ended.err().unwrap_or_else(why)));
                 return;
+            }
+            if since.elapsed() >= LASTED {
+                wait = AGAIN;
             }
             tokio::select! {
                 () = over.cancelled() => return,

@@ -60,9 +60,8 @@ fn a_call_waits_until_a_person_has_approved_it_as_it_is() {
         assert!(nothing_waits(&bench));
         let row = ended(&bench.data, "tools/call", 1).remove(0);
         assert_eq!(row["status"], "ok", "{row}");
-        let audit = bench.client.get("/api/v1/audit?limit=200").expect(200).text();
-        for entry in ["mcp-call.ask", "mcp-call.approve", "mcp-call.use", "mcp.call"] {
-            assert!(audit.contains(entry), "{entry} is not on record");
+        for action in ["mcp-call.ask", "mcp-call.approve", "mcp-call.use", "mcp.call"] {
+            assert!(!bench.audit(action).is_empty(), "{action} is not on record");
         }
     }
 }
@@ -80,8 +79,8 @@ fn a_call_that_is_denied_is_not_made() {
     assert!(answer["error"]["message"].as_str().unwrap().contains("denied"), "{answer}");
     assert_eq!(calls(&journal), 0);
     assert_eq!(ended(&bench.data, "tools/call", 1)[0]["status"], "error");
-    let audit = bench.client.get("/api/v1/audit?limit=200").expect(200).text();
-    assert!(audit.contains("mcp-call.deny") && !audit.contains("\"mcp.call\""), "it is on record as made: {audit}");
+    assert_eq!(bench.audit("mcp-call.deny").len(), 1);
+    assert_eq!(bench.audit("mcp.call"), Vec::<Value>::new(), "it is on record as made");
 }
 
 #[test]
@@ -108,6 +107,25 @@ fn a_caller_that_went_away_comes_back_for_what_was_approved_and_only_once() {
     // Used up: the next waits again.
     caller.hang_up("restart_service", &arguments, Duration::from_millis(600));
     assert_eq!(calls(&journal), 1);
+}
+
+/// What nobody has seen who approved a call does not go along with it.
+#[test]
+fn what_a_client_says_aside_is_not_sent_with_an_approved_call() {
+    let Some((bench, journal)) = prepared("gateway aside") else { return };
+    let caller = Caller::new(&bench.server, "/mcp/hostile", &bench.data.token("responder"), false);
+    let params = json!({
+        "name": "restart_service", "arguments": {"service": "db"}, "_meta": {"progressToken": 7, "vendor/force": true},
+    });
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| caller.send("tools/call", &params).text());
+        let (form, digest) = waiting(&bench);
+        bench.person.submit(&format!("{form}/approve"), &[("digest", &digest)]);
+        assert!(call.join().unwrap().contains("\"result\""));
+    });
+    let sent = std::fs::read_to_string(&journal).unwrap();
+    assert_eq!(calls(&journal), 1);
+    assert!(sent.contains("progressToken") && !sent.contains("vendor/force"), "{sent}");
 }
 
 /// Whoever may not ask any more, and what is not there any more, is past approving.
@@ -181,8 +199,7 @@ fn what_is_recorded_after_the_answer_is_as_complete() {
     let shown = bench.data.run(&["mcp", "show", rows[0]["id"].as_str().unwrap()]);
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert!(shown["sent"]["arguments"]["text"].as_str().unwrap().starts_with("call "), "{shown}");
-    let audit = bench.client.get("/api/v1/audit?limit=200").expect(200).text();
-    assert!(audit.matches("\"mcp.call\"").count() >= 20, "that a tool was called stays provable");
+    assert!(bench.audit("mcp.call").len() >= 20, "that a tool was called stays provable");
     for session in record(&bench.data, &["sessions"]) {
         let rows = record(&bench.data, &["logs", "--session", session["id"].as_str().unwrap(), "-n", "1000"]);
         assert_eq!(session["calls"].as_u64(), Some(rows.len() as u64));

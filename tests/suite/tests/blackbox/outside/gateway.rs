@@ -73,7 +73,12 @@ impl Caller {
 
     /// Call a tool, and hang up before the answer has come.
     pub(super) fn hang_up(&self, name: &str, arguments: &Value, after: std::time::Duration) {
-        let (headers, body) = self.request(1, "tools/call", &json!({"name": name, "arguments": arguments}));
+        self.hang_up_on("tools/call", &json!({"name": name, "arguments": arguments}), after);
+    }
+
+    /// Ask, and hang up after a while, whatever has come by then.
+    pub(super) fn hang_up_on(&self, method: &str, params: &Value, after: std::time::Duration) {
+        let (headers, body) = self.request(1, method, params);
         let (address, path) = self.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
         let mut request = format!("POST /{path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
         headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));

@@ -88,6 +88,12 @@ impl Bench {
         said.map(|message| message["text"].as_str().unwrap_or_default()).collect()
     }
 
+    /// Entries of the audit log with this action, the newest first.
+    fn audit(&self, action: &str) -> Vec<Value> {
+        let found = self.client.get(&format!("/api/v1/audit?action={action}&limit=200")).expect(200).json();
+        found["entries"].as_array().unwrap().clone()
+    }
+
     /// Register a server over the form; its id.
     fn add_server(&self, server: &Value) -> String {
         let field = |name: &str| server[name].as_str().unwrap_or_default();

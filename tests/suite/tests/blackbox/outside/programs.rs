@@ -86,8 +86,27 @@ fn a_program_that_was_exchanged_is_not_started_until_a_person_has_approved_it() 
     assert!(starts(&journal) > before);
     let answer = other.call("echo", &json!({"text": "x"}));
     assert!(answer["result"].is_object(), "what was decided about its tools stays: {answer}");
-    let audit = bench.client.get("/api/v1/audit?limit=200").expect(200).text();
-    assert!(audit.contains("mcp-server.program") && audit.contains(&seen), "{audit}");
+    let decided = bench.audit("mcp-server.program");
+    assert_eq!(decided.len(), 1, "{decided:?}");
+    assert!(decided[0].to_string().contains(&seen), "{decided:?}");
+}
+
+/// What took a program's place and is no file is not waited for, and holds nothing up.
+#[test]
+fn a_pipe_in_the_place_of_a_program_is_refused_at_once() {
+    let Some(bench) = bench("pipe for a program") else { return };
+    let (path, journal) = script(&bench, "one");
+    let id = bench.add_server(&json!({"name": "Pinned", "transport": "stdio", "command": path}));
+    assert_eq!(bench.discovered(&id)["state"], "connected");
+    let before = starts(&journal);
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    bench.person.submit(&format!("/servers/{id}/reconnect"), &[]);
+    let server = bench.discovered(&id);
+    assert_eq!(server["state"], "unreachable", "{server}");
+    assert!(server["reason"].as_str().unwrap().contains("not a regular file"), "{server}");
+    assert!(bench.person.get(&format!("/servers/{id}")).expect(200).text().contains("not a regular file"));
+    assert_eq!(starts(&journal), before);
 }
 
 #[test]

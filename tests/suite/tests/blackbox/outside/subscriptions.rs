@@ -58,6 +58,27 @@ fn a_newer_client_hears_of_changes_on_its_stream_whatever_its_server_speaks() {
     }
 }
 
+/// A client that goes away ends its subscriptions at the server, and those of nobody else.
+#[test]
+fn what_nobody_wants_to_hear_any_more_is_ended_at_the_server() {
+    let Some((bench, journal)) = asking("end of a stream", "legacy") else { return };
+    let caller = Caller::new(&bench.server, "/mcp/asking", &bench.data.token("responder"), true);
+    let wish = json!({"notifications": {"resourceSubscriptions": [RUNBOOK]}});
+    let ended = || said_to_server(&journal, "\"resources/unsubscribe\"");
+    let stays = caller.stream(Some((77, "subscriptions/listen", &wish)));
+    heard(&stays, "notifications/subscriptions/acknowledged");
+    caller.hang_up_on("subscriptions/listen", &wish, Duration::from_secs(1));
+    // Two have begun, and one of them still listens.
+    assert_eq!(said_to_server(&journal, "\"resources/subscribe\""), 2);
+    assert!(caller.call("poke", &json!({}))["result"].is_object());
+    heard(&stays, "notifications/resources/updated");
+    assert_eq!(ended(), 0, "it was ended for whoever still listens");
+
+    let other = Caller::new(&bench.server, "/mcp/asking", &bench.data.token("responder"), true);
+    other.hang_up_on("subscriptions/listen", &wish, Duration::from_secs(1));
+    wait_for("the end at the server", SETTLE, || (ended() == 1).then_some(()));
+}
+
 #[test]
 fn an_older_client_hears_of_changes_in_its_session_whatever_its_server_speaks() {
     for era in ["legacy", "modern"] {
