@@ -72,6 +72,7 @@ pub(crate) struct Loaded {
     pub(crate) version: String,
     pub(crate) world: World,
     pub(crate) digest: [u8; 32],
+    pub(crate) prepared: [u8; 32],
     pub(crate) from_cache: bool,
     pub(crate) inspection: Inspection,
     /// The rules, where `prepare` is run in each instance.
@@ -92,6 +93,10 @@ impl Plugin {
     /// SHA-256 of the component as it was given, before preparation and compilation.
     pub fn digest(&self) -> [u8; 32] {
         self.0.digest
+    }
+    /// SHA-256 of the component and of the rules that it is prepared with: two of which it is the same do the same.
+    pub fn prepared(&self) -> [u8; 32] {
+        self.0.prepared
     }
     /// `sha256:` and 64 hexadecimal digits.
     pub fn digest_text(&self) -> String {
@@ -159,11 +164,13 @@ impl Runtime {
         if let Some(artefact) = made.as_ref().filter(|_| kept) {
             self.0.cache.put(&key, artefact);
         }
+        let digest: [u8; 32] = Sha256::digest(source.component).into();
         Ok(Plugin(Arc::new(Loaded {
             name: name.into(),
             version: source.version.into(),
             world: source.world,
-            digest: Sha256::digest(source.component).into(),
+            digest,
+            prepared: Sha256::new().chain_update(digest).chain_update(source.rules).finalize().into(),
             from_cache: made.is_none(),
             inspection: seen,
             prepare_each_time: each_time.then(|| source.rules.to_owned()),

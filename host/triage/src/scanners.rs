@@ -4,6 +4,8 @@
 //! what scanners report is judged by the rules of the organisation and the incident, never by a scanner; the result does
 //! not depend on which of them was done first.
 
+mod before;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use fumehood_runtime::{CallHost, Chunk, KindInfo, Plugin, RawFinding, Runtime};
 use tokio::task::JoinSet;
 
 use crate::TriageError;
+pub(crate) use before::FoundBefore;
+use before::Key;
 
 /// Said of what is packed and was not read.
 const UNREAD: &str = "packed, too large to read";
@@ -30,6 +34,8 @@ pub struct Scanners {
     pub(crate) groups: Arc<HashMap<String, Group>>,
     pub(crate) kinds: Arc<[KindInfo]>,
     pub(crate) rules: Arc<Rules>,
+    /// What was found before; nothing where each text is scanned, whatever it is.
+    pub(crate) before: Option<Arc<FoundBefore>>,
     /// Why nothing can be scanned.
     pub(crate) refusal: Option<String>,
 }
@@ -75,7 +81,7 @@ impl Scanners {
     pub fn new(runtime: Runtime, plugins: Vec<Plugin>, kinds: &[KindInfo], rules: Arc<Rules>) -> Self {
         let groups = Arc::new(groups_of(kinds));
         let plugins = plugins.into_iter().map(|plugin| (plugin, None)).collect();
-        Self { runtime, plugins, groups, kinds: kinds.into(), rules, refusal: None }
+        Self { runtime, plugins, groups, kinds: kinds.into(), rules, before: None, refusal: None }
     }
 
     /// What pseudonyms show beside their number.
@@ -196,15 +202,18 @@ impl Scanners {
         if self.plugins.len() == 1 || stretch.text.len() <= SHORT {
             // One after the other: another task would cost more than it saves.
             for (slot, (plugin, host)) in done.iter_mut().zip(&self.plugins) {
-                *slot = Some(scan_one(&self.runtime, plugin, host.clone(), &stretch, name).await);
+                *slot =
+                    Some(scan_one(&self.runtime, plugin, host.clone(), &stretch, name, self.before.as_deref()).await);
             }
         } else {
             let mut running = JoinSet::new();
             for (place, (plugin, host)) in self.plugins.iter().cloned().enumerate() {
-                let (runtime, stretch) = (self.runtime.clone(), stretch.clone());
+                let (runtime, stretch, before) = (self.runtime.clone(), stretch.clone(), self.before.clone());
                 let name = name.map(str::to_owned);
-                running
-                    .spawn(async move { (place, scan_one(&runtime, &plugin, host, &stretch, name.as_deref()).await) });
+                running.spawn(async move {
+                    let scanned = scan_one(&runtime, &plugin, host, &stretch, name.as_deref(), before.as_deref());
+                    (place, scanned.await)
+                });
             }
             while let Some(one) = running.join_next().await {
                 let (place, result) = one.map_err(|error| TriageError::Internal(error.to_string()))?;
@@ -257,6 +266,7 @@ async fn scan_one(
     host: Option<Arc<dyn CallHost>>,
     stretch: &Stretch,
     name: Option<&str>,
+    before: Option<&FoundBefore>,
 ) -> Result<Vec<RawFinding>, fumehood_runtime::CallError> {
     let chunk = Chunk {
         text: &stretch.text,
@@ -265,7 +275,15 @@ async fn scan_one(
         continues_after: stretch.continues_after,
         name,
     };
-    Ok(runtime.scan(plugin, chunk, host).await?.findings)
+    let remembered = before.and_then(|before| Some((before, Key::of(plugin, chunk)?)));
+    if let Some(found) = remembered.and_then(|(before, key)| before.get(&key)) {
+        return Ok(found.to_vec());
+    }
+    let found = runtime.scan(plugin, chunk, host).await?.findings;
+    if let Some((before, key)) = remembered {
+        before.put(key, &found);
+    }
+    Ok(found)
 }
 
 /// What was found in a text as it stands, by its start.

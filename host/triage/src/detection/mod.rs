@@ -23,7 +23,7 @@ pub use additions::{ADDED, Addition};
 
 use crate::call::ScanCall;
 use crate::plugins::{Running, load_with, shipped};
-use crate::scanners::{Scanners, groups_of};
+use crate::scanners::{FoundBefore, Scanners, groups_of};
 use crate::{App, TriageError};
 
 /// Documents of the organisation, or of an incident.
@@ -116,6 +116,7 @@ pub(crate) struct Detections {
     /// As it was asked for last: mostly the organisation's.
     announced: Mutex<Option<Announced>>,
     incidents: Mutex<HashMap<IncidentId, Held>>,
+    before: Arc<FoundBefore>,
     /// Held while rules are changed.
     changing: tokio::sync::Mutex<()>,
     /// Raised with each change: what was prepared before it is not kept.
@@ -485,7 +486,10 @@ impl App {
             let host: Arc<dyn CallHost> = ScanCall::new(self, scope, &plugin, subject);
             (plugin, Some(host))
         });
-        Scanners { runtime: self.0.runtime.clone(), plugins: hosted.collect(), groups, kinds, rules, refusal }
+        // That a log was scanned is on record with the log, whatever was scanned before.
+        let before = subject.is_none_or(|subject| !subject.starts_with("log:"));
+        let before = before.then(|| Arc::clone(&self.0.detections.before));
+        Scanners { runtime: self.0.runtime.clone(), plugins: hosted.collect(), groups, kinds, rules, before, refusal }
     }
 
     /// What scanners and rules have announced that they find, and its groups: made once for as long as neither changes.

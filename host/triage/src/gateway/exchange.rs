@@ -364,7 +364,14 @@ impl GatewayBackend {
             let listening =
                 upstream.listen(Listener::Changes(link, exchange.request.id.clone(), None), Arc::clone(&patience));
             let cancel = exchange.request.cancel.clone();
-            let answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()).await;
+            let wish = match upstream.connection.facts().raw().pointer("/capabilities/tools/listChanged") {
+                Some(Value::Bool(true)) => params.get("notifications").cloned().unwrap_or_default(),
+                _ => Value::Null,
+            };
+            let answer = tokio::select! {
+                answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()) => answer,
+                never = self.tell_of_tools(exchange, &wish) => never,
+            };
             // Going away is how a client ends this.
             return if matches!(answer, Err(McpError::Cancelled)) { Ok(json!({})) } else { answer };
         }

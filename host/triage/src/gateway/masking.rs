@@ -6,10 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fumehood_redact::{Entry, Finding, Group, JsonPlan, Kind, Label, Origin, Pseudonyms, Segment, merge, restore};
+use fumehood_redact::{Entry, Group, JsonPlan, Kind, Label, Origin, Pseudonyms, Segment, merge, restore};
 use fumehood_store::Scope;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::masking::Book;
 use crate::scanners::scan_together;
@@ -18,9 +17,6 @@ use crate::{App, TriageError};
 /// Callers whose books are kept, and the values of one; those of whoever was last to come are forgotten first.
 const BOOKS: usize = 256;
 const VALUES: usize = 100_000;
-/// Texts whose findings are remembered, in each half, and the longest of them.
-const FOUND: usize = 2_048;
-const SHORT: usize = 8 << 10;
 
 /// Which way something passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,36 +32,10 @@ struct CallerBook {
     own: HashSet<String>,
 }
 
-/// The books of callers, and what was found in short texts: clients and tools repeat themselves.
+/// The books of callers.
 #[derive(Default)]
 pub(super) struct Books {
     books: Mutex<HashMap<String, Arc<tokio::sync::Mutex<CallerBook>>>>,
-    found: Mutex<FoundBefore>,
-}
-
-/// What was found in a text, for each of its parts.
-type Found = Arc<Vec<Vec<Finding>>>;
-
-/// Findings by the hash of scanners, rules and text. Of two halves the older one is dropped when the newer is full.
-#[derive(Default)]
-struct FoundBefore {
-    newer: HashMap<[u8; 32], Found>,
-    older: HashMap<[u8; 32], Found>,
-}
-
-impl FoundBefore {
-    fn get(&mut self, key: &[u8; 32]) -> Option<Found> {
-        let found = self.newer.get(key).or_else(|| self.older.get(key)).cloned()?;
-        self.put(*key, Arc::clone(&found));
-        Some(found)
-    }
-
-    fn put(&mut self, key: [u8; 32], found: Found) {
-        if self.newer.len() >= FOUND {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        self.newer.insert(key, found);
-    }
 }
 
 impl Books {
@@ -81,7 +51,7 @@ impl Books {
         let mut book = CallerBook::default();
         *book.book.pseudonyms() = Pseudonyms::load(entries);
         let open = HashMap::from([(caller, Arc::new(tokio::sync::Mutex::new(book)))]);
-        Self { books: Mutex::new(open), found: Mutex::default() }
+        Self { books: Mutex::new(open) }
     }
 
     fn of(&self, caller: &str) -> Arc<tokio::sync::Mutex<CallerBook>> {
@@ -124,40 +94,13 @@ impl Books {
         Some(masked.to_value())
     }
 
-    /// What the scanners find, or have found in the same text under the same rules.
-    async fn found(&self, app: &App, scope: &Scope, texts: &[&str]) -> Result<Found, TriageError> {
-        let generation = app.rules_generation();
-        let scanners = app.gateway_scanners(scope).await;
-        let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        if scanners.refusal.is_some() || bytes > SHORT {
-            return Ok(Arc::new(scan_together(&scanners, texts).await?));
-        }
-        let mut hash = Sha256::new();
-        hash.update(generation.to_le_bytes());
-        for (plugin, _) in &scanners.plugins {
-            hash.update(plugin.digest());
-        }
-        for text in texts {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
-        }
-        let key: [u8; 32] = hash.finalize().into();
-        let before = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
-        if let Some(found) = before {
-            return Ok(found);
-        }
-        let found = Arc::new(scan_together(&scanners, texts).await?);
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::clone(&found));
-        Ok(found)
-    }
-
     async fn masked(&self, app: &App, scope: &Scope, way: Way, value: &Value) -> Result<Value, TriageError> {
         let plan = JsonPlan::new(value);
         let texts: Vec<&str> = plan.texts().collect();
         if texts.is_empty() {
             return Ok(value.clone());
         }
-        let found = self.found(app, scope, &texts).await?;
+        let found = scan_together(&app.gateway_scanners(scope).await, &texts).await?;
         let shared = self.of(&scope.actor.to_string());
         let mut held = shared.lock_owned().await;
         if held.book.pseudonyms().len() > VALUES {
@@ -180,7 +123,7 @@ impl Books {
         for (text, findings) in texts.iter().zip(found.iter()) {
             book.learn(text, findings);
         }
-        let spans = texts.into_iter().zip(found.iter().cloned()).map(|(text, mut findings)| {
+        let spans = texts.into_iter().zip(found).map(|(text, mut findings)| {
             findings.extend(book.known_in(text));
             merge(text.len(), &findings)
         });
@@ -284,23 +227,6 @@ fn put_back(value: &mut Value, kept: &mut Vec<String>) {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn what_was_found_is_remembered_for_as_long_as_there_is_room() {
-        let mut before = FoundBefore::default();
-        let key = |number: usize| {
-            let mut key = [0; 32];
-            key[..8].copy_from_slice(&number.to_le_bytes());
-            key
-        };
-        before.put(key(0), Arc::default());
-        for number in 1..10 * FOUND {
-            before.put(key(number), Arc::default());
-            assert!(before.get(&key(0)).is_some(), "what is asked for again and again stays");
-            assert!(before.newer.len() + before.older.len() <= 2 * FOUND);
-        }
-        assert!(before.get(&key(1)).is_none());
-    }
 
     #[test]
     fn what_is_no_text_comes_back_where_it_was() {

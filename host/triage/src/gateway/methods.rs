@@ -60,6 +60,9 @@ impl GatewayBackend {
             "prompts/get" => self.get_prompt(exchange).await,
             "completion/complete" => self.complete(exchange).await,
             "logging/setLevel" if !modern => self.set_level(exchange).await,
+            "subscriptions/listen" if modern && exchange.request.client.server.is_none() => {
+                self.listen_all(exchange).await
+            }
             "subscriptions/listen" if modern => self.only(exchange).await,
             "tasks/get" | "tasks/update" | "tasks/cancel" if modern => {
                 let server = exchange.request.client.server.clone().unwrap_or_default();
@@ -71,7 +74,7 @@ impl GatewayBackend {
     }
 
     /// The servers that this client speaks to.
-    async fn servers(&self, exchange: &Exchange) -> Result<Vec<McpServer>, RpcError> {
+    pub(super) async fn servers(&self, exchange: &Exchange) -> Result<Vec<McpServer>, RpcError> {
         let client = &exchange.request.client;
         let served = self.app.served(&client.caller).await.map_err(refusal)?;
         let fits = |server: &&McpServer| client.server.as_ref().is_none_or(|only| server.slug == *only);
@@ -119,9 +122,11 @@ impl GatewayBackend {
                 }
             }
             None => json!({
+                // A session hears of all lists of the servers that it has spoken to; a stream of tools and resources.
                 "capabilities": {
-                    "tools": {"listChanged": true}, "resources": {"listChanged": true}, "prompts": {"listChanged": true},
-                    "completions": {}, "logging": {},
+                    "tools": {"listChanged": true}, "completions": {}, "logging": {},
+                    "resources": {"listChanged": !client.is_modern(), "subscribe": true},
+                    "prompts": {"listChanged": !client.is_modern()},
                 },
                 "serverInfo": {"name": "fumehood", "title": "Fumehood", "version": env!("CARGO_PKG_VERSION")},
             }),
@@ -129,6 +134,7 @@ impl GatewayBackend {
         Ok(if client.is_modern() {
             translate::discovered(&facts, &versions)
         } else {
+            self.follow_session(&client, &exchange.request.link);
             translate::initialized(&facts, &client.version)
         })
     }

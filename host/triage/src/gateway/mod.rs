@@ -8,6 +8,7 @@ mod breaker;
 mod exchange;
 mod held;
 mod limits;
+mod listen;
 mod masking;
 mod methods;
 mod metrics;
@@ -55,6 +56,7 @@ pub struct GatewayBackend {
     books: Arc<masking::Books>,
     held: Arc<held::HeldCalls>,
     begun_tasks: Arc<tasks::Tasks>,
+    followed: Arc<listen::Followed>,
     limits: Arc<limits::Limits>,
     record_after: bool,
     recorder: Recorder,
@@ -148,6 +150,7 @@ impl App {
             books: Arc::default(),
             held: Arc::default(),
             begun_tasks: Arc::default(),
+            followed: Arc::default(),
             limits: Arc::new(limits::Limits::new(settings.limits)),
             record_after: settings.record_after,
             recorder,
@@ -350,6 +353,7 @@ impl Backend for GatewayBackend {
 
     async fn ended(&self, client: Arc<Client<Scope>>) {
         let Some(session) = &client.session else { return };
+        self.followed.forget(session);
         self.upstreams.end(session).await;
         if let Err(error) = self.app.0.store.end_mcp_session(&client.caller, session.clone()).await {
             tracing::warn!(%error, "the end of a session could not be put on record");

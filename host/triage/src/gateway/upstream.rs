@@ -19,7 +19,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::GatewayBackend;
 use super::breaker::Breakers;
-use super::subscriptions::{SUBSCRIPTION, Streaming, Wanted, lists_of};
+use super::listen::Wanted;
+use super::subscriptions::{SUBSCRIPTION, Streaming, lists_of};
 use crate::call::Purpose;
 
 /// How long a connection may be idle: of a caller, and of a session, whose client may listen on it.
@@ -139,9 +140,9 @@ impl Upstream {
     pub(super) fn tell_streams(&self, message: &Incoming) {
         for (_, listener) in self.listening() {
             if let Listener::Changes(link, id, Some(wanted)) = listener
-                && wanted.has(message)
+                && let Some(told) = wanted.told(message)
             {
-                link.notify(&message.method, &of_stream(message.params.clone(), id));
+                link.notify(&message.method, &of_stream(told, id));
             }
         }
     }

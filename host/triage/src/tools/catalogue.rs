@@ -207,18 +207,23 @@ impl Served {
 /// What is served, as long as nothing changes.
 #[derive(Default)]
 pub(crate) struct ServedCache {
-    changes: std::sync::atomic::AtomicU64,
+    changes: tokio::sync::watch::Sender<u64>,
     held: std::sync::Mutex<Option<(u64, String, std::sync::Arc<Served>)>>,
 }
 
 impl ServedCache {
     /// Something about servers or tools has changed.
     pub(crate) fn forget(&self) {
-        self.changes.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Hears of each change.
+    pub(crate) fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn now(&self) -> u64 {
-        self.changes.load(std::sync::atomic::Ordering::SeqCst)
+        *self.changes.borrow()
     }
 }
 

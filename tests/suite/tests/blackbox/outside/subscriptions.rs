@@ -7,6 +7,8 @@ use super::questions::asking;
 use super::*;
 
 const RUNBOOK: &str = "note://runbook";
+/// How long a client listens that then goes away.
+const HELD: Duration = Duration::from_secs(1);
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The next message of a method.
@@ -52,9 +54,6 @@ fn a_newer_client_hears_of_changes_on_its_stream_whatever_its_server_speaks() {
         assert!(other.try_recv().is_err(), "{era}: it hears what it did not ask for");
         let subscribed = said_to_server(&journal, "\"resources/subscribe\"");
         assert_eq!(subscribed, if era == "legacy" { 2 } else { 0 });
-        // By the way of all servers, whose resources are called otherwise, nothing changes for this one.
-        let all = Caller::new(&bench.server, "/mcp", &bench.data.token("responder"), true);
-        assert!(all.call("mcp_asking_poke", &json!({}))["result"].is_object());
     }
 }
 
@@ -67,7 +66,7 @@ fn what_nobody_wants_to_hear_any_more_is_ended_at_the_server() {
     let ended = || said_to_server(&journal, "\"resources/unsubscribe\"");
     let stays = caller.stream(Some((77, "subscriptions/listen", &wish)));
     heard(&stays, "notifications/subscriptions/acknowledged");
-    caller.hang_up_on("subscriptions/listen", &wish, Duration::from_secs(1));
+    caller.hang_up_on("subscriptions/listen", &wish, HELD);
     // Two have begun, and one of them still listens.
     assert_eq!(said_to_server(&journal, "\"resources/subscribe\""), 2);
     assert!(caller.call("poke", &json!({}))["result"].is_object());
@@ -75,7 +74,7 @@ fn what_nobody_wants_to_hear_any_more_is_ended_at_the_server() {
     assert_eq!(ended(), 0, "it was ended for whoever still listens");
 
     let other = Caller::new(&bench.server, "/mcp/asking", &bench.data.token("responder"), true);
-    other.hang_up_on("subscriptions/listen", &wish, Duration::from_secs(1));
+    other.hang_up_on("subscriptions/listen", &wish, HELD);
     wait_for("the end at the server", SETTLE, || (ended() == 1).then_some(()));
 }
 
@@ -113,4 +112,90 @@ fn an_older_client_hears_of_changes_in_its_session_whatever_its_server_speaks() 
         let rest: Vec<Value> = session.try_iter().collect();
         assert!(!rest.iter().any(|said| said["method"] == "notifications/resources/updated"), "{era}: {rest:?}");
     }
+}
+
+/// Whoever speaks to all servers hears of resources by the names that they have there.
+#[test]
+fn a_stream_of_all_servers_hears_of_their_resources_and_of_what_people_decide() {
+    for era in ["legacy", "modern"] {
+        let Some((bench, journal)) = asking("stream of all", era) else { return };
+        let token = bench.data.token("responder");
+        let caller = Caller::new(&bench.server, "/mcp", &token, true);
+        let ours = format!("asking+{RUNBOOK}");
+        let wish = json!({"notifications": {
+            "toolsListChanged": true, "promptsListChanged": true,
+            "resourceSubscriptions": [ours, "asking+note://nothing", "nobody+note://runbook", RUNBOOK],
+        }});
+        let stream = caller.stream(Some((77, "subscriptions/listen", &wish)));
+        let acknowledged = heard(&stream, "notifications/subscriptions/acknowledged");
+        assert_eq!(acknowledged["_meta"][SUBSCRIPTION], 77, "{era}: {acknowledged}");
+        // What is not told is not promised.
+        assert_eq!(
+            acknowledged["notifications"],
+            json!({"toolsListChanged": true, "promptsListChanged": false, "resourceSubscriptions": [ours]}),
+            "{era}"
+        );
+        assert!(caller.call("mcp_asking_poke", &json!({}))["result"].is_object());
+        let news = heard(&stream, "notifications/resources/updated");
+        assert_eq!((&news["uri"], &news["_meta"][SUBSCRIPTION]), (&json!(ours), &json!(77)), "{era}: {news}");
+        // One who speaks to this server alone, beside it, knows the resource by its own name.
+        let alone = Caller::new(&bench.server, "/mcp/asking", &token, true);
+        let wish = json!({"notifications": {"resourceSubscriptions": [RUNBOOK]}});
+        let beside = alone.stream(Some((5, "subscriptions/listen", &wish)));
+        heard(&beside, "notifications/subscriptions/acknowledged");
+        assert!(caller.call("mcp_asking_poke", &json!({}))["result"].is_object());
+        assert_eq!(heard(&beside, "notifications/resources/updated")["uri"], RUNBOOK, "{era}");
+
+        denied(&bench, "visit");
+        let news = heard(&stream, "notifications/tools/list_changed");
+        assert_eq!(news["_meta"][SUBSCRIPTION], 77, "{era}: {news}");
+        let rest: Vec<Value> = stream.try_iter().chain(beside.try_iter()).collect();
+        assert!(!rest.iter().any(|said| said["method"] == "notifications/prompts/list_changed"), "{era}: {rest:?}");
+
+        // Going away ends at the server what nobody else listens to. A stream there is ended by the next one, too.
+        if era == "legacy" {
+            let other = Caller::new(&bench.server, "/mcp", &bench.data.token("admin"), true);
+            other.hang_up_on(
+                "subscriptions/listen",
+                &json!({"notifications": {"resourceSubscriptions": [ours]}}),
+                HELD,
+            );
+            let ended = || said_to_server(&journal, "\"resources/unsubscribe\"");
+            wait_for("the end at the server", SETTLE, || (ended() == 1).then_some(()));
+        }
+    }
+}
+
+/// What people decide about tools is news to whoever has read the list.
+#[test]
+fn a_session_hears_when_a_person_has_decided_on_its_tools() {
+    let Some((bench, _)) = asking("decided tools", "legacy") else { return };
+    for path in ["/mcp", "/mcp/asking"] {
+        let caller = Caller::new(&bench.server, path, &bench.data.token("responder"), false);
+        let name = if path == "/mcp" { "mcp_asking_visit" } else { "visit" };
+        let offered = || {
+            let list = caller.ask("tools/list", &json!({}));
+            list["result"]["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == name)
+        };
+        assert!(offered());
+        let session = caller.stream(None);
+        // What changes nothing that is offered is no news.
+        bench.decide(&server(&bench), "allow", |tool| tool == "visit");
+        denied(&bench, "visit");
+        heard(&session, "notifications/tools/list_changed");
+        assert!(!offered(), "the news came before the change");
+        bench.decide(&server(&bench), "allow", |tool| tool == "visit");
+        heard(&session, "notifications/tools/list_changed");
+        assert!(offered(), "the news came before the change");
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(session.try_iter().all(|said| said["method"] != "notifications/tools/list_changed"), "it is told once");
+    }
+}
+
+fn server(bench: &Bench) -> String {
+    bench.client.get("/api/v1/servers").expect(200).json()[0]["id"].as_str().unwrap().to_owned()
+}
+
+fn denied(bench: &Bench, tool: &str) {
+    assert_eq!(bench.decide(&server(bench), "deny", |name| name == tool), [tool]);
 }
