@@ -129,10 +129,11 @@ test('a client that was put in by hand', async (t) => {
 
 for (const format of ['jwt', 'opaque']) {
   test(`${format}: expiry, refresh, rotation, and a refresh token that is used twice`, async (t) => {
-    const fixture = await start(t, 'server.mjs', '--auto', '--access-token-seconds', '1', '--token-format', format);
+    const fixture = await start(t, 'server.mjs', '--auto', '--access-token-seconds', '3', '--token-format', format);
+    // Times are whole seconds: what is made at the end of one has lived one a moment later.
     const client = await through(t, fixture, {});
     assert.equal(client.tokens.access_token.split('.').length === 3, format === 'jwt');
-    await sleep(2100);
+    await sleep(4100);
     const late = await client.call('whoami');
     assert.equal(late.status, 401);
     assert.match(late.headers.get('www-authenticate'), /error="invalid_token"/);
