@@ -235,12 +235,12 @@ test('the MCP server answers as one of its era', async (t) => {
 
 test('hostile ok: the fake itself is no obstacle', async (t) => {
   for (const method of ['none', 'client_secret_basic', 'client_secret_post']) {
-    const fixture = await start(t, 'hostile.mjs', '--mode', 'ok', '--access-token-seconds', '1');
+    const fixture = await start(t, 'hostile.mjs', '--mode', 'ok', '--access-token-seconds', '3');
     const client = new Client({ mcp: fixture.mcp, method });
     await client.connect();
     assert.equal(said(await client.call('whoami')).subject, 'mallory');
     assert.equal((await client.call('write_note', { text: 'x' })).status, 403);
-    await sleep(1100);
+    await sleep(3100);
     assert.equal((await client.call('whoami')).status, 401);
     await client.refresh();
     assert.equal((await client.call('whoami')).status, 200);
