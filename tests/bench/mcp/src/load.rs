@@ -61,6 +61,14 @@ pub struct Asked {
     pub mail: bool,
 }
 
+async fn connected(address: &str) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 /// One client.
 pub struct Caller {
     sender: SendRequest<Full<Bytes>>,
@@ -75,10 +83,7 @@ pub struct Caller {
 impl Caller {
     /// Connect, and open a session where there are sessions.
     pub async fn open(target: &Target, asked: Asked, seed: u64) -> Self {
-        let stream = TcpStream::connect(&target.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
+        let sender = connected(&target.address).await;
         let random = Random(seed.wrapping_mul(0x0123_4567_89ab_cdef));
         let mut caller = Self { sender, target: target.clone(), asked, headers: HeaderMap::new(), random, id: 0 };
         caller.put("host", &target.address);
@@ -122,8 +127,11 @@ impl Caller {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.path.parse().unwrap();
         *request.headers_mut() = self.headers.clone();
-        self.sender.ready().await.unwrap();
-        self.sender.send_request(request).await.unwrap_or_else(|error| panic!("{}: {error}", self.target.address))
+        // Whoever was silent while others were measured may have been let go.
+        if self.sender.ready().await.is_err() {
+            self.sender = connected(&self.target.address).await;
+        }
+        self.sender.send_request(request).await.unwrap_or_else(|error| panic!("{} of {}: {error}", self.target.tool, self.target.address))
     }
 
     /// The next call. Nothing in it needs escaping.
