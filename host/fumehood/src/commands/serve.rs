@@ -14,9 +14,8 @@ use crate::{control, data};
 /// How long requests may go on after the end was asked for.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// How long a request's head may take, and a connection may rest before the next one, which counts as one here. Clients
-/// keep connections for 90 s; one that is closed just when it is used again costs them a request.
-const HEAD: std::time::Duration = std::time::Duration::from_secs(120);
+/// How long a request's head may take.
+const HEAD: std::time::Duration = std::time::Duration::from_secs(20);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 100;
 

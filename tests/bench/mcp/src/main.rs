@@ -100,6 +100,9 @@ struct Spent {
     upstream: f64,
 }
 
+/// See [`Measured::measure`].
+const SETTLE: Duration = Duration::from_millis(200);
+
 impl Measured {
     async fn new(side: Side, target: &Target, asked: Asked, process: Option<u32>, upstream: u32) -> Self {
         let mut callers = Vec::new();
@@ -122,6 +125,8 @@ impl Measured {
 
     async fn measure(&mut self, place: usize, length: Duration) {
         self.signal(Signal::CONT);
+        // Its clocks went on while it was held: connections that have run out meanwhile are closed before they are used.
+        tokio::time::sleep(SETTLE).await;
         let cpu = || (self.process.map_or(0.0, cpu_seconds), cpu_seconds(self.upstream));
         let before = cpu();
         let callers = std::mem::take(&mut self.callers[place]);
