@@ -10,6 +10,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidRule;
+use crate::denial::shown;
+
+/// The most of a text that is no host that its refusal shows, bytes: longer than any name can be.
+const MAX_SHOWN_BYTES: usize = 260;
 
 /// A canonical host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +46,7 @@ impl FromStr for Host {
 
     /// Reads a host as it stands in a URL, IPv6 addresses in brackets.
     fn from_str(text: &str) -> Result<Self, InvalidRule> {
-        let invalid = || InvalidRule::Host(text.to_owned());
+        let invalid = || InvalidRule::Host(shown(text, MAX_SHOWN_BYTES));
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse() {
             return Ok(Self::Address(address));
@@ -115,7 +119,7 @@ impl FromStr for HostPattern {
         match domain.parse()? {
             // `*.com` would be half the internet
             Host::Domain(domain) if domain.contains('.') => Ok(Self::Below(domain)),
-            _ => Err(InvalidRule::Host(text.to_owned())),
+            _ => Err(InvalidRule::Host(shown(text, MAX_SHOWN_BYTES))),
         }
     }
 }

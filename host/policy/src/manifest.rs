@@ -319,6 +319,18 @@ label = "Queue"
         }
 
         #[test]
+        fn a_refusal_can_be_shown_whatever_it_quotes(place in 0usize..6, with in "(?s).{1,40}") {
+            let from = ["*.oncall.example.com\"\npath", "GET", "/v1", "https://eu.oncall", "oncall-token", "key = \"queue"];
+            let with = toml::Value::String(with).to_string();
+            let with = with.trim_matches(['"', '\'', '\n']);
+            let to = match place { 0 => format!("*.{with}\"\npath"), 2 => format!("/{with}"), 5 => format!("key = \"{with}"), _ => with.to_owned() };
+            if let Err(error) = Manifest::parse(&DESK.replacen(from[place], &to, 1)) {
+                let said = error.to_string();
+                prop_assert!(!said.chars().any(crate::denial::is_invisible), "{said:?}");
+            }
+        }
+
+        #[test]
         fn an_edit_is_read_or_refused_on_one_line(at in 0usize..900, with in "[ -~]{0,6}") {
             let at = at.min(DESK.len());
             let edited = format!("{}{with}{}", &DESK[..at], &DESK[(at + with.len()).min(DESK.len())..]);

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidRule;
+use crate::denial::shown;
 
 /// How often a path may be escaped. Nothing honest goes beyond two.
 const MAX_DECODINGS: usize = 4;
@@ -122,7 +123,7 @@ impl FromStr for PathPrefix {
         if text.starts_with('/') && text.bytes().all(plain) && !dots && !text.contains("//") {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidRule::Path(text.to_owned()))
+            Err(InvalidRule::Path(shown(text, 200)))
         }
     }
 }

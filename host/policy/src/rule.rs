@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::denial::shown;
 use crate::{HostPattern, PathPrefix, Request};
 
-/// A rule that cannot be understood. Each holds the text at fault.
+/// A rule that cannot be understood. Each holds the text at fault, cut and as it can be [`shown`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRule {
     /// Not a host or a pattern for hosts.
@@ -198,7 +198,7 @@ impl ConfiguredRule {
     /// # Errors
     /// [`InvalidRule`] where the URL is none that a rule can be about.
     pub fn at(&self, url: &url::Url, allow_private: BTreeSet<IpNet>) -> Result<HttpRule, InvalidRule> {
-        let invalid = || InvalidRule::Host(url.host_str().unwrap_or_default().to_owned());
+        let invalid = || InvalidRule::Host(shown(url.host_str().unwrap_or_default(), 260));
         let scheme = match url.scheme() {
             "https" => Scheme::Https,
             "http" => Scheme::Http,

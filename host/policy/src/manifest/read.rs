@@ -12,7 +12,7 @@ use super::{
     HttpAsk, HttpTarget, InvalidManifest, KvAsk, MAX_KV_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REQUESTS,
     MAX_WORDS, Manifest, PluginWorld, ProcessAsk, SecretAsk, Setting,
 };
-use crate::denial::is_invisible;
+use crate::denial::{is_invisible, shown};
 use crate::rule::InvalidRule;
 use crate::{
     ConfiguredRule, CredentialRule, Digest, HostPattern, HttpRule, Method, Origin, PathPrefix, ProcessArguments,
@@ -315,9 +315,8 @@ impl SecretEntry {
 
 /// An origin as people write it: `https://api.example.com`, `https://*.example.com:8443`.
 fn origin(text: &str) -> Result<Origin, String> {
-    let wrong = || {
-        format!("`{}` is no origin: write https://api.example.com, with a port where it has one", text.escape_debug())
-    };
+    let wrong =
+        || format!("`{}` is no origin: write https://api.example.com, with a port where it has one", shown(text, 300));
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let scheme = match scheme {
         "https" => Scheme::Https,
