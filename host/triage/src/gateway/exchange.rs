@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::held::{HeldCall, HeldCalls};
+use super::listen::tell_of_tools;
 use super::masking::Way;
 use super::recorder::micros;
 use super::upstream::Listener;
@@ -368,9 +369,10 @@ impl GatewayBackend {
                 Some(Value::Bool(true)) => params.get("notifications").cloned().unwrap_or_default(),
                 _ => Value::Null,
             };
+            let offer = self.tools_of(exchange, &wish).await;
             let answer = tokio::select! {
                 answer = upstream.connection.pass(ask(listening.ticket, params, &method), cancel.cancelled()) => answer,
-                never = self.tell_of_tools(exchange, &wish) => never,
+                never = tell_of_tools(&self.app, exchange, offer) => never,
             };
             // Going away is how a client ends this.
             return if matches!(answer, Err(McpError::Cancelled)) { Ok(json!({})) } else { answer };

@@ -194,6 +194,7 @@ impl GatewayBackend {
                 Err(error) => tracing::debug!(code = error.state(), "a server is not listened to"),
             }
         }
+        let offer = self.tools_of(exchange, wish).await;
         let said = Wanted::said(wish, &lists, &told);
         link.notify(ACKNOWLEDGED, &of_stream(json!({"notifications": said}), id.clone()));
         heard.iter().for_each(|one| one.wanted.is_begun.store(true, Ordering::SeqCst));
@@ -201,26 +202,23 @@ impl GatewayBackend {
             // Going away is how a client ends this.
             () = cancel.cancelled() => Ok(json!({})),
             error = lost(&heard) => Err(error),
-            never = self.tell_of_tools(exchange, wish) => never,
+            never = tell_of_tools(&self.app, exchange, offer) => never,
         }
     }
 
-    /// Tell a stream that asked for it when the list of tools changes that its client is offered. Never ends.
-    pub(super) async fn tell_of_tools<T>(&self, exchange: &Exchange, wish: &Value) -> T {
-        if wish.get("toolsListChanged") == Some(&Value::Bool(true)) {
-            let (link, id) = (&exchange.request.link, &exchange.request.id);
-            follow_tools(&self.app, &exchange.request.client, || link.notify(TOOLS, &of_stream(json!({}), id.clone())))
-                .await;
-        }
-        std::future::pending().await
+    /// What tells a stream that asked for it when the list of tools changes that its client is offered.
+    pub(super) async fn tools_of(&self, exchange: &Exchange, wish: &Value) -> Option<Offer> {
+        let is_wanted = wish.get("toolsListChanged") == Some(&Value::Bool(true));
+        if is_wanted { Some(Offer::now(&self.app, &exchange.request.client).await) } else { None }
     }
 
     /// Tell a session, for as long as it lives.
-    pub(super) fn follow_session(&self, client: &Arc<Client<Scope>>, link: &Link<Scope>) {
+    pub(super) async fn follow_session(&self, client: &Arc<Client<Scope>>, link: &Link<Scope>) {
         let Some(session) = &client.session else { return };
         // The followed are a field of the backend, which must not hold itself.
         let (app, client, link) = (self.app.clone(), Arc::clone(client), link.clone());
-        let task = tokio::spawn(async move { follow_tools(&app, &client, || link.aside(TOOLS, &json!({}))).await });
+        let offer = Offer::now(&app, &client).await;
+        let task = tokio::spawn(async move { offer.follow(&app, &client, || link.aside(TOOLS, &json!({}))).await });
         self.followed.keep(session, AbortOnDropHandle::new(task));
     }
 }
@@ -239,21 +237,46 @@ impl Followed {
     }
 }
 
-/// Say when the list of tools changes that a client is offered: because a server's did, or because a person decided. Ends
-/// with the program.
-async fn follow_tools(app: &App, client: &Client<Scope>, say: impl Fn()) {
-    let mut changes = app.0.tools.served.changes();
-    let mut known = offered(app, client).await;
-    while changes.changed().await.is_ok() {
-        tokio::time::sleep(SETTLES).await;
-        changes.mark_unchanged();
-        // One who may not ask any more is told nothing.
-        let Some(now) = offered(app, client).await else { continue };
-        if known != Some(now) {
-            known = Some(now);
-            say();
+/// The list of tools that a client is offered, as it was when somebody began to listen: taken before they are told that
+/// they do, so that nothing can change between the two.
+pub(super) struct Offer {
+    changes: tokio::sync::watch::Receiver<u64>,
+    known: Option<[u8; 32]>,
+}
+
+impl Offer {
+    async fn now(app: &App, client: &Client<Scope>) -> Self {
+        let changes = app.0.tools.served.changes();
+        Self { changes, known: offered(app, client).await }
+    }
+
+    /// Tell a stream.
+    pub(super) async fn tell(self, app: &App, exchange: &Exchange) {
+        let (link, id) = (&exchange.request.link, &exchange.request.id);
+        self.follow(app, &exchange.request.client, || link.notify(TOOLS, &of_stream(json!({}), id.clone()))).await;
+    }
+
+    /// Say when it changes: because a server's did, or because a person decided. Ends with the program.
+    async fn follow(mut self, app: &App, client: &Client<Scope>, say: impl Fn()) {
+        while self.changes.changed().await.is_ok() {
+            tokio::time::sleep(SETTLES).await;
+            self.changes.mark_unchanged();
+            // One who may not ask any more is told nothing.
+            let Some(now) = offered(app, client).await else { continue };
+            if self.known != Some(now) {
+                self.known = Some(now);
+                say();
+            }
         }
     }
+}
+
+/// Tell of the list of tools where that is wanted. Never ends.
+pub(super) async fn tell_of_tools<T>(app: &App, exchange: &Exchange, offer: Option<Offer>) -> T {
+    if let Some(offer) = offer {
+        offer.tell(app, exchange).await;
+    }
+    std::future::pending().await
 }
 
 /// What a client is offered, as a hash of all of it.
@@ -261,10 +284,9 @@ async fn offered(app: &App, client: &Client<Scope>) -> Option<[u8; 32]> {
     let served = app.served(&client.caller).await.ok()?;
     let mut hash = Sha256::new();
     for (name, tool) in served.of(client.server.as_deref()) {
-        for part in [name, &tool.raw.to_string()] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update(tool.hash);
     }
     Some(hash.finalize().into())
 }

@@ -117,7 +117,7 @@ impl GatewayBackend {
                 let upstream = self.upstream(&client, &exchange.request.link, &server).await;
                 exchange.spent.upstream_us += micros(began);
                 match upstream {
-                    Ok(upstream) => upstream.connection.facts().raw().clone(),
+                    Ok(upstream) => told_of_tools(upstream.connection.facts().raw().clone(), client.is_modern()),
                     Err(error) => return Err(self.server_error(exchange, &client, error).await),
                 }
             }
@@ -134,7 +134,7 @@ impl GatewayBackend {
         Ok(if client.is_modern() {
             translate::discovered(&facts, &versions)
         } else {
-            self.follow_session(&client, &exchange.request.link);
+            self.follow_session(&client, &exchange.request.link).await;
             translate::initialized(&facts, &client.version)
         })
     }
@@ -399,4 +399,12 @@ impl GatewayBackend {
         self.upstreams.set_level(&session, &exchange.request.params).await;
         Ok(json!({}))
     }
+}
+
+/// What a server says of itself, to a session: changes of its tools are ours to tell, whether it tells of them or not.
+fn told_of_tools(mut facts: Value, modern: bool) -> Value {
+    if !modern && let Some(Value::Object(tools)) = facts.pointer_mut("/capabilities/tools") {
+        tools.insert("listChanged".into(), true.into());
+    }
+    facts
 }

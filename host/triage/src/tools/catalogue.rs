@@ -6,6 +6,7 @@ use fumehood_mcp::assign;
 use fumehood_policy::Permission;
 use fumehood_store::outside::{McpServer, Standing, Tool};
 use fumehood_store::{Scope, ServerId};
+use sha2::{Digest as _, Sha256};
 
 use crate::{App, TriageError};
 
@@ -143,6 +144,8 @@ pub struct ServedTool {
     pub full_name: String,
     /// The whole object, as a person has seen it.
     pub raw: serde_json::Value,
+    /// Of the object.
+    pub hash: [u8; 32],
     /// `allow` or `ask`.
     pub rule: String,
 }
@@ -260,6 +263,7 @@ impl App {
                     server_id: tool.server_id,
                     name: tool.name,
                     full_name,
+                    hash: Sha256::digest(raw.to_string()).into(),
                     raw,
                     rule: tool.rule,
                 }),
