@@ -7,10 +7,13 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use provider_core::completion::no_answer;
+use provider_core::error::{Said, from_stream};
+use provider_core::host::Failure;
+use provider_core::model::{Event, REASONING_DETAILS, REASONING_TEXT_FIELDS, Usage};
+use provider_core::{Answer as Parts, Step};
+
 use crate::calls::Calls;
-use crate::error::{Said, from_stream};
-use crate::host::{Failure, code};
-use crate::model::{Event, REASONING_DETAILS, REASONING_TEXT_FIELDS, Usage};
 
 /// Most bytes of reasoning that are kept to be sent back. A longer one is shown, but not returned to the server.
 pub const MAX_REASONING_BYTES: usize = 256 * 1024;
@@ -35,17 +38,12 @@ impl Answer {
         Self { used_ids, ..Self::default() }
     }
 
-    /// Whether the server has said why it stopped.
-    pub fn has_finish(&self) -> bool {
-        self.finish.is_some()
-    }
-
     /// Take one chunk (or a whole answer) and give what is to be shown of it. Calls, usage and the reason to stop come
-    /// with [`Answer::last`].
+    /// with the last event.
     ///
     /// # Errors
     /// The error that the chunk carries, or `protocol` over a limit.
-    pub fn chunk(&mut self, value: &Value) -> Result<Event, Failure> {
+    fn chunk(&mut self, value: &Value) -> Result<Event, Failure> {
         if let Some(said) = Said::in_json(value)
             // A usage chunk or a ping may come without choices, and with a message of its own.
             && (value.get("error").is_some_and(|e| !e.is_null()) || value.get("usage").is_none())
@@ -125,9 +123,25 @@ impl Answer {
             self.details = Vec::new();
         }
     }
+}
 
-    /// The last event.
-    pub fn last(&mut self) -> Event {
+impl Parts for Answer {
+    fn part(&mut self, _: &str, value: &Value) -> Result<Step, Failure> {
+        self.chunk(value).map(Step::Event)
+    }
+
+    fn whole(&mut self, value: &Value) -> Result<Event, Failure> {
+        if value.pointer("/choices/0").is_none() {
+            return Err(no_answer(value, "choice"));
+        }
+        self.chunk(value)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    fn last(&mut self) -> Event {
         let reason = self.finish.take().unwrap_or_default();
         let cut = matches!(reason.as_str(), "length" | "max_tokens" | "content_filter");
         let tool_calls = std::mem::take(&mut self.calls).finish(cut, &self.used_ids);
@@ -177,12 +191,4 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     let output = count(["completion_tokens", "output_tokens"]);
     (input.is_some() || output.is_some())
         .then(|| Usage { input_tokens: input.unwrap_or(0), output_tokens: output.unwrap_or(0) })
-}
-
-/// The failure for a stream that stopped before the answer was complete.
-pub fn cut_off() -> Failure {
-    Failure::new(
-        code::UNAVAILABLE,
-        "The server closed the stream before the answer was complete. What arrived is kept; ask again to continue.",
-    )
 }

@@ -9,13 +9,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::host::{Failure, code};
-use crate::model::ToolCall;
-
-/// Most calls in one answer.
-pub const MAX_CALLS: usize = 128;
-/// Most bytes of arguments, names and ids in one answer.
-pub const MAX_ARGUMENT_BYTES: usize = 1024 * 1024;
+use provider_core::host::Failure;
+use provider_core::model::ToolCall;
+use provider_core::tools::{MAX_ARGUMENT_BYTES, MAX_CALLS, invented, too_much};
 
 #[derive(Debug, Default)]
 struct Partial {
@@ -68,11 +64,11 @@ impl Calls {
         };
         self.bytes += id.len() + name.len() + arguments.len();
         if self.bytes > MAX_ARGUMENT_BYTES {
-            return Err(too_much());
+            return Err(too_much(MAX_CALLS, MAX_ARGUMENT_BYTES));
         }
         let at = self.place(index, &id, &name, as_value);
         if at.is_none() && self.partial.len() >= MAX_CALLS {
-            return Err(too_much());
+            return Err(too_much(MAX_CALLS, MAX_ARGUMENT_BYTES));
         }
         let at = at.unwrap_or_else(|| {
             self.partial.push(Partial { index, ..Partial::default() });
@@ -127,7 +123,7 @@ impl Calls {
     /// half of a call must not run. `used` are the ids of the conversation so far, which an invented one must not repeat.
     pub fn finish(self, cut: bool, used: &HashSet<String>) -> Vec<ToolCall> {
         let mut seen = HashSet::new();
-        let mut next = used.len();
+        let mut taken = used.clone();
         self.partial
             .into_iter()
             .filter(|call| !call.name.is_empty() && (!cut || call.is_whole()))
@@ -135,15 +131,11 @@ impl Calls {
                 if call.arguments.trim().is_empty() {
                     call.arguments = "{}".to_owned();
                 }
-                if call.id.is_empty() || !seen.insert(call.id.clone()) {
-                    call.id = loop {
-                        next += 1;
-                        let id = format!("call_{next}");
-                        if !used.contains(&id) && seen.insert(id.clone()) {
-                            break id;
-                        }
-                    };
+                if call.id.is_empty() || seen.contains(&call.id) {
+                    call.id = invented(&mut taken);
                 }
+                seen.insert(call.id.clone());
+                taken.insert(call.id.clone());
                 ToolCall { id: call.id, name: call.name, arguments: call.arguments }
             })
             .collect()
@@ -152,15 +144,6 @@ impl Calls {
 
 fn is_object(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && text.trim_start().starts_with('{')
-}
-
-fn too_much() -> Failure {
-    Failure::new(
-        code::PROTOCOL,
-        format!(
-            "The model asked for more than {MAX_CALLS} tool calls or {MAX_ARGUMENT_BYTES} bytes of arguments in one answer."
-        ),
-    )
 }
 
 #[cfg(test)]
@@ -276,7 +259,7 @@ mod tests {
     fn invented_ids_are_new_to_the_conversation() {
         let mut calls = Calls::default();
         calls.take(&json!([{"function":{"name":"f"}}])).unwrap();
-        let used = HashSet::from(["call_2".to_owned()]);
+        let used = HashSet::from(["call_1".to_owned(), "call_2".to_owned()]);
         assert_eq!(calls.finish(false, &used)[0].id, "call_3");
     }
 

@@ -1,21 +1,29 @@
 //! The provider plugin for OpenAI's Chat Completions and every server that is compatible with it: Ollama's `/v1`,
 //! llama.cpp, vLLM, LM Studio, OpenRouter, Azure, and others.
-//!
-//! Everything is plain Rust over the traits in [`host`]; `guest.rs`, which exists in the component only, puts it on the
-//! contract's imports and exports.
 
 pub mod answer;
 pub mod calls;
-pub mod error;
-pub mod host;
-pub mod model;
 pub mod provider;
 pub mod request;
-pub mod retry_after;
-pub mod settings;
-pub mod sse;
 
-pub use provider::{Completion, complete, models};
+/// The provider.
+pub struct OpenAi;
 
-#[cfg(target_arch = "wasm32")]
-mod guest;
+impl provider_core::Provider for OpenAi {
+    fn models(
+        http: &dyn provider_core::host::Http,
+        config: &dyn provider_core::host::Config,
+    ) -> Result<Vec<provider_core::model::Model>, provider_core::host::Failure> {
+        provider::models(http, config)
+    }
+
+    fn complete(
+        http: &dyn provider_core::host::Http,
+        config: &dyn provider_core::host::Config,
+        request: &provider_core::model::ChatRequest,
+    ) -> Result<provider_core::Completion, provider_core::host::Failure> {
+        provider::complete(http, config, request)
+    }
+}
+
+provider_core::component!(crate::OpenAi);

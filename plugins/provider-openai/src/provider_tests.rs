@@ -1,72 +1,14 @@
 //! Whole calls against a server in memory: tables of byte streams, and the property that no cut of a stream matters.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use super::*;
-use crate::model::{Message, Tool, ToolCall, Usage};
 use proptest::prelude::*;
+use provider_core::completion::MAX_STREAM_BYTES;
+use provider_core::model::{Event, Message, Tool, ToolCall, Usage};
+use provider_core::testing::{self, Reply, Server, reply, shown};
 use serde_json::json;
 
-/// What the server does with the next request.
-#[derive(Clone)]
-struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    chunks: Vec<Result<Vec<u8>, Failure>>,
-}
-
-fn reply(status: u16, body: &str) -> Reply {
-    Reply { status, headers: Vec::new(), chunks: vec![Ok(body.as_bytes().to_vec())] }
-}
-
-#[derive(Default)]
-struct Server {
-    replies: RefCell<VecDeque<Result<Reply, Failure>>>,
-    seen: Rc<RefCell<Vec<Request>>>,
-    settings: Vec<(&'static str, &'static str)>,
-}
-
-struct Arriving(Reply);
-
-impl Response for Arriving {
-    fn status(&self) -> u16 {
-        self.0.status
-    }
-    fn headers(&self) -> Vec<(String, String)> {
-        self.0.headers.clone()
-    }
-    fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        if self.0.chunks.is_empty() {
-            return Ok(None);
-        }
-        self.0.chunks.remove(0).map(Some)
-    }
-}
-
-impl Http for Server {
-    fn send(&self, request: Request) -> Result<Box<dyn Response>, Failure> {
-        self.seen.borrow_mut().push(request);
-        let reply = self.replies.borrow_mut().pop_front().expect("an unexpected request");
-        Ok(Box::new(Arriving(reply?)))
-    }
-}
-
-impl Config for Server {
-    fn get(&self, key: &str) -> Option<String> {
-        let set = self.settings.iter().find(|(name, _)| *name == key);
-        match (set, key) {
-            (Some((_, value)), _) => Some((*value).to_owned()),
-            (None, "base-url") => Some("https://m.example/v1/".to_owned()),
-            (None, "credential") => Some("cred-7".to_owned()),
-            (None, "model") => Some("small".to_owned()),
-            _ => None,
-        }
-    }
-}
-
 fn server(replies: Vec<Result<Reply, Failure>>) -> Server {
-    Server { replies: RefCell::new(replies.into()), ..Server::default() }
+    Server::new(replies)
 }
 
 fn request() -> ChatRequest {
@@ -78,30 +20,12 @@ fn request() -> ChatRequest {
     }
 }
 
-/// All events of a call, and how it ended.
 fn run(server: &Server) -> (Vec<Event>, Option<Failure>) {
-    let mut completion = match complete(server, server, &request()) {
-        Ok(completion) => completion,
-        Err(failure) => return (Vec::new(), Some(failure)),
-    };
-    let mut events = Vec::new();
-    let failure = loop {
-        match completion.next() {
-            Ok(Some(event)) => events.push(event),
-            Ok(None) => break None,
-            Err(failure) => break Some(failure),
-        }
-    };
-    assert_eq!(completion.next(), Ok(None), "nothing follows the end");
-    (events, failure)
+    testing::run(complete(server, server, &request()))
 }
 
 fn stream(body: &str) -> (Vec<Event>, Option<Failure>) {
     run(&server(vec![Ok(reply(200, body))]))
-}
-
-fn shown(events: &[Event]) -> String {
-    events.iter().map(|event| event.text.as_str()).collect()
 }
 
 fn stop(events: &[Event]) -> Option<&'static str> {

@@ -6,8 +6,9 @@
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::host::{Failure, code};
-use crate::model::{ChatRequest, Message, REASONING_DETAILS, REASONING_TEXT_FIELDS, ToolCall};
+use provider_core::host::{Failure, code};
+use provider_core::model::{ChatRequest, Message, REASONING_DETAILS, REASONING_TEXT_FIELDS, ToolCall};
+use provider_core::tools;
 
 /// What a server has refused by name, so that it is left out or renamed. See [`crate::provider`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,35 +56,17 @@ struct Function<'a> {
 /// # Errors
 /// `invalid`, naming the tool or the message that is at fault.
 pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<u8>, Failure> {
-    let invalid = |message: String| Failure::new(code::INVALID, message);
-    if model.is_empty() {
-        return Err(invalid("No model is chosen. Name one in the setting model.".to_owned()));
-    }
-    if request.messages.is_empty() {
-        return Err(invalid("The conversation is empty.".to_owned()));
-    }
-    let tools = request
-        .tools
-        .iter()
-        .map(|tool| {
-            if !is_tool_name(&tool.name) {
-                return Err(invalid(format!("The tool name {:?} is not 1 to 64 letters, digits, _ and -.", tool.name)));
-            }
-            // Parsed twice: an object for sure, and then as it is.
-            let is_object = serde_json::from_str::<Value>(&tool.parameters).is_ok_and(|v| v.is_object());
-            match serde_json::from_str::<&RawValue>(&tool.parameters) {
-                Ok(parameters) if is_object => Ok(ToolBody {
-                    r#type: "function",
-                    function: Function { name: &tool.name, description: &tool.description, parameters },
-                }),
-                _ => Err(invalid(format!("The parameters of the tool {} are not a JSON Schema object.", tool.name))),
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let model = tools::model(request, model)?;
+    let offered = request.tools.iter().map(|tool| {
+        let parameters = tools::parameters(tool)?;
+        let function = Function { name: &tool.name, description: &tool.description, parameters };
+        Ok(ToolBody { r#type: "function", function })
+    });
+    let tools = offered.collect::<Result<Vec<_>, Failure>>()?;
     let limit = request.max_output_tokens;
     let body = Body {
         model,
-        messages: request.messages.iter().map(message).collect::<Result<_, _>>()?,
+        messages: request.messages.iter().map(message).collect::<Result<_, Failure>>()?,
         tools,
         max_completion_tokens: limit.filter(|_| !dialect.old_max_tokens),
         max_tokens: limit.filter(|_| dialect.old_max_tokens),
@@ -91,11 +74,8 @@ pub fn body(request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<
         stream: true,
         stream_options: (!dialect.no_stream_options).then(|| json!({ "include_usage": true })),
     };
-    serde_json::to_vec(&body).map_err(|error| invalid(format!("The request cannot be written: {error}.")))
-}
-
-fn is_tool_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    serde_json::to_vec(&body)
+        .map_err(|error| Failure::new(code::INVALID, format!("The request cannot be written: {error}.")))
 }
 
 fn message(message: &Message) -> Result<Value, Failure> {
@@ -115,10 +95,7 @@ fn message(message: &Message) -> Result<Value, Failure> {
             value
         }
         "tool" => {
-            let id =
-                message.tool_call_id.as_deref().filter(|id| !id.is_empty()).ok_or_else(|| {
-                    Failure::new(code::INVALID, "A tool's result does not say which call it answers.")
-                })?;
+            let id = tools::answered(message)?;
             json!({ "role": "tool", "tool_call_id": id, "content": text })
         }
         _ => json!({ "role": "user", "content": text }),
@@ -133,15 +110,12 @@ fn call(call: &ToolCall) -> Value {
     })
 }
 
-/// Arguments for the way back. Servers that apply a chat template parse them and fail with 500 on anything but an
-/// object, so what the model wrote wrongly goes back as an object that shows it.
+/// Servers that apply a chat template parse them and fail with 500 on anything but an object. One that is an object goes
+/// back as it was written.
 fn arguments(text: &str) -> String {
-    if text.trim().is_empty() {
-        return "{}".to_owned();
-    }
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(_)) => text.to_owned(),
-        _ => json!({ "invalid_arguments": text }).to_string(),
+        _ => Value::Object(tools::arguments(text)).to_string(),
     }
 }
 
@@ -164,8 +138,8 @@ fn reasoning(message: &Message, value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tool;
     use proptest::prelude::*;
+    use provider_core::model::Tool;
 
     fn parsed(request: &ChatRequest, dialect: Dialect) -> Value {
         serde_json::from_slice(&body(request, "m", dialect).unwrap()).unwrap()

@@ -1,12 +1,11 @@
-//! The settings of one instance, read and checked once per call.
+//! The settings that every instance has, read and checked once per call.
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `base-url` | required; as the server documents it, usually ending in `/v1`; kept as given but for a trailing slash |
+//! | `base-url` | required; as the server documents it; kept as given but for a trailing slash |
 //! | `credential` | handle; not set where the server needs none |
-//! | `credential-header` | `authorization` (default), or `api-key` for Azure with a key |
+//! | `credential-header` | one of those that the service takes |
 //! | `model` | used where the request names none |
-//! | `max-tokens-parameter` | `max_completion_tokens` (default) or `max_tokens`, for servers that ignore the new name silently |
 //! | `timeout-ms` | to the first byte of an answer, default [`DEFAULT_TIMEOUT_MS`] |
 
 use crate::host::{Config, Failure, HeaderValue, code};
@@ -14,6 +13,17 @@ use crate::host::{Config, Failure, HeaderValue, code};
 /// Default wait for the first byte of an answer, in milliseconds: a model on a processor alone may read a long prompt
 /// for minutes before its first token. The contract's ceiling.
 pub const DEFAULT_TIMEOUT_MS: u32 = 600_000;
+
+/// What a service has of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// For the words of an error.
+    pub example_url: &'static str,
+    /// The headers that it takes a credential in; the first where none is named.
+    pub credential_headers: &'static [&'static str],
+    /// Ends of addresses that some people paste: those of the calls themselves.
+    pub calls: &'static [&'static str],
+}
 
 /// The checked settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +34,13 @@ pub struct Settings {
     credential_header: &'static str,
     /// Used where the request names none.
     pub model: String,
-    /// Whether the limit of output tokens goes by its old name.
-    pub old_max_tokens: bool,
     /// To the first byte of an answer, in milliseconds.
     pub timeout_ms: u32,
+}
+
+/// The value of a setting, without what stands around it; nothing where there is none.
+pub fn setting(config: &dyn Config, key: &str) -> Option<String> {
+    config.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 impl Settings {
@@ -35,11 +48,11 @@ impl Settings {
     ///
     /// # Errors
     /// `invalid`, naming the setting.
-    pub fn read(config: &dyn Config) -> Result<Self, Failure> {
-        let get = |key: &str| config.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    pub fn read(config: &dyn Config, defaults: Defaults) -> Result<Self, Failure> {
+        let get = |key: &str| setting(config, key);
         let invalid = |message: &str| Failure::new(code::INVALID, message);
-        let url = get("base-url")
-            .ok_or_else(|| invalid("The setting base-url is missing. An example: http://127.0.0.1:11434/v1"))?;
+        let missing = || invalid(&format!("The setting base-url is missing. An example: {}", defaults.example_url));
+        let url = get("base-url").ok_or_else(missing)?;
         let authority = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"))
@@ -56,22 +69,15 @@ impl Settings {
         }
         let (path, query) = url.split_once('?').unwrap_or((&url, ""));
         let path = path.trim_end_matches('/');
-        // Some people paste the address of the call itself.
-        let base = path.strip_suffix("/chat/completions").unwrap_or(path);
-        let credential_header = match get("credential-header").as_deref() {
-            None | Some("authorization") => "authorization",
-            Some("api-key") => "api-key",
-            Some(_) => {
-                return Err(invalid("The setting credential-header must be authorization or api-key."));
-            }
-        };
-        let old_max_tokens = match get("max-tokens-parameter").as_deref() {
-            None | Some("max_completion_tokens") => false,
-            Some("max_tokens") => true,
-            Some(_) => {
-                return Err(invalid("The setting max-tokens-parameter must be max_completion_tokens or max_tokens."));
-            }
-        };
+        let base = defaults.calls.iter().find_map(|call| path.strip_suffix(call)).unwrap_or(path);
+        let headers = defaults.credential_headers;
+        let credential_header =
+            match get("credential-header") {
+                None => headers.first().copied().unwrap_or("authorization"),
+                Some(name) => headers.iter().copied().find(|known| *known == name).ok_or_else(|| {
+                    invalid(&format!("The setting credential-header must be {}.", headers.join(" or ")))
+                })?,
+            };
         let timeout_ms = match get("timeout-ms") {
             None => DEFAULT_TIMEOUT_MS,
             Some(text) => text
@@ -86,7 +92,6 @@ impl Settings {
             credential: get("credential"),
             credential_header,
             model: get("model").unwrap_or_default(),
-            old_max_tokens,
             timeout_ms,
         })
     }
@@ -107,6 +112,12 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CHAT: Defaults = Defaults {
+        example_url: "http://127.0.0.1:11434/v1",
+        credential_headers: &["authorization", "api-key"],
+        calls: &["/chat/completions"],
+    };
 
     struct Pairs<'a>(&'a [(&'a str, &'a str)]);
     impl Config for Pairs<'_> {
@@ -129,7 +140,7 @@ mod tests {
                 "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
             ),
         ] {
-            let settings = Settings::read(&Pairs(&[("base-url", base)])).unwrap();
+            let settings = Settings::read(&Pairs(&[("base-url", base)]), CHAT).unwrap();
             assert_eq!(settings.url("chat/completions"), want);
             assert_eq!(settings.credential(), None);
         }
@@ -146,10 +157,9 @@ mod tests {
             (&[("base-url", "http://h/v1#x")][..], "fragment"),
             (&[("base-url", "http://h/\r\nx")][..], "spaces"),
             (&[("base-url", "http://h"), ("credential-header", "cookie")][..], "credential-header"),
-            (&[("base-url", "http://h"), ("max-tokens-parameter", "n")][..], "max-tokens-parameter"),
             (&[("base-url", "http://h"), ("timeout-ms", "0")][..], "timeout-ms"),
         ] {
-            let failure = Settings::read(&Pairs(pairs)).unwrap_err();
+            let failure = Settings::read(&Pairs(pairs), CHAT).unwrap_err();
             assert_eq!(failure.code, "invalid");
             assert!(failure.message.contains(word), "{}", failure.message);
         }
@@ -158,7 +168,7 @@ mod tests {
     #[test]
     fn the_credential_is_a_handle_in_the_named_header() {
         let pairs = [("base-url", "http://h"), ("credential", "cred-1"), ("credential-header", "api-key")];
-        let settings = Settings::read(&Pairs(&pairs)).unwrap();
+        let settings = Settings::read(&Pairs(&pairs), CHAT).unwrap();
         assert_eq!(settings.credential(), Some(("api-key", HeaderValue::Credential("cred-1".into()))));
     }
 }

@@ -246,7 +246,7 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
         402 => (code::QUOTA, "The account's budget with the provider is used up (402).".to_owned()),
         403 => (code::FORBIDDEN, "The credential may not do this (403).".to_owned()),
         404 => (code::NOT_FOUND, "The server does not have this model (404).".to_owned()),
-        408 => (code::TIMEOUT, "The server gave up waiting (408).".to_owned()),
+        408 | 504 => (code::TIMEOUT, format!("The server gave up waiting ({status}).")),
         413 => (
             code::TOO_LARGE,
             "The request is larger than the server accepts (413). Shorten the conversation.".to_owned(),

@@ -1,14 +1,16 @@
-//! The component: the traits of [`crate::host`] on the contract's imports, and the world's exports.
+//! The component: the traits of [`crate::host`] on the contract's imports, and the world's exports, for any
+//! [`crate::Provider`]. A plugin is put on them by [`crate::component`].
 //!
 //! Invariant: conversions only; no rule of its own.
 
 #![allow(missing_docs, unsafe_code, clippy::allow_attributes_without_reason, reason = "generated bindings")]
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 use crate::host::{self, Config, HeaderValue, Http, Request, Response};
 use crate::model as plain;
-use crate::provider;
+use crate::{Completion, Provider};
 
 wit_bindgen::generate!({
     path: [
@@ -20,6 +22,8 @@ wit_bindgen::generate!({
     ],
     world: "fumehood:provider/provider",
     generate_all,
+    pub_export_macro: true,
+    export_macro_name: "export_provider",
 });
 
 use exports::fumehood::provider::guest as wit;
@@ -28,7 +32,8 @@ use fumehood::http::http as wit_http;
 use fumehood::log::log as wit_log;
 use fumehood::types::types as wit_types;
 
-struct Plugin;
+/// A provider as the world's exports.
+pub struct Component<P>(PhantomData<P>);
 struct HostHttp;
 struct HostConfig;
 struct Body(wit_http::Response);
@@ -105,7 +110,7 @@ impl Config for HostConfig {
     }
 }
 
-struct Arriving(RefCell<provider::Completion>);
+pub struct Arriving(RefCell<Completion>);
 
 impl wit::GuestCompletion for Arriving {
     fn next(&self) -> Result<Option<wit::Event>, wit_types::Failure> {
@@ -127,11 +132,11 @@ impl wit::GuestCompletion for Arriving {
     }
 }
 
-impl wit::Guest for Plugin {
+impl<P: Provider + 'static> wit::Guest for Component<P> {
     type Completion = Arriving;
 
     fn models() -> Result<Vec<wit::Model>, wit_types::Failure> {
-        let models = provider::models(&HostHttp, &HostConfig).map_err(logged)?;
+        let models = P::models(&HostHttp, &HostConfig).map_err(logged)?;
         Ok(models
             .into_iter()
             .map(|model| wit::Model {
@@ -166,9 +171,7 @@ impl wit::Guest for Plugin {
             max_output_tokens: request.max_output_tokens,
             temperature: request.temperature,
         };
-        let completion = provider::complete(&HostHttp, &HostConfig, &request).map_err(logged)?;
+        let completion = P::complete(&HostHttp, &HostConfig, &request).map_err(logged)?;
         Ok(wit::Completion::new(Arriving(RefCell::new(completion))))
     }
 }
-
-export!(Plugin);

@@ -1,0 +1,55 @@
+//! What every provider plugin shares: the host as traits, the contract's records as plain Rust, the settings, errors in
+//! the contract's codes, and an answer that arrives in pieces. A plugin brings its service's requests and answers.
+//!
+//! Everything is plain Rust over the traits in [`host`]; `guest.rs`, which exists in components only, puts a plugin on
+//! the contract's imports and exports.
+
+pub mod completion;
+pub mod error;
+pub mod host;
+pub mod http;
+pub mod lines;
+pub mod model;
+pub mod retry_after;
+pub mod settings;
+pub mod sse;
+pub mod tools;
+
+pub use completion::{Answer, Completion, Form, Step};
+
+/// The two calls of the world, as a plugin implements them.
+pub trait Provider {
+    /// The models that the server lists; an empty list where it has no such call.
+    ///
+    /// # Errors
+    /// Those of the contract.
+    fn models(http: &dyn host::Http, config: &dyn host::Config) -> Result<Vec<model::Model>, host::Failure>;
+
+    /// Send a conversation.
+    ///
+    /// # Errors
+    /// Those of the contract.
+    fn complete(
+        http: &dyn host::Http,
+        config: &dyn host::Config,
+        request: &model::ChatRequest,
+    ) -> Result<Completion, host::Failure>;
+}
+
+#[cfg(target_arch = "wasm32")]
+pub mod guest;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+/// Make a component of a [`crate::Provider`].
+#[macro_export]
+macro_rules! component {
+    ($provider:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(missing_docs, unsafe_code, reason = "generated bindings")]
+        mod component {
+            type Plugin = $crate::guest::Component<$provider>;
+            $crate::guest::export_provider!(Plugin with_types_in $crate::guest);
+        }
+    };
+}
