@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::host::{Failure, code, header};
-use crate::retry_after::retry_after_ms;
+use crate::retry_after::{MAX_RETRY_AFTER_MS, duration_ms, retry_after_ms};
 
 /// Longest text of the server that a message repeats, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 600;
@@ -23,6 +23,8 @@ pub struct Said {
     pub param: String,
     /// The error's text.
     pub message: String,
+    /// After which time it wants to be asked again, in milliseconds, where the body says so.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Said {
@@ -69,6 +71,14 @@ impl Said {
             kind,
             param: text(&["param"]).unwrap_or_default(),
             message,
+            // As Google says it, among other details.
+            retry_after_ms: error
+                .get("details")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .find_map(|detail| duration_ms(detail.get("retryDelay")?.as_str()?))
+                .map(|wait| wait.min(MAX_RETRY_AFTER_MS)),
         })
     }
 
@@ -130,7 +140,7 @@ pub fn from_answer(status: u16, headers: &[(String, String)], body: &[u8], url: 
     } else if html && failure.code == code::INVALID {
         failure = web_page(&String::from_utf8_lossy(body));
     }
-    failure.retry_after_ms = retry_after_ms(headers);
+    failure.retry_after_ms = retry_after_ms(headers).or(said.retry_after_ms);
     for name in ["x-request-id", "request-id", "apim-request-id"] {
         if let Some(id) = header(headers, name) {
             let id: String = id.chars().take(128).collect();
@@ -194,7 +204,7 @@ fn classify(status: Option<u16>, said: &Said) -> Failure {
 }
 
 fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
-    const CONTEXT: [&str; 14] = [
+    const CONTEXT: [&str; 15] = [
         "context_length_exceeded",
         "exceed_context_size",
         "model_context_window_exceeded",
@@ -208,6 +218,7 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
         "prompt is too long",
         "input is too long",
         "too many tokens",
+        "maximum number of tokens",
         "request too large",
     ];
     const QUOTA: [&str; 7] = [
@@ -229,7 +240,8 @@ fn code_and_text(status: Option<u16>, said: &Said) -> (&'static str, String) {
                 .to_owned(),
         );
     }
-    if client_error && said.mentions(&QUOTA) {
+    // Google words the limit of a minute as it words the end of a budget, and says when to come back.
+    if client_error && said.retry_after_ms.is_none() && said.mentions(&QUOTA) {
         return (code::QUOTA, "The account's budget with the provider is used up.".to_owned());
     }
     if client_error && said.mentions(&["invalid_api_key", "api key not valid", "authentication_error"]) {

@@ -62,7 +62,11 @@ pub fn no_list(value: &Value) -> Failure {
     )
 }
 
-fn read(answer: &mut dyn Response, max: usize) -> Result<Vec<u8>, Failure> {
+/// A body whole.
+///
+/// # Errors
+/// `protocol` where it is longer than `max`, and what the connection fails with.
+pub fn read(answer: &mut dyn Response, max: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.next_chunk()? {
         if body.len() + chunk.len() > max {

@@ -58,7 +58,7 @@ fn reset_ms(headers: &[(String, String)]) -> Option<u64> {
 }
 
 /// A duration as OpenAI writes it: `1s`, `6m0s`, `1h2m3s`, `20ms`, `1.5s`, or a bare number of seconds.
-fn duration_ms(text: &str) -> Option<u64> {
+pub(crate) fn duration_ms(text: &str) -> Option<u64> {
     if let Some(wait) = number_ms(text, 1000.0) {
         return Some(wait);
     }
