@@ -158,7 +158,7 @@ impl Parts for Answer {
                 self.usage(value.get("usage"));
                 self.stopped(value.get("delta").unwrap_or(&Value::Null));
             }
-            "message_stop" => return Ok(Step::Done),
+            "message_stop" => return Ok(Step::End(event)),
             _ => {}
         }
         Ok(Step::Event(event))

@@ -33,8 +33,8 @@ pub enum Form {
 pub enum Step {
     /// Something to show; empty where there is nothing.
     Event(Event),
-    /// The answer is complete.
-    Done,
+    /// The same, and the answer is complete with it.
+    End(Event),
 }
 
 /// Reads the parts of a service's answer.
@@ -134,7 +134,11 @@ impl Completion {
                     Frame::Json(name, value) if name == WHOLE => self.answer.whole(&value)?,
                     Frame::Json(name, value) => match self.answer.part(&name, &value)? {
                         Step::Event(event) => event,
-                        Step::Done => return Ok(self.answer.last()),
+                        Step::End(event) => {
+                            // Whatever the server sends behind it.
+                            self.frames = VecDeque::from([Frame::Done]);
+                            event
+                        }
                     },
                     Frame::Text(name, text) => {
                         unreadable(&name, &text)?;

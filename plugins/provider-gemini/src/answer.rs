@@ -11,9 +11,9 @@ use provider_core::host::{Failure, code};
 use provider_core::model::{Event, ToolCall, Usage};
 use provider_core::tools::{MAX_ARGUMENT_BYTES, MAX_CALLS, invented, too_much};
 use provider_core::{Answer as Parts, Step};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::request::{SIGNATURES, TEXT};
+use crate::request::{SIGNATURES, Signatures};
 
 /// Most bytes of signatures that are kept to be sent back.
 const MAX_SIGNATURE_BYTES: usize = 512 * 1024;
@@ -22,7 +22,7 @@ const MAX_SIGNATURE_BYTES: usize = 512 * 1024;
 #[derive(Debug, Default)]
 pub struct Answer {
     calls: Vec<ToolCall>,
-    signatures: Map<String, Value>,
+    signatures: Signatures,
     call_bytes: usize,
     signature_bytes: usize,
     usage: Option<Usage>,
@@ -66,7 +66,9 @@ impl Answer {
             return Ok(());
         }
         event.text.push_str(text);
-        let mut signs = TEXT.to_owned();
+        let signature = part.get("thoughtSignature").and_then(Value::as_str).map(str::to_owned);
+        self.signature_bytes = self.signature_bytes.saturating_add(signature.as_ref().map_or(0, String::len));
+        let signature = signature.filter(|_| self.signature_bytes <= MAX_SIGNATURE_BYTES);
         if let Some(call) = part.get("functionCall") {
             let field = |name: &str| call.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let arguments = match call.get("args") {
@@ -82,16 +84,12 @@ impl Answer {
                 id = invented(&mut self.used);
             }
             self.used.insert(id.clone());
-            signs.clone_from(&id);
             if !name.is_empty() {
                 self.calls.push(ToolCall { id, name, arguments });
+                self.signatures.calls.push(signature);
             }
-        }
-        if let Some(signature) = part.get("thoughtSignature").and_then(Value::as_str) {
-            self.signature_bytes = self.signature_bytes.saturating_add(signature.len());
-            if self.signature_bytes <= MAX_SIGNATURE_BYTES {
-                self.signatures.insert(signs, signature.into());
-            }
+        } else if signature.is_some() {
+            self.signatures.text = signature;
         }
         Ok(())
     }
@@ -146,9 +144,14 @@ impl Parts for Answer {
             _ => "end",
         };
         let mut extensions = Vec::new();
-        if !self.signatures.is_empty() && self.signature_bytes <= MAX_SIGNATURE_BYTES {
-            let signatures = Value::Object(std::mem::take(&mut self.signatures));
-            extensions.push((SIGNATURES.to_owned(), signatures.to_string()));
+        let signatures = std::mem::take(&mut self.signatures);
+        let is_signed = signatures.text.is_some() || signatures.calls.iter().any(Option::is_some);
+        // Some of them are worse than none.
+        if is_signed
+            && self.signature_bytes <= MAX_SIGNATURE_BYTES
+            && let Ok(signatures) = serde_json::to_string(&signatures)
+        {
+            extensions.push((SIGNATURES.to_owned(), signatures));
         }
         Event { tool_calls, usage: self.usage.take(), stop: Some(stop), extensions, ..Event::default() }
     }

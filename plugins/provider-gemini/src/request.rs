@@ -8,15 +8,12 @@ use std::collections::HashMap;
 use provider_core::host::{Failure, code};
 use provider_core::model::{ChatRequest, Message};
 use provider_core::tools;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-/// The extension that holds the signatures of an answer's thoughts, which go back on the parts that they came on: a JSON
-/// object with the signatures of calls by their ids, and that of the text under [`TEXT`].
+/// The extension that holds the signatures of an answer's thoughts, which go back on the parts that they came on.
 pub const SIGNATURES: &str = "thought_signatures";
-/// See [`SIGNATURES`]. No id is empty.
-pub const TEXT: &str = "";
 /// Stands where a turn has to be, and there is nothing to say: the service refuses an empty one.
 const NOTHING: &str = "(nothing)";
 
@@ -75,6 +72,17 @@ pub fn body(request: &ChatRequest) -> Result<Vec<u8>, Failure> {
     };
     serde_json::to_vec(&body)
         .map_err(|error| Failure::new(code::INVALID, format!("The request cannot be written: {error}.")))
+}
+
+/// What stands under [`SIGNATURES`], as JSON.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Signatures {
+    /// Of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Of each call, in their order: others may have renamed them.
+    #[serde(default)]
+    pub calls: Vec<Option<String>>,
 }
 
 #[derive(Default)]
@@ -143,21 +151,21 @@ fn text(text: &str) -> Vec<Value> {
 
 fn said(message: &Message) -> Turn {
     let signatures = message.extensions.iter().find(|(name, _)| name == SIGNATURES);
-    let signatures = match signatures.map(|(_, text)| serde_json::from_str(text)) {
-        Some(Ok(Value::Object(signatures))) => signatures,
-        _ => Map::new(),
-    };
-    let signed = |mut part: Value, by: &str| {
-        if let (Value::Object(fields), Some(Value::String(signature))) = (&mut part, signatures.get(by)) {
+    let signatures: Signatures = signatures.and_then(|(_, text)| serde_json::from_str(text).ok()).unwrap_or_default();
+    let signed = |mut part: Value, signature: Option<&String>| {
+        if let (Value::Object(fields), Some(signature)) = (&mut part, signature) {
             fields.insert("thoughtSignature".into(), signature.as_str().into());
         }
         part
     };
-    let mut parts: Vec<Value> = text(&message.text).into_iter().map(|part| signed(part, TEXT)).collect();
+    let text = text(&message.text).into_iter();
+    let mut parts: Vec<Value> = text.map(|part| signed(part, signatures.text.as_ref())).collect();
     let mut calls = Vec::with_capacity(message.tool_calls.len());
-    for call in &message.tool_calls {
-        let args = tools::arguments(&call.arguments);
-        parts.push(signed(json!({"functionCall": {"id": call.id, "name": call.name, "args": args}}), &call.id));
+    for (at, call) in message.tool_calls.iter().enumerate() {
+        let part = json!({"functionCall": {
+            "id": call.id, "name": call.name, "args": tools::arguments(&call.arguments),
+        }});
+        parts.push(signed(part, signatures.calls.get(at).and_then(Option::as_ref)));
         calls.push((call.id.clone(), call.name.clone()));
     }
     Turn { is_model: true, parts, calls }

@@ -1,10 +1,16 @@
-//! The provider plugin for OpenAI's Chat Completions and every server that is compatible with it: Ollama's `/v1`,
-//! llama.cpp, vLLM, LM Studio, OpenRouter, Azure, and others.
+//! The provider plugin for OpenAI, by Responses and by Chat Completions, and for every server that is compatible with one
+//! of them: Azure, llama.cpp, vLLM, LM Studio, OpenRouter, and others.
+//!
+//! | setting | meaning |
+//! |---|---|
+//! | `api` | `chat` (default) or `responses` |
+//! | `max-tokens-parameter` | `max_completion_tokens` (default) or `max_tokens`, for servers that ignore the new name silently |
 
 pub mod answer;
 pub mod calls;
 pub mod provider;
 pub mod request;
+pub mod responses;
 
 /// The provider.
 pub struct OpenAi;

@@ -5,7 +5,7 @@
 //! that is read is bounded.
 
 use provider_core::error::{Said, from_answer};
-use provider_core::host::{Config, Failure, HeaderValue, Http, Request, code};
+use provider_core::host::{Config, Failure, HeaderValue, Http, Request, Response, code};
 use provider_core::http::{MAX_ERROR_BYTES, list, no_list, read_lossy, send};
 use provider_core::model::{ChatRequest, Model};
 use provider_core::settings::{Defaults, Settings, setting};
@@ -13,8 +13,8 @@ use provider_core::tools::used_ids;
 use provider_core::{Completion, Form};
 use serde_json::Value;
 
-use crate::answer::Answer;
-use crate::request::{Dialect, body};
+use crate::request::{self, Dialect};
+use crate::{answer, responses};
 
 /// How often a request is changed to what the server knows: the limit's name, `stream_options`, `temperature`.
 pub const MAX_ADAPTATIONS: usize = 3;
@@ -25,8 +25,47 @@ const DEFAULTS: Defaults = Defaults {
     example_url: "http://127.0.0.1:11434/v1",
     // The second for Azure with a key.
     credential_headers: &["authorization", "api-key"],
-    calls: &["/chat/completions"],
+    calls: &["/chat/completions", "/responses"],
 };
+
+/// The API that a server is spoken to in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Api {
+    Chat,
+    Responses,
+}
+
+impl Api {
+    fn read(config: &dyn Config) -> Result<Self, Failure> {
+        match setting(config, "api").as_deref() {
+            None | Some("chat") => Ok(Self::Chat),
+            Some("responses") => Ok(Self::Responses),
+            Some(_) => Err(Failure::new(code::INVALID, "The setting api must be chat or responses.")),
+        }
+    }
+
+    const fn call(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Responses => "responses",
+        }
+    }
+
+    fn body(self, request: &ChatRequest, model: &str, dialect: Dialect) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Chat => request::body(request, model, dialect),
+            Self::Responses => responses::request::body(request, model, dialect),
+        }
+    }
+
+    fn completion(self, answer: Box<dyn Response>, request: &ChatRequest) -> Completion {
+        let used = used_ids(request);
+        match self {
+            Self::Chat => Completion::new(answer, Form::Events, answer::Answer::new(used)),
+            Self::Responses => Completion::new(answer, Form::Events, responses::answer::Answer::new(used)),
+        }
+    }
+}
 
 /// The models that the server lists; an empty list where it has no such call.
 ///
@@ -64,7 +103,8 @@ fn read_model(value: &Value) -> Option<Model> {
 /// Those of the contract.
 pub fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> Result<Completion, Failure> {
     let settings = Settings::read(config, DEFAULTS)?;
-    let url = settings.url("chat/completions");
+    let api = Api::read(config)?;
+    let url = settings.url(api.call());
     let mut dialect = Dialect { old_max_tokens: old_max_tokens(config)?, ..Dialect::default() };
     let mut adaptations = 0;
     loop {
@@ -79,18 +119,18 @@ pub fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> 
                 method: "POST",
                 url: url.clone(),
                 headers,
-                body: Some(body(request, &settings.model, dialect)?),
+                body: Some(api.body(request, &settings.model, dialect)?),
                 timeout_ms: settings.timeout_ms,
             },
         )?;
         let status = answer.status();
         if (200..300).contains(&status) {
-            return Ok(Completion::new(answer, Form::Events, Answer::new(used_ids(request))));
+            return Ok(api.completion(answer, request));
         }
         let body = read_lossy(answer.as_mut(), MAX_ERROR_BYTES);
         if matches!(status, 400 | 422)
             && adaptations < MAX_ADAPTATIONS
-            && let Some(adapted) = adapt(dialect, request, &Said::in_body(&body))
+            && let Some(adapted) = adapt(api, dialect, request, &Said::in_body(&body))
         {
             dialect = adapted;
             adaptations += 1;
@@ -113,12 +153,14 @@ fn old_max_tokens(config: &dyn Config) -> Result<bool, Failure> {
 }
 
 /// The dialect without the parameter that the server refuses; nothing where it refuses none that can be left out.
-fn adapt(dialect: Dialect, request: &ChatRequest, said: &Said) -> Option<Dialect> {
+fn adapt(api: Api, dialect: Dialect, request: &ChatRequest, said: &Said) -> Option<Dialect> {
     let mut adapted = dialect;
-    if !dialect.no_stream_options && said.refuses("stream_options") {
+    if api == Api::Responses {
+        adapted.no_include |= said.refuses("include") || said.refuses("encrypted content");
+    } else if !dialect.no_stream_options && said.refuses("stream_options") {
         adapted.no_stream_options = true;
     }
-    if request.max_output_tokens.is_some() {
+    if api == Api::Chat && request.max_output_tokens.is_some() {
         // Each name once: a server that refuses both is not asked for ever, because the number of tries is bounded.
         if !dialect.old_max_tokens && said.refuses("max_completion_tokens") {
             adapted.old_max_tokens = true;
@@ -132,6 +174,9 @@ fn adapt(dialect: Dialect, request: &ChatRequest, said: &Said) -> Option<Dialect
     (adapted != dialect).then_some(adapted)
 }
 
+#[cfg(test)]
+#[path = "responses/tests.rs"]
+mod responses_tests;
 #[cfg(test)]
 #[path = "provider_tests.rs"]
 mod tests;

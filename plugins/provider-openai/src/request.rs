@@ -19,6 +19,8 @@ pub struct Dialect {
     pub no_stream_options: bool,
     /// No `temperature`: reasoning models take their default only.
     pub no_temperature: bool,
+    /// No sealed thoughts (Responses): models that do not think have none.
+    pub no_include: bool,
 }
 
 #[derive(Serialize)]
@@ -201,7 +203,7 @@ mod tests {
         );
         let bytes = body(&request, "m", Dialect::default()).unwrap();
         assert!(String::from_utf8(bytes).unwrap().contains(r#"{"z":{},"a":{}}"#), "order is kept");
-        let old = Dialect { old_max_tokens: true, no_stream_options: true, no_temperature: true };
+        let old = Dialect { old_max_tokens: true, no_stream_options: true, no_temperature: true, no_include: false };
         let value = parsed(&request, old);
         assert_eq!(value["max_tokens"], 9);
         for gone in ["max_completion_tokens", "stream_options", "temperature"] {
