@@ -9,11 +9,14 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Crate name of each plugin that ships.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 11] = [
     "scanner-pii",
     "scanner-prose",
     "scanner-rules",
     "provider-openai",
+    "provider-anthropic",
+    "provider-gemini",
+    "provider-ollama",
     "transport-http",
     "transport-sse",
     "transport-stdio",
@@ -34,6 +37,7 @@ fn main() {
     }
     println!("cargo:rerun-if-changed=../sdk");
     println!("cargo:rerun-if-changed=../transport-http-core");
+    println!("cargo:rerun-if-changed=../provider-core");
     for plugin in PLUGINS {
         println!("cargo:rerun-if-changed=../{plugin}");
     }

@@ -187,8 +187,8 @@ pub trait CallHost: Send + Sync {
     fn grant(&self) -> Arc<PluginGrant>;
     /// Cancelled when the sash is lowered, the plugin is stopped or the caller gave up.
     fn cancellation(&self) -> CancellationToken;
-    /// The whole value of the header that a credential stands for.
-    async fn credential(&self, handle: &str) -> Result<SecretString, Failure>;
+    /// The whole value of a header, by its lower-case name, that a credential stands for.
+    async fn credential(&self, handle: &str, header: &str) -> Result<SecretString, Failure>;
     /// Put the call itself on record, before anything of the plugin runs.
     async fn begin(&self, _function: &'static str) -> Result<(), Failure> {
         Ok(())
@@ -419,7 +419,7 @@ async fn headers(
                 if let Err(denial) = decide_credential(grant, handle, asked) {
                     return Err(host.denied(denial, Attempt::Credential(handle, asked)).await);
                 }
-                let secret = host.credential(handle).await?;
+                let secret = host.credential(handle, name).await?;
                 let mut value = http::HeaderValue::from_str(secret.expose_secret());
                 if let Ok(value) = &mut value {
                     value.set_sensitive(true);

@@ -33,6 +33,16 @@ pub struct StoredCall {
     pub arguments: String,
 }
 
+/// What a provider wants back as it came, with the very message that it came with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Kept {
+    /// The plugin, and the model, that it is for: to others it says nothing.
+    pub plugin: String,
+    pub model: String,
+    /// Names and values.
+    pub values: Vec<(String, String)>,
+}
+
 /// One message. `text` of a person is what they typed; of a model what it wrote, pseudonyms inside.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Message {
@@ -43,13 +53,16 @@ pub struct Message {
     pub text: String,
     pub tool_calls: Vec<StoredCall>,
     pub tool_call_id: Option<String>,
+    /// What its provider wants back with it; for nobody else.
+    #[serde(skip)]
+    pub kept: Option<Kept>,
     pub complete: bool,
     pub created_us: i64,
 }
 
 const TURN: &str =
     "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor, model";
-const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us";
+const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us, kept";
 
 fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
     Ok(Turn {
@@ -77,6 +90,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         tool_call_id: row.get(5)?,
         complete: row.get(6)?,
         created_us: row.get(7)?,
+        kept: row.get::<_, Option<String>>(8)?.and_then(|kept| serde_json::from_str(&kept).ok()),
     })
 }
 
@@ -217,9 +231,9 @@ impl Store {
             tx.connection
                 .prepare_cached(
                     "INSERT INTO messages (id, tenant_id, incident_id, turn_id, role, text, tool_calls, tool_call_id,
-                     complete, created_us) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)
+                     complete, created_us, kept) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)
                      ON CONFLICT (id) DO UPDATE SET text = excluded.text, tool_calls = excluded.tool_calls,
-                     complete = excluded.complete",
+                     complete = excluded.complete, kept = excluded.kept",
                 )?
                 .execute((
                     message.id,
@@ -232,6 +246,7 @@ impl Store {
                     message.tool_call_id,
                     message.complete,
                     message.created_us,
+                    message.kept.as_ref().map(serde_json::to_string).transpose()?,
                 ))?;
             Ok(())
         })

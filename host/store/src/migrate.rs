@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../../migrations/0011_questions.sql")),
     (12, include_str!("../../../migrations/0012_mcp_replays.sql")),
     (13, include_str!("../../../migrations/0013_programs.sql")),
+    (14, include_str!("../../../migrations/0014_providers.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

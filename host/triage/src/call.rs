@@ -211,7 +211,7 @@ impl CallHost for Call {
         self.cancel.clone()
     }
 
-    async fn credential(&self, handle: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, handle: &str, header: &str) -> Result<SecretString, Failure> {
         if let (CREDENTIAL, Some((server, owner))) = (handle, &self.reach.sign_in) {
             let value = self.app.bearer_for(&self.scope, *server, owner).await;
             return value.map_err(|none| Failure::new(if none.later { "unavailable" } else { "auth" }, none.reason));
@@ -232,7 +232,8 @@ impl CallHost for Call {
         let (credential, secret) = store.credential(&self.scope, id).await.map_err(store_failure)?;
         let secret = secret.expose_secret();
         Ok(SecretString::from(match credential.kind.as_str() {
-            "bearer" => format!("Bearer {secret}"),
+            // A key that a service wants in a header of its own has no scheme there.
+            "bearer" if header.eq_ignore_ascii_case("authorization") => format!("Bearer {secret}"),
             "basic" => {
                 let pair = format!("{}:{secret}", credential.username);
                 format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()))

@@ -13,7 +13,7 @@ use fumehood_policy::Permission;
 use fumehood_redact::{Origin, Redacted};
 use fumehood_runtime::provider;
 use fumehood_store::approvals::Approval;
-use fumehood_store::conversation::{Message, StoredCall, Turn};
+use fumehood_store::conversation::{Kept, Message, StoredCall, Turn};
 use fumehood_store::outside::Model;
 use fumehood_store::{ApprovalId, IncidentId, MessageId, Scope, TurnId, clock};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +33,8 @@ pub const MAX_ROUNDS: usize = 12;
 const MAX_CALLS: usize = 8;
 /// Longest message of a person, bytes.
 const MAX_TEXT: usize = 64 << 10;
+/// Most that is kept for a provider with one answer, bytes.
+const MAX_KEPT: usize = 2 << 20;
 /// Longest answer of a model that is kept, bytes.
 const MAX_ANSWER: usize = 512 << 10;
 /// How often an answer that arrives is written down.
@@ -283,6 +285,7 @@ impl Runner<'_> {
             text: text.as_str().to_owned(),
             tool_calls: Vec::new(),
             tool_call_id: Some(call_id.to_owned()),
+            kept: None,
             complete: true,
             created_us: clock::now_us(),
         };
@@ -309,6 +312,7 @@ impl Runner<'_> {
             text: String::new(),
             tool_calls: Vec::new(),
             tool_call_id: None,
+            kept: None,
             complete: false,
             created_us: clock::now_us(),
         };
@@ -357,6 +361,20 @@ impl Runner<'_> {
                 let id = format!("call_{}", MessageId::new().to_string().replace('-', ""));
                 message.tool_calls.push(StoredCall { id, name: plain_name(&call.name), arguments: call.arguments });
             }
+            if !event.extensions.is_empty() {
+                let kept = message.kept.get_or_insert_with(|| Kept {
+                    plugin: model.plugin.clone(),
+                    model: model.model.clone(),
+                    values: Vec::new(),
+                });
+                kept.values.extend(event.extensions);
+                let bytes: usize = kept.values.iter().map(|(name, value)| name.len() + value.len()).sum();
+                if bytes > MAX_KEPT {
+                    return Err(TriageError::TooLarge(
+                        "The model wants more than 2 MiB of its thoughts back. What it said is kept.".into(),
+                    ));
+                }
+            }
             if let Some((input, output)) = event.usage {
                 self.app.0.store.add_usage(self.scope, self.turn.id, input, output).await?;
             }
@@ -398,10 +416,10 @@ impl Runner<'_> {
         let incident = self.app.0.store.incident(self.scope, incident_id).await?;
         let system = self.app.system_prompt(self.scope, &incident, &catalogue.problems).await?;
         let mut messages =
-            vec![provider::Message { role: "system", text: system, tool_calls: Vec::new(), tool_call_id: None }];
+            vec![provider::Message::plain("system", system)];
         let history = self.app.0.store.messages(self.scope, incident_id).await?;
         for message in answered(history) {
-            messages.push(self.lower(&message).await?);
+            messages.push(self.lower(&message, model).await?);
         }
         let mut tools = Vec::with_capacity(catalogue.tools.len());
         for tool in &catalogue.tools {
@@ -416,7 +434,7 @@ impl Runner<'_> {
         Ok(provider::Request { model: model.model.clone(), messages, tools, max_output_tokens: None })
     }
 
-    async fn lower(&self, message: &Message) -> Result<provider::Message, TriageError> {
+    async fn lower(&self, message: &Message, model: &Model) -> Result<provider::Message, TriageError> {
         // What a person types is raw; what the model wrote, and tool results as they were masked, hold our pseudonyms.
         let origin = Origin::Reply;
         let incident = self.turn.incident_id;
@@ -437,7 +455,14 @@ impl Runner<'_> {
         if role == "tool" {
             text = fenced("tool result", &text);
         }
-        Ok(provider::Message { role, text, tool_calls, tool_call_id: message.tool_call_id.clone() })
+        let extensions = match &message.kept {
+            // To another provider, or model, it says nothing, and whatever it says is nobody else's.
+            Some(kept) if (&kept.plugin, &kept.model) == (&model.plugin, &model.model) => {
+                self.app.given_back(self.scope, incident, &kept.values).await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(provider::Message { role, text, tool_calls, tool_call_id: message.tool_call_id.clone(), extensions })
     }
 
     /// Put the model's calls before a person. `false` where nobody has to decide: a rule allows them, or none of them can
@@ -535,7 +560,10 @@ fn answered(history: Vec<Message>) -> Vec<Message> {
     for mut message in history {
         match message.role.as_str() {
             "assistant" => {
+                let asked = message.tool_calls.len();
                 message.tool_calls.retain(|call| told.contains(&call.id));
+                // It belongs to exactly these calls.
+                message.kept = message.kept.take().filter(|_| message.complete && message.tool_calls.len() == asked);
                 open.extend(message.tool_calls.iter().map(|call| call.id.clone()));
                 if message.text.trim().is_empty() && message.tool_calls.is_empty() {
                     continue;

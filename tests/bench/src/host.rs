@@ -24,7 +24,7 @@ impl CallHost for Host {
     fn cancellation(&self) -> CancellationToken {
         self.stop.clone()
     }
-    async fn credential(&self, _: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, _: &str, _: &str) -> Result<SecretString, Failure> {
         Err(no())
     }
     async fn before(&self, _: EffectRequest<'_>) -> Result<EffectToken, Failure> {

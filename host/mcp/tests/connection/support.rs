@@ -43,7 +43,7 @@ impl CallHost for TestHost {
         self.cancel.clone()
     }
 
-    async fn credential(&self, _handle: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, _handle: &str, _header: &str) -> Result<SecretString, Failure> {
         Ok(SECRET.to_owned().into())
     }
 

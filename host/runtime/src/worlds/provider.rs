@@ -24,6 +24,15 @@ pub struct Message {
     pub text: Redacted,
     pub tool_calls: Vec<ToolCall<Redacted>>,
     pub tool_call_id: Option<String>,
+    /// What a provider wants back as it came, under the names that it came with.
+    pub extensions: Vec<(String, Redacted)>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn plain(role: &'static str, text: Redacted) -> Self {
+        Self { role, text, tool_calls: Vec::new(), tool_call_id: None, extensions: Vec::new() }
+    }
 }
 
 /// A tool that the model may call.
@@ -61,6 +70,8 @@ pub struct Event {
     /// Input and output tokens.
     pub usage: Option<(u64, u64)>,
     pub stop: Option<String>,
+    /// What goes back unchanged with this answer: names and values.
+    pub extensions: Vec<(String, String)>,
 }
 
 /// A model that the server lists.
@@ -229,7 +240,11 @@ fn lower(request: &Request) -> wit::Request {
                     })
                     .collect(),
                 tool_call_id: message.tool_call_id.clone(),
-                extensions: Vec::new(),
+                extensions: message
+                    .extensions
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.as_str().to_owned()))
+                    .collect(),
             })
             .collect(),
         tools: request
@@ -257,6 +272,7 @@ fn raise(event: wit::Event) -> Event {
             .map(|call| ToolCall { id: call.id, name: call.name, arguments: call.arguments })
             .collect(),
         usage: event.usage.map(|usage| (usage.input_tokens, usage.output_tokens)),
+        extensions: event.extensions,
         stop: event.stop,
     }
 }

@@ -169,7 +169,7 @@ impl CallHost for Host {
     fn cancellation(&self) -> CancellationToken {
         self.stop.clone()
     }
-    async fn credential(&self, _: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, _: &str, _: &str) -> Result<SecretString, Failure> {
         Err(Failure::new("denied", "no credential"))
     }
     async fn before(&self, _: EffectRequest<'_>) -> Result<EffectToken, Failure> {

@@ -83,7 +83,7 @@ impl CallHost for ScanCall {
             sum.code = usage.code;
         }
     }
-    async fn credential(&self, _: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, _: &str, _: &str) -> Result<SecretString, Failure> {
         Err(nothing())
     }
     async fn before(&self, _: EffectRequest<'_>) -> Result<EffectToken, Failure> {

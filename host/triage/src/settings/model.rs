@@ -164,12 +164,7 @@ impl App {
         // Not every server has a list: whether the model answers is what counts.
         let listed = provider.models(call()?).await;
         let names: Vec<String> = listed.into_iter().flatten().map(|model| model.id).collect();
-        let said = provider::Message {
-            role: "user",
-            text: Redacted::literal("Answer with the one word OK."),
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-        };
+        let said = provider::Message::plain("user", Redacted::literal("Answer with the one word OK."));
         let request = provider::Request {
             model: model.model.clone(),
             messages: vec![said],

@@ -318,7 +318,7 @@ impl Dialogue<'_> {
             let text = text.to_owned();
             async move { self.app.mask_one(self.scope, self.approval.incident_id, Origin::Raw, &text).await }
         };
-        let message = |role, text| provider::Message { role, text, tool_calls: Vec::new(), tool_call_id: None };
+        let message = provider::Message::plain;
         let mut messages = Vec::new();
         if !sample.system.is_empty() {
             messages.push(message("system", mask(&sample.system).await?));

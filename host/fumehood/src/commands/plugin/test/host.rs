@@ -145,7 +145,7 @@ impl CallHost for TestHost {
     fn cancellation(&self) -> CancellationToken {
         CancellationToken::new()
     }
-    async fn credential(&self, _: &str) -> Result<SecretString, Failure> {
+    async fn credential(&self, _: &str, _: &str) -> Result<SecretString, Failure> {
         self.with(|state| state.used.insert("credential"));
         Ok(SecretString::from("test-credential".to_owned()))
     }
