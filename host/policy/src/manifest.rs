@@ -181,6 +181,12 @@ pub struct Setting {
     /// Whether it may be left empty.
     #[serde(default)]
     pub optional: bool,
+    /// What stands there until somebody writes something else.
+    #[serde(default)]
+    pub default: String,
+    /// What can be chosen, where not everything can be typed.
+    #[serde(default)]
+    pub choices: Vec<String>,
 }
 
 impl Manifest {
@@ -291,6 +297,10 @@ label = "Queue"
             ("[kv]\nbytes = 65536", "[kv]\nbytes = 99999999", "`kv.bytes` in the manifest: ask for 1 to 4194304 bytes"),
             ("key = \"queue\"", "key = \"credential\"", "`setting[0].key` in the manifest"),
             ("label =", "lable =", "the manifest cannot be read: TOML parse error"),
+            ("label =", "choices = [\"a\", \"a\"]\nlabel =", "`setting[0].choices` in the manifest: two of them"),
+            ("label =", "choices = [\" \"]\nlabel =", "`setting[0].choices` in the manifest: it is empty"),
+            ("label =", "choices = [\"a\"]\ndefault = \"b\"\nlabel =", "`setting[0].default` in the manifest: it is none"),
+            ("label =", "default = \"a\\nb\"\nlabel =", "`setting[0].default` in the manifest: it holds a line break"),
             ("\"integration\"", "\"scanner\"", "`http` in the manifest: a scanner has no import for HTTP"),
             ("\"integration\"", "\"provider\"", "`kv` in the manifest: a provider has no import for the key-value"),
         ] {

@@ -66,7 +66,8 @@ pub(super) fn setting_fields(settings: &[Setting], values: &BTreeMap<String, Str
         label: one.label.clone(),
         help: one.help.clone(),
         optional: one.optional,
-        value: values.get(&one.key).cloned().unwrap_or_default(),
+        value: values.get(&one.key).unwrap_or(&one.default).clone(),
+        choices: one.choices.clone(),
     };
     settings.iter().map(field).collect()
 }

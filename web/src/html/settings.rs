@@ -25,17 +25,23 @@ fn settings_frame(reader: &Reader, title: &str) -> Frame {
     reader.frame(title, Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here(title)])
 }
 
-/// The form with what is stored; for another provider, with what can stay.
+/// The form with what is stored; for another provider, with what its manifest says.
 fn stored_model(stored: Option<&Model>, about: Option<&PluginSettings>) -> ModelForm {
-    let text = |of: fn(&Model) -> &String| Field::new(stored.map(|one| of(one).clone()).unwrap_or_default());
+    let stored = stored.filter(|one| about.is_none_or(|about| about.plugin == one.plugin));
+    let text = |of: fn(&Model) -> &String| stored.map(|one| of(one).clone()).unwrap_or_default();
+    let server = about.and_then(|about| about.about_server.as_ref());
+    let example = server.map(|server| server.default.clone()).unwrap_or_default();
+    let base_url = stored.map_or_else(|| example.clone(), |one| one.base_url.clone());
     let settings = stored.map(|one| one.settings.clone()).unwrap_or_default();
     ModelForm {
         plugin: about.map(|about| about.plugin.clone()).unwrap_or_default(),
         has_server: about.is_none_or(|about| about.server.is_some()),
         settings: about.map(|about| setting_fields(&about.settings, &settings)).unwrap_or_default(),
         settings_error: None,
-        base_url: text(|one| &one.base_url),
-        model: text(|one| &one.model),
+        base_url: Field::new(base_url),
+        url_help: server.map(|server| server.help.clone()).unwrap_or_default(),
+        url_example: example,
+        model: Field::new(text(|one| &one.model)),
         api_key: Field::default(),
         has_key: stored.is_some_and(|one| one.credential_id.is_some()),
     }

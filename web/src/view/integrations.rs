@@ -46,8 +46,10 @@ pub struct SettingField {
     pub help: String,
     /// It may be left empty.
     pub optional: bool,
-    /// What is stored, or was typed.
+    /// What is stored, or was typed; else what stands there until somebody does.
     pub value: String,
+    /// What can be chosen; nothing where anything can be typed.
+    pub choices: Vec<String>,
 }
 
 /// An integration that was installed, in the list.

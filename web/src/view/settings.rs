@@ -19,24 +19,16 @@ pub struct ModelForm {
     pub settings_error: Option<String>,
     /// `https://api.example.com/v1`, or `http://127.0.0.1:11434/v1`.
     pub base_url: Field,
+    /// What its manifest says about the address, and the one that most have; both may be empty.
+    pub url_help: String,
+    /// See above.
+    pub url_example: String,
     /// What the server calls it.
     pub model: Field,
     /// Write-only: always empty here, carries the error.
     pub api_key: Field,
     /// A key is stored; an empty field keeps it.
     pub has_key: bool,
-}
-
-impl ModelForm {
-    /// What is said beside the address.
-    #[must_use]
-    pub fn about_url(&self) -> &'static str {
-        if self.settings.is_empty() && matches!(self.plugin.as_str(), "" | "provider-openai") {
-            "With the version, as the server documents it. Requests go there and nowhere else."
-        } else {
-            "The server in its settings. What else it was granted stands under Plugins."
-        }
-    }
 }
 
 /// `GET /settings` and `GET /settings/models`, with `?plugin=` the form for that provider. Posts `plugin`, `s-…`, `base_url`, `model`, `api_key`, `forget_key` (`1` removes the

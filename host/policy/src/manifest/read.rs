@@ -227,7 +227,24 @@ fn setting(at: usize, one: Setting) -> Result<Setting, InvalidManifest> {
     }
     let help =
         if one.help.trim().is_empty() { String::new() } else { words(format!("setting[{at}].help"), &one.help)? };
-    Ok(Setting { label: words(format!("setting[{at}].label"), &one.label)?, help, ..one })
+    let default = if one.default.trim().is_empty() {
+        String::new()
+    } else {
+        words(format!("setting[{at}].default"), &one.default)?
+    };
+    let field = || format!("setting[{at}].choices");
+    if one.choices.len() > MAX_REQUESTS {
+        return Err(wrong(field(), "offer fewer"));
+    }
+    let choices = one.choices.iter().map(|choice| words(field(), choice)).collect::<Result<Vec<_>, _>>()?;
+    if choices.iter().collect::<BTreeSet<_>>().len() < choices.len() {
+        return Err(wrong(field(), "two of them are the same"));
+    }
+    if !choices.is_empty() && !default.is_empty() && !choices.contains(&default) {
+        return Err(wrong(format!("setting[{at}].default"), "it is none of the choices"));
+    }
+    let label = words(format!("setting[{at}].label"), &one.label)?;
+    Ok(Setting { label, help, default, choices, ..one })
 }
 
 impl HttpEntry {

@@ -33,6 +33,8 @@ pub struct PluginSettings {
     pub description: String,
     /// The setting that names its server; nothing where it has fixed ones.
     pub server: Option<String>,
+    /// What its manifest says about that setting, where it says something.
+    pub about_server: Option<Setting>,
     pub settings: Vec<Setting>,
 }
 
@@ -40,11 +42,13 @@ impl PluginSettings {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let server = manifest.server_setting().map(str::to_owned);
         // The address has a field of its own.
+        let about_server = manifest.settings.iter().find(|one| Some(&one.key) == server.as_ref()).cloned();
         let others = manifest.settings.iter().filter(|one| Some(&one.key) != server.as_ref()).cloned();
         Self {
             plugin: manifest.name.clone(),
             description: manifest.description.clone(),
             settings: others.collect(),
+            about_server,
             server,
         }
     }
@@ -58,8 +62,12 @@ impl PluginSettings {
         for setting in &self.settings {
             let value = typed.get(&setting.key).map(|value| value.trim()).unwrap_or_default();
             let wrong = |why: &str| Err(TriageError::invalid("settings", format!("{}: {why}", setting.label)));
+            let value = if value.is_empty() { setting.default.as_str() } else { value };
             if value.is_empty() && !setting.optional {
                 return wrong("this has to be filled in.");
+            }
+            if !value.is_empty() && !setting.choices.is_empty() && !setting.choices.iter().any(|one| one == value) {
+                return wrong(&format!("choose one of {}.", setting.choices.join(", ")));
             }
             if value.chars().count() > VALUE || value.chars().any(char::is_control) {
                 return wrong("this is too long, or holds a line break or another control character.");

@@ -55,8 +55,6 @@ impl App {
         let all = self.0.plugins.of_world(PluginWorld::Provider);
         let mut all: Vec<_> = all.iter().map(|one| PluginSettings::of(one)).collect();
         all.sort_by_key(|one| one.plugin != PROVIDER);
-        // Ours are fields of the form already.
-        all.iter_mut().filter(|one| one.plugin == PROVIDER).for_each(|one| one.settings.clear());
         Ok(all)
     }
 
