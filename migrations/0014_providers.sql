@@ -1,2 +1,17 @@
 -- What a model's provider wants back unchanged with an answer, as sealed thoughts and their signatures: JSON.
 ALTER TABLE messages ADD COLUMN kept TEXT;
+
+-- Several models: the first that is on is asked, and the next where it cannot answer. Prices are in millionths of the
+-- organisation's currency for a million tokens; what is not known is not counted.
+ALTER TABLE models ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE models ADD COLUMN enabled INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE models ADD COLUMN context_tokens INTEGER;
+ALTER TABLE models ADD COLUMN input_price INTEGER;
+ALTER TABLE models ADD COLUMN output_price INTEGER;
+
+-- The model that an incident's people chose; gone where that model is removed.
+ALTER TABLE incidents ADD COLUMN model_id TEXT REFERENCES models (id) ON DELETE SET NULL;
+
+-- What a turn has cost, in the same millionths, and what to do where it failed: retry, fix-key, shorten, give-up.
+ALTER TABLE turns ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE turns ADD COLUMN advice TEXT NOT NULL DEFAULT '';

@@ -208,15 +208,68 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn add_usage(&self, scope: &Scope, id: TurnId, input: u64, output: u64) -> Result<(), StoreError> {
+    pub async fn add_usage(&self, scope: &Scope, id: TurnId, input: u64, output: u64, cost: i64) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
             tx.connection.execute(
-                "UPDATE turns SET input_tokens = input_tokens + ?3, output_tokens = output_tokens + ?4
+                "UPDATE turns SET input_tokens = input_tokens + ?3, output_tokens = output_tokens + ?4, cost = cost + ?5
                  WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, input as i64, output as i64),
+                (tenant, id, input as i64, output as i64, cost),
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Have another model answer a turn.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn turn_goes_to(&self, scope: &Scope, id: TurnId, model: (ModelId, String)) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("turn.model", format!("turn:{id}")).with("model", model.0);
+        self.change(scope, change, move |tx| {
+            let sql = "UPDATE turns SET model_id = ?3, model = ?4 WHERE tenant_id = ?1 AND id = ?2";
+            let changed = tx.connection.execute(sql, (tenant, id, model.0, model.1))?;
+            if changed == 0 { Err(StoreError::not_found("turn", id)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// The model that an incident's people chose, where they did.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn chosen_model(&self, scope: &Scope, incident: IncidentId) -> Result<Option<ModelId>, StoreError> {
+        let tenant = scope.tenant.clone();
+        self.read(move |connection| {
+            let sql = "SELECT model_id FROM incidents WHERE tenant_id = ?1 AND id = ?2";
+            let found = connection.query_row(sql, (tenant, incident), |row| row.get(0)).optional()?;
+            found.ok_or_else(|| StoreError::not_found("incident", incident))
+        })
+        .await
+    }
+
+    /// Have an incident's questions go to a model first; nothing for the organisation's order.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn choose_model(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        model: Option<ModelId>,
+    ) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("incident.model", format!("incident:{incident}"));
+        let change = match model {
+            Some(model) => change.with("model", model),
+            None => change,
+        };
+        self.change(scope, change, move |tx| {
+            let sql = "UPDATE incidents SET model_id = ?3 WHERE tenant_id = ?1 AND id = ?2";
+            let changed = tx.connection.execute(sql, (tenant, incident, model))?;
+            if changed == 0 { Err(StoreError::not_found("incident", incident)) } else { Ok(()) }
         })
         .await
     }

@@ -6,6 +6,7 @@
 
 mod own;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,7 @@ impl App {
         if text.len() > MAX_TEXT {
             return Err(TriageError::invalid("text", "A message has at most 64 KiB. Attach longer text as a log."));
         }
-        let model = self.model(scope).await?.ok_or_else(no_model)?;
+        let model = self.chain(scope, incident).await?.into_iter().next().ok_or_else(no_model)?;
         let turn = self.0.store.begin_turn(scope, incident, (model.id, model.model), text.into()).await?;
         self.spawn_turn(scope, turn.clone());
         Ok(turn.id)
@@ -207,6 +208,16 @@ struct Runner<'a> {
     live: &'a Live,
 }
 
+/// Whether another model may have an answer where one failed so: its server, its key or its size were in the way, and not
+/// what was asked.
+fn may_be_others(error: &TriageError) -> bool {
+    const OF_THE_MODEL: [&str; 10] = [
+        "auth", "denied", "forbidden", "not-found", "protocol", "quota", "rate-limited", "timeout", "too-large",
+        "unavailable",
+    ];
+    matches!(error, TriageError::Plugin(_)) && OF_THE_MODEL.contains(&error.code())
+}
+
 /// The name of a tool as providers take it; of what is none, what is left.
 fn plain_name(name: &str) -> String {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(64).collect();
@@ -215,8 +226,12 @@ fn plain_name(name: &str) -> String {
 
 impl Runner<'_> {
     async fn run(&self) -> Result<Step, TriageError> {
-        let models = self.app.0.store.models(self.scope).await?;
-        let model = models.into_iter().find(|model| model.id == self.turn.model_id).ok_or_else(no_model)?;
+        let mut chain = self.app.chain(self.scope, self.turn.incident_id).await?;
+        // A turn that goes on, after a person has decided, goes on with the model that asked.
+        if let Some(at) = chain.iter().position(|model| model.id == self.turn.model_id) {
+            chain.drain(..at);
+        }
+        let mut chain = VecDeque::from(chain);
         self.run_decided_calls().await?;
         loop {
             let rounds = self.rounds().await?;
@@ -226,7 +241,7 @@ impl Runner<'_> {
                 )));
             }
             let catalogue = self.app.catalogue(self.scope).await?;
-            let answer = self.ask(&model, &catalogue).await?;
+            let answer = self.ask_one_of(&mut chain, &catalogue).await?;
             if answer.tool_calls.is_empty() {
                 return Ok(Step::Done);
             }
@@ -292,8 +307,47 @@ impl Runner<'_> {
         Ok(self.app.0.store.put_message(self.scope, self.turn.incident_id, message).await?)
     }
 
+    /// Ask the first model, and the next where it cannot answer; those before the one that did are not asked again in this
+    /// turn. One that has begun to answer is the last.
+    async fn ask_one_of(&self, chain: &mut VecDeque<Model>, catalogue: &Catalogue) -> Result<Message, TriageError> {
+        loop {
+            let model = chain.front().ok_or_else(no_model)?;
+            let mut message = self.empty_answer();
+            let asked = self.ask(model, catalogue, &mut message).await;
+            let has_begun = !message.text.is_empty() || !message.tool_calls.is_empty();
+            let error = match asked {
+                Ok(()) => return Ok(message),
+                Err(error) if has_begun || chain.len() == 1 || !may_be_others(&error) => return Err(error),
+                Err(error) => error,
+            };
+            let failed = chain.pop_front().map(|model| model.model).unwrap_or_default();
+            let next = chain.front().ok_or_else(no_model)?;
+            tracing::warn!(code = error.code(), "a model could not answer; the next is asked");
+            let summary = format!("{failed} could not answer ({}); {} was asked instead", error.code(), next.model);
+            self.status(format!("{failed} could not answer; asking {}", next.model));
+            let link = format!("chat#turn-{}", self.turn.id);
+            let (store, incident) = (&self.app.0.store, self.turn.incident_id);
+            store.turn_goes_to(self.scope, self.turn.id, (next.id, next.model.clone())).await?;
+            store.note(self.scope, incident, "model", summary, link).await?;
+        }
+    }
+
+    fn empty_answer(&self) -> Message {
+        Message {
+            id: MessageId::new(),
+            turn_id: self.turn.id,
+            role: "assistant".into(),
+            text: String::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            kept: None,
+            complete: false,
+            created_us: clock::now_us(),
+        }
+    }
+
     /// Send the conversation and take the answer in.
-    async fn ask(&self, model: &Model, catalogue: &Catalogue) -> Result<Message, TriageError> {
+    async fn ask(&self, model: &Model, catalogue: &Catalogue, message: &mut Message) -> Result<(), TriageError> {
         self.status("Preparing what is sent");
         let request = self.request(model, catalogue).await?;
         let purpose = Purpose {
@@ -305,30 +359,22 @@ impl Runner<'_> {
         };
         let call = self.app.call(self.scope, purpose, self.app.model_reach(model)?, Some(self.live.cancel.clone()));
         self.status(format!("Waiting for {}", model.model));
-        let mut message = Message {
-            id: MessageId::new(),
-            turn_id: self.turn.id,
-            role: "assistant".into(),
-            text: String::new(),
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-            kept: None,
-            complete: false,
-            created_us: clock::now_us(),
-        };
         let provider = self.app.provider(model)?;
         let mut answer = tokio::select! {
             answer = provider.complete(&request, call) => answer?,
             () = self.live.cancel.cancelled() => return Err(TriageError::Cancelled("the turn was stopped".into())),
         };
-        let result = self.take_in(&mut answer, &mut message, model).await;
-        message.complete = true;
-        self.show(&message);
-        self.app.0.store.put_message(self.scope, self.turn.incident_id, message.clone()).await?;
+        let result = self.take_in(&mut answer, message, model).await;
+        // Nothing came, and another model may be asked.
+        if !message.text.is_empty() || !message.tool_calls.is_empty() {
+            message.complete = true;
+            self.show(message);
+            self.app.0.store.put_message(self.scope, self.turn.incident_id, message.clone()).await?;
+        }
         if let Ok(mut arriving) = self.live.arriving.lock() {
             *arriving = None;
         }
-        result.map(|()| message)
+        result
     }
 
     async fn take_in(
@@ -376,7 +422,8 @@ impl Runner<'_> {
                 }
             }
             if let Some((input, output)) = event.usage {
-                self.app.0.store.add_usage(self.scope, self.turn.id, input, output).await?;
+                let cost = model.cost(input, output);
+                self.app.0.store.add_usage(self.scope, self.turn.id, input, output, cost).await?;
             }
             stop = event.stop.or(stop);
             self.show(message);

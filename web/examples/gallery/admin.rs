@@ -700,7 +700,13 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut top = frame("Models", Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here("Models")]);
     let models = ModelsPage {
         frame: top.clone(),
-        form: ModelForm { has_server: true, ..ModelForm::default() },
+        form: ModelForm {
+            has_server: true,
+            base_url: Field::new("https://api.openai.com/v1"),
+            url_help: "With the version, as the server documents it. Requests go there and nowhere else.".to_owned(),
+            url_example: "https://api.openai.com/v1".to_owned(),
+            ..ModelForm::default()
+        },
         configured: false,
         tested: None,
         providers: Vec::new(),

@@ -12,6 +12,7 @@ mod document;
 mod incidents;
 mod integrations;
 mod logs;
+mod models;
 mod palette;
 mod plugins;
 mod prompts;
@@ -151,9 +152,14 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/audit", get(audit::audit))
         .route("/audit/export", get(audit::audit_export))
         .route("/audit/verify", post(audit::audit_verify))
-        .route("/settings", get(settings::models))
-        .route("/settings/models", get(settings::models).post(settings::set_model))
-        .route("/settings/models/test", post(settings::test_model))
+        .route("/settings", get(models::models))
+        .route("/settings/models", get(models::models).post(models::create_model))
+        .route("/settings/models/new", get(models::new_model))
+        .route("/settings/models/{id}", get(models::model).post(models::set_model))
+        .route("/settings/models/{id}/test", post(models::test_model))
+        .route("/settings/models/{id}/enable", post(models::enable_model))
+        .route("/settings/models/{id}/move", post(models::move_model))
+        .route("/settings/models/{id}/remove", post(models::remove_model))
         .route("/settings/detection", get(detection::house).post(detection::save_house))
         .route("/settings/detection/add", post(detection::add_house))
         .route("/settings/detection/try", post(detection::try_house))

@@ -1,143 +1,22 @@
-//! Settings: the model, people, API tokens.
-
-use std::collections::BTreeMap;
+//! Settings: people, API tokens.
 
 use axum::Form;
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use fumehood_triage::settings::{ModelFields, PluginSettings, Secret};
-use fumehood_triage::store::outside::Model;
 use fumehood_triage::store::people::{ApiToken, SignInLink, User};
 use fumehood_triage::store::{LinkId, TokenId, UserId, clock};
 use fumehood_triage::{Permission, Role, TriageError};
 
-use super::context::{notice, now, tested, when};
-use super::integrations::{setting_fields, typed_settings};
+use super::context::{notice, now, when};
 use super::session::Reader;
 use super::{PageError, id, page, see};
 use crate::units::{Id, When};
-use crate::view::integrations::TestResult;
-use crate::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
+use crate::view::settings::{InvitationRow, PeoplePage, PersonRow, TokenRow, TokensPage};
 use crate::view::{Crumb, Field, Frame, Place, Tone};
 
-fn settings_frame(reader: &Reader, title: &str) -> Frame {
+pub(super) fn settings_frame(reader: &Reader, title: &str) -> Frame {
     reader.frame(title, Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here(title)])
-}
-
-/// The form with what is stored; for another provider, with what its manifest says.
-fn stored_model(stored: Option<&Model>, about: Option<&PluginSettings>) -> ModelForm {
-    let stored = stored.filter(|one| about.is_none_or(|about| about.plugin == one.plugin));
-    let text = |of: fn(&Model) -> &String| stored.map(|one| of(one).clone()).unwrap_or_default();
-    let server = about.and_then(|about| about.about_server.as_ref());
-    let example = server.map(|server| server.default.clone()).unwrap_or_default();
-    let base_url = stored.map_or_else(|| example.clone(), |one| one.base_url.clone());
-    let settings = stored.map(|one| one.settings.clone()).unwrap_or_default();
-    ModelForm {
-        plugin: about.map(|about| about.plugin.clone()).unwrap_or_default(),
-        has_server: about.is_none_or(|about| about.server.is_some()),
-        settings: about.map(|about| setting_fields(&about.settings, &settings)).unwrap_or_default(),
-        settings_error: None,
-        base_url: Field::new(base_url),
-        url_help: server.map(|server| server.help.clone()).unwrap_or_default(),
-        url_example: example,
-        model: Field::new(text(|one| &one.model)),
-        api_key: Field::default(),
-        has_key: stored.is_some_and(|one| one.credential_id.is_some()),
-    }
-}
-
-async fn models_view(
-    reader: &Reader,
-    chosen: Option<&str>,
-    typed: Option<ModelForm>,
-) -> Result<ModelsPage, TriageError> {
-    let stored = reader.app().model(&reader.scope).await?;
-    let providers = reader.app().providers(&reader.scope)?;
-    let plugin = chosen.filter(|name| !name.is_empty()).or(stored.as_ref().map(|one| one.plugin.as_str()));
-    let about = plugin.and_then(|plugin| providers.iter().find(|one| one.plugin == plugin)).or(providers.first());
-    let form = typed.unwrap_or_else(|| stored_model(stored.as_ref(), about));
-    Ok(ModelsPage {
-        providers: providers.iter().map(|one| one.plugin.clone()).collect(),
-        frame: settings_frame(reader, "Models"),
-        form,
-        configured: stored.is_some(),
-        tested: stored.as_ref().and_then(|one| tested(one.checked_us, &one.problem, "The model answered.")),
-        known: Vec::new(),
-    })
-}
-
-#[derive(serde::Deserialize)]
-pub(crate) struct ModelQuery {
-    plugin: Option<String>,
-}
-
-pub(crate) async fn models(reader: Reader, Query(query): Query<ModelQuery>) -> Result<Response, PageError> {
-    Ok(page(StatusCode::OK, &models_view(&reader, query.plugin.as_deref(), None).await?))
-}
-
-#[derive(serde::Deserialize)]
-pub(crate) struct ModelInput {
-    #[serde(default)]
-    plugin: String,
-    #[serde(default)]
-    base_url: String,
-    #[serde(default)]
-    model: String,
-    #[serde(default)]
-    api_key: String,
-    #[serde(default)]
-    forget_key: String,
-    /// `s-` and the key of a setting.
-    #[serde(flatten)]
-    others: BTreeMap<String, String>,
-}
-
-pub(crate) async fn set_model(reader: Reader, Form(input): Form<ModelInput>) -> Result<Response, PageError> {
-    let key = Secret::from_form(&input.api_key, input.forget_key == "1");
-    let settings = typed_settings(&input.others);
-    let fields = ModelFields {
-        plugin: input.plugin.clone(),
-        base_url: input.base_url.clone(),
-        model: input.model.clone(),
-        api_key: key,
-        settings: settings.clone(),
-    };
-    let (field, message) = match reader.app().set_model(&reader.scope, fields).await {
-        Ok(()) => return Ok(see("/settings/models")),
-        Err(TriageError::Invalid { field, message }) => (field, message),
-        Err(error) => return Err(error.into()),
-    };
-    let stored = reader.app().model(&reader.scope).await?;
-    let providers = reader.app().providers(&reader.scope)?;
-    let about = providers.iter().find(|one| one.plugin == input.plugin).or(providers.first());
-    let mut form = stored_model(stored.as_ref(), about);
-    form.base_url = Field::new(input.base_url);
-    form.model = Field::new(input.model);
-    form.settings = about.map(|about| setting_fields(&about.settings, &settings)).unwrap_or_default();
-    match field {
-        "model" => form.model.error = Some(message),
-        "api_key" => form.api_key.error = Some(message),
-        "settings" | "plugin" => form.settings_error = Some(message),
-        _ => form.base_url.error = Some(message),
-    }
-    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &models_view(&reader, Some(&input.plugin), Some(form)).await?))
-}
-
-pub(crate) async fn test_model(reader: Reader) -> Result<Response, PageError> {
-    let result = reader.app().test_model(&reader.scope).await;
-    if let Err(error @ TriageError::Forbidden(_)) = result {
-        return Err(error.into());
-    }
-    let mut view = models_view(&reader, None, None).await?;
-    match result {
-        // What is wrong with an answer that came was kept with it.
-        Ok(known) => view.known = known,
-        Err(error) => {
-            view.tested = Some(TestResult { good: false, text: error.to_string(), at: When::new(now(), now()) })
-        }
-    }
-    Ok(page(StatusCode::OK, &view))
 }
 
 async fn people_view(reader: &Reader) -> Result<PeoplePage, TriageError> {

@@ -20,6 +20,7 @@ pub mod frame;
 pub mod incidents;
 pub mod integrations;
 pub mod log;
+pub mod models;
 pub mod plugins;
 pub mod prompts;
 pub mod schema;

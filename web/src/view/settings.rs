@@ -1,54 +1,9 @@
-//! Settings: the model, people, API tokens.
+//! Settings: people, API tokens.
 
 use askama::Template;
 
-use super::integrations::{SettingField, TestResult};
 use super::{Field, Frame};
 use crate::units::{Id, When};
-
-/// The fields of the model.
-#[derive(Clone, Debug, Default)]
-pub struct ModelForm {
-    /// The provider; empty for the one that ships.
-    pub plugin: String,
-    /// It asks for a server in its settings, so there are an address and a key.
-    pub has_server: bool,
-    /// What the provider's manifest names beside that.
-    pub settings: Vec<SettingField>,
-    /// What is wrong with one of them.
-    pub settings_error: Option<String>,
-    /// `https://api.example.com/v1`, or `http://127.0.0.1:11434/v1`.
-    pub base_url: Field,
-    /// What its manifest says about the address, and the one that most have; both may be empty.
-    pub url_help: String,
-    /// See above.
-    pub url_example: String,
-    /// What the server calls it.
-    pub model: Field,
-    /// Write-only: always empty here, carries the error.
-    pub api_key: Field,
-    /// A key is stored; an empty field keeps it.
-    pub has_key: bool,
-}
-
-/// `GET /settings` and `GET /settings/models`, with `?plugin=` the form for that provider. Posts `plugin`, `s-…`, `base_url`, `model`, `api_key`, `forget_key` (`1` removes the
-/// stored key) to `/settings/models`; no field to `/settings/models/test`. Each answers 303 to `/settings/models`.
-#[derive(Clone, Debug, Template)]
-#[template(path = "admin/models.html")]
-pub struct ModelsPage {
-    /// The frame.
-    pub frame: Frame,
-    /// What is stored, or was typed.
-    pub form: ModelForm,
-    /// One is set up.
-    pub configured: bool,
-    /// The last test.
-    pub tested: Option<TestResult>,
-    /// Providers that can be chosen, the one that ships first; more than one only where one was installed.
-    pub providers: Vec<String>,
-    /// What the server lists; offered while typing.
-    pub known: Vec<String>,
-}
 
 /// Somebody with an account.
 #[derive(Clone, Debug)]

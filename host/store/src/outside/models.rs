@@ -23,6 +23,26 @@ pub struct Model {
     pub checked_us: Option<i64>,
     /// What the last test said; empty for fine.
     pub problem: String,
+    /// The lowest that is on is asked first.
+    pub position: i64,
+    pub enabled: bool,
+    /// What a person says that it holds, tokens; nothing for what its server says.
+    pub context_tokens: Option<i64>,
+    /// Millionths of the currency for a million tokens; nothing where it is not known.
+    pub input_price: Option<i64>,
+    pub output_price: Option<i64>,
+}
+
+impl Model {
+    /// What tokens cost, in millionths of the currency.
+    pub fn cost(&self, input: u64, output: u64) -> i64 {
+        let of = |tokens: u64, price: Option<i64>| {
+            let cost = i128::from(tokens) * i128::from(price.unwrap_or(0));
+            // Never less than it was.
+            i64::try_from((cost + 999_999) / 1_000_000).unwrap_or(i64::MAX)
+        };
+        of(input, self.input_price).saturating_add(of(output, self.output_price))
+    }
 }
 
 fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
@@ -38,11 +58,16 @@ fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
         problem: row.get(8)?,
         private_nets: nets(row, 9)?,
         settings: serde_json::from_str(&row.get::<_, String>(10)?).unwrap_or_default(),
+        position: row.get(11)?,
+        enabled: row.get(12)?,
+        context_tokens: row.get(13)?,
+        input_price: row.get(14)?,
+        output_price: row.get(15)?,
     })
 }
 
 const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets, \
-                     settings";
+                     settings, position, enabled, context_tokens, input_price, output_price";
 
 impl Store {
     /// Set a model up.
@@ -54,7 +79,9 @@ impl Store {
         self.change(scope, Change::new("model.create", format!("model:{}", new.id)), move |tx| {
             tx.connection.execute(
                 "INSERT INTO models (id, tenant_id, name, plugin, base_url, model, credential_id, created_us, problem,
-                 private_nets, settings) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9,?10)",
+                 private_nets, settings, context_tokens, input_price, output_price, position)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,'',?9,?10,?11,?12,?13,
+                 (SELECT coalesce(max(position) + 1, 0) FROM models WHERE tenant_id = ?2))",
                 rusqlite::params![
                     new.id,
                     tenant,
@@ -66,6 +93,9 @@ impl Store {
                     tx.now_us,
                     serde_json::to_string(&new.private_nets)?,
                     serde_json::to_string(&new.settings)?,
+                    new.context_tokens,
+                    new.input_price,
+                    new.output_price,
                 ],
             )?;
             Ok(())
@@ -87,7 +117,8 @@ impl Store {
         self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
                 "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = '',
-                 private_nets = ?7, plugin = ?8, settings = ?9 WHERE tenant_id = ?1 AND id = ?2",
+                 private_nets = ?7, plugin = ?8, settings = ?9, context_tokens = ?10, input_price = ?11, output_price = ?12
+                 WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
                     new.id,
@@ -98,10 +129,58 @@ impl Store {
                     serde_json::to_string(&new.private_nets)?,
                     new.plugin,
                     serde_json::to_string(&new.settings)?,
+                    new.context_tokens,
+                    new.input_price,
+                    new.output_price,
                 ],
             )?;
             drop_credential(tx.connection, &tenant, dropped)?;
             if changed == 0 { Err(StoreError::not_found("model", new.id)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Switch a model on or off.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn enable_model(&self, scope: &Scope, id: ModelId, enabled: bool) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("model.enable", format!("model:{id}")).with("enabled", enabled);
+        self.change(scope, change, move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE models SET enabled = ?3 WHERE tenant_id = ?1 AND id = ?2",
+                (tenant, id, enabled),
+            )?;
+            if changed == 0 { Err(StoreError::not_found("model", id)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Have a model asked before, or after, the one that stands beside it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn move_model(&self, scope: &Scope, id: ModelId, up: bool) -> Result<(), StoreError> {
+        let tenant = scope.tenant.clone();
+        let change = Change::new("model.move", format!("model:{id}")).with("up", up);
+        self.change(scope, change, move |tx| {
+            let sql = "SELECT id FROM models WHERE tenant_id = ?1 ORDER BY position, created_us, id";
+            let mut order: Vec<ModelId> = tx
+                .connection
+                .prepare(sql)?
+                .query_map([&tenant], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let at = order.iter().position(|one| *one == id).ok_or_else(|| StoreError::not_found("model", id))?;
+            let to = if up { at.saturating_sub(1) } else { (at + 1).min(order.len() - 1) };
+            order.swap(at, to);
+            for (position, id) in (0_i64..).zip(order) {
+                tx.connection.execute(
+                    "UPDATE models SET position = ?3 WHERE tenant_id = ?1 AND id = ?2",
+                    (&tenant, id, position),
+                )?;
+            }
+            Ok(())
         })
         .await
     }
@@ -111,7 +190,7 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn models(&self, scope: &Scope) -> Result<Vec<Model>, StoreError> {
-        self.list(scope, format!("SELECT {MODEL} FROM models WHERE tenant_id = ?1 ORDER BY created_us"), model).await
+        self.list(scope, format!("SELECT {MODEL} FROM models WHERE tenant_id = ?1 ORDER BY position, created_us, id"), model).await
     }
 
     /// Keep what a test said.

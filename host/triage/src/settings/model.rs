@@ -9,7 +9,7 @@ use fumehood_redact::Redacted;
 use fumehood_runtime::CallHost;
 use fumehood_runtime::provider::{self, Provider};
 use fumehood_store::outside::Model;
-use fumehood_store::{ModelId, Scope};
+use fumehood_store::{IncidentId, ModelId, Scope};
 use url::Url;
 
 use super::{PluginSettings, Secret, check_url, origin, private_nets};
@@ -34,16 +34,130 @@ pub struct ModelFields {
     pub api_key: Secret,
     /// By the keys of the provider's manifest.
     pub settings: BTreeMap<String, String>,
+    /// As typed; empty for what is not known.
+    pub context_tokens: String,
+    pub input_price: String,
+    pub output_price: String,
+}
+
+/// Millionths in one.
+const MICRO: i64 = 1_000_000;
+/// The dearest million tokens that anybody sells, many times over.
+const MOST_PRICE: i64 = 100_000 * MICRO;
+
+impl ModelFields {
+    /// Tokens that it holds, and the prices of a million in and out, in millionths.
+    fn limits(&self) -> Result<[Option<i64>; 3], TriageError> {
+        let tokens = match self.context_tokens.trim().replace([' ', ',', '_', '\''], "").as_str() {
+            "" => None,
+            text => Some(text.parse().ok().filter(|tokens| (1_000..=100_000_000).contains(tokens)).ok_or_else(|| {
+                TriageError::invalid("context_tokens", "Write a number of tokens from 1000 on, for example 200000.")
+            })?),
+        };
+        Ok([tokens, price("input_price", &self.input_price)?, price("output_price", &self.output_price)?])
+    }
+}
+
+/// A decimal number of at most six places, as millionths.
+fn price(field: &'static str, text: &str) -> Result<Option<i64>, TriageError> {
+    let text = text.trim().replace(',', ".");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || TriageError::invalid(field, "Write what a million tokens cost, for example 2.50.");
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() > 9 || part.len() > 6 || !digits(whole) || !digits(part) || whole.is_empty() && part.is_empty() {
+        return Err(wrong());
+    }
+    let number = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<i64>() };
+    let whole = number(whole).map_err(|_| wrong())?;
+    let part = number(&format!("{part:0<6}")).map_err(|_| wrong())?;
+    Some(whole * MICRO + part).filter(|price| *price <= MOST_PRICE).map(Some).ok_or_else(wrong)
 }
 
 impl App {
-    /// The model that is used, where one is set up.
+    /// All models, in the order in which they are asked; also those that are switched off.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn models(&self, scope: &Scope) -> Result<Vec<Model>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.models(scope).await?)
+    }
+
+    /// The model that is asked first, where one is set up.
     ///
     /// # Errors
     /// `Forbidden`.
     pub async fn model(&self, scope: &Scope) -> Result<Option<Model>, TriageError> {
-        self.require(scope, Permission::ReadIncidents)?;
-        Ok(self.0.store.models(scope).await?.into_iter().next())
+        Ok(self.models(scope).await?.into_iter().find(|model| model.enabled))
+    }
+
+    /// The models that an incident's questions go to: the one that its people chose, and the others in their order.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn chain(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Model>, TriageError> {
+        let mut models = self.models(scope).await?;
+        models.retain(|model| model.enabled);
+        if let Some(chosen) = self.0.store.chosen_model(scope, incident).await? {
+            models.sort_by_key(|model| model.id != chosen);
+        }
+        Ok(models)
+    }
+
+    /// Have an incident's questions go to a model first; nothing for the organisation's order.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn choose_model(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        model: Option<ModelId>,
+    ) -> Result<(), TriageError> {
+        self.require(scope, Permission::RunModel)?;
+        if let Some(model) = model {
+            self.one_model(scope, model).await?;
+        }
+        Ok(self.0.store.choose_model(scope, incident, model).await?)
+    }
+
+    /// One model.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn one_model(&self, scope: &Scope, id: ModelId) -> Result<Model, TriageError> {
+        let found = self.models(scope).await?.into_iter().find(|model| model.id == id);
+        found.ok_or(TriageError::NotFound { what: "model" })
+    }
+
+    /// Switch a model on or off.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn enable_model(&self, scope: &Scope, id: ModelId, enabled: bool) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        Ok(self.0.store.enable_model(scope, id, enabled).await?)
+    }
+
+    /// Have a model asked before, or after, the one beside it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn move_model(&self, scope: &Scope, id: ModelId, up: bool) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        Ok(self.0.store.move_model(scope, id, up).await?)
+    }
+
+    /// Remove a model with its key. What it said stays.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn remove_model(&self, scope: &Scope, id: ModelId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ManageIntegrations)?;
+        Ok(self.0.store.remove_model(scope, id).await?)
     }
 
     /// Providers that a model can be reached through, the one that ships first.
@@ -58,12 +172,21 @@ impl App {
         Ok(all)
     }
 
-    /// Set the model up, or change it.
+    /// Set a model up, or change one; which it is.
     ///
     /// # Errors
-    /// `Forbidden`, `Invalid`.
-    pub async fn set_model(&self, scope: &Scope, fields: ModelFields) -> Result<(), TriageError> {
+    /// `Forbidden`, `Invalid`, `NotFound`.
+    pub async fn set_model(
+        &self,
+        scope: &Scope,
+        id: Option<ModelId>,
+        fields: ModelFields,
+    ) -> Result<ModelId, TriageError> {
         self.require(scope, Permission::ManageIntegrations)?;
+        let old = match id {
+            Some(id) => Some(self.one_model(scope, id).await?),
+            None => None,
+        };
         let plugin = if fields.plugin.is_empty() { PROVIDER } else { fields.plugin.as_str() };
         let about = self.providers(scope)?.into_iter().find(|one| one.plugin == plugin);
         let about =
@@ -73,7 +196,7 @@ impl App {
             return Err(TriageError::invalid("model", "Name the model as its server does, for example gpt-4.1."));
         }
         let settings = about.checked(&fields.settings)?;
-        let old = self.0.store.models(scope).await?.into_iter().next();
+        let [context_tokens, input_price, output_price] = fields.limits()?;
         let kept = old.as_ref().and_then(|old| old.credential_id);
         let (base_url, nets, credential) = if about.server.is_some() {
             let url = check_url("base_url", &fields.base_url)?;
@@ -100,12 +223,18 @@ impl App {
             created_us: 0,
             checked_us: None,
             problem: String::new(),
+            position: 0,
+            enabled: true,
+            context_tokens,
+            input_price,
+            output_price,
         };
+        let id = new.id;
         match old {
             Some(_) => self.0.store.update_model(scope, new, kept.filter(|kept| Some(*kept) != credential)).await?,
             None => self.0.store.create_model(scope, new).await?,
         }
-        Ok(())
+        Ok(id)
     }
 
     pub(crate) fn model_reach(&self, model: &Model) -> Result<Reach, TriageError> {
@@ -145,9 +274,9 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotSetUp`, `Plugin`, and what a turn can fail with.
-    pub async fn test_model(&self, scope: &Scope) -> Result<Vec<String>, TriageError> {
+    pub async fn test_model(&self, scope: &Scope, id: ModelId) -> Result<Vec<String>, TriageError> {
         self.require(scope, Permission::ManageIntegrations)?;
-        let model = self.model(scope).await?.ok_or_else(no_model)?;
+        let model = self.one_model(scope, id).await?;
         let call = || {
             let purpose = Purpose {
                 incident: None,
@@ -208,5 +337,22 @@ pub(crate) fn no_model() -> TriageError {
     TriageError::NotSetUp {
         message: "No model is set up yet. Add one under Settings → Models.".into(),
         at: "/settings/models",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_decimal_numbers() {
+        for (text, millionths) in
+            [("", None), ("2.50", Some(2_500_000)), ("0,075", Some(75_000)), (".5", Some(500_000)), ("15", Some(15_000_000))]
+        {
+            assert_eq!(price("p", text).unwrap(), millionths, "{text}");
+        }
+        for text in ["-1", "1e3", "1.2345678", ".", "$2", "1.2.3", "9999999999", "200000"] {
+            assert!(price("p", text).is_err(), "{text}");
+        }
     }
 }

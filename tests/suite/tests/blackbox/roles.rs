@@ -123,7 +123,7 @@ fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("GET" | "POST", ["servers", "waiting", ..]) => &["responder"],
         ("GET", ["servers", "new"] | ["servers", "{id}", "edit" | "log"]) => &["operator"],
         ("GET", ["servers", "calls" | "sessions" | "clients", ..]) => &["operator"],
-        ("GET", ["servers", ..] | ["settings"] | ["settings", "models"]) => EVERYBODY,
+        ("GET", ["servers", ..] | ["settings"] | ["settings", "models", ..]) => EVERYBODY,
         ("GET" | "POST", ["audit", ..]) => &["security"],
         ("GET", ["settings", "detection"]) | ("POST", ["settings", "detection", "try"]) => &["responder", "security"],
         ("POST", ["settings", "detection", ..]) => &["security"],
