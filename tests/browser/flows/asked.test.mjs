@@ -13,7 +13,7 @@ before(async () => {
   page = one.page;
   page.on('console', (message) => message.type() === 'error' && one.seen.push(`console on ${page.url()}: ${message.text()}`));
   await becomeAdministrator(page, server);
-  await page.goto('/settings/models');
+  await page.goto('/settings/models/new');
   await page.getByLabel('Base URL', { exact: true }).or(page.locator('[name=base_url]')).first().fill(`${model.url}/v1`);
   await page.locator('[name=model]').fill('obey');
   await page.locator('[name=api_key]').fill('sk-fake-key');

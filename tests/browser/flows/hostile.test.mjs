@@ -86,7 +86,7 @@ test('a log: its name and its lines, original and masked', async () => {
 });
 
 test('a model\'s answer', async () => {
-  await page.goto('/settings/models');
+  await page.goto('/settings/models/new');
   await page.getByLabel('Base URL').fill(mock.base);
   await page.getByLabel('Model', { exact: true }).fill('<img src=x onerror=alert(1)>');
   await page.getByRole('button', { name: 'Save model' }).click();

@@ -15,7 +15,7 @@ before(async () => {
   await becomeAdministrator(page, server);
   incident = await createIncident(page, { title: 'Nothing is lost' });
   await addLog(page, 'kept.log', 'from jane.roe@customer-mail.example\n');
-  await page.goto('/settings/models');
+  await page.goto('/settings/models/new');
   await page.getByLabel('Base URL').fill(mock.base);
   await page.getByLabel('Model', { exact: true }).fill('test-model');
   await page.getByRole('button', { name: 'Save model' }).click();

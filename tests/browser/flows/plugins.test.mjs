@@ -118,8 +118,9 @@ test('an integration is set up, and its page says what stands in the way', { ski
   await page.getByText('this is granted, but the organisation\'s ceiling does not allow it').waitFor();
   assert.ok(!(await page.content()).includes('desk-token'));
   assert.deepEqual(await picture(page, '/integrations/rust-integration', 'integration-installed'), []);
-  await page.goto('/settings/models');
-  assert.equal(await page.getByRole('navigation', { name: 'Provider' }).count(), 0, 'there is nothing to choose where one ships alone');
+  await page.goto('/settings/models/new');
+  const providers = page.getByRole('navigation', { name: 'Provider' }).getByRole('link');
+  assert.deepEqual(await providers.allInnerTexts(), ['provider-openai', 'provider-anthropic', 'provider-gemini', 'provider-ollama']);
   await page.goto('/integrations/rust-integration');
   await page.getByText('Remove…').click();
   await page.getByRole('button', { name: 'Remove what was set up' }).click();

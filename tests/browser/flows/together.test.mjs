@@ -73,7 +73,7 @@ test('two edits of the document: the second is told, and his text is kept', asyn
 });
 
 test('a conversation is the same for both, and a finding that one judged is judged for the other', async () => {
-  await ana.page.goto('/settings/models');
+  await ana.page.goto('/settings/models/new');
   await ana.page.getByLabel('Base URL').fill(mock.base);
   await ana.page.getByLabel('Model', { exact: true }).fill('gpt-4o');
   await ana.page.getByRole('button', { name: 'Save model' }).click();

@@ -95,7 +95,7 @@ step('1. the sign-in link makes the first administrator, once', async () => {
 });
 
 step('2. empty pages say what will be there', async () => {
-  for (const [path, heading] of [['/servers', 'No servers yet'], ['/settings/models', 'Model'], ['/integrations', 'Confluence'], ['/plugins', 'Plugins'], ['/audit', 'Audit']]) {
+  for (const [path, heading] of [['/servers', 'No servers yet'], ['/settings/models', 'No models yet'], ['/integrations', 'Confluence'], ['/plugins', 'Plugins'], ['/audit', 'Audit']]) {
     await page.goto(path);
     await main().getByRole('heading', { name: heading, exact: true }).first().waitFor();
   }
@@ -179,7 +179,7 @@ step('6. the log is read with its findings, and reviewed with the keyboard alone
 });
 
 step('7. a model is set up', async () => {
-  await page.goto('/settings/models');
+  await page.goto('/settings/models/new');
   await page.getByLabel('Base URL').fill('not a url');
   await page.getByLabel('Model', { exact: true }).fill('gpt-4o');
   await page.getByRole('button', { name: 'Save model' }).click();
@@ -460,7 +460,7 @@ step('21. every page at both widths in both themes', async () => {
     log: await href(incident, '[data-log] a.log-name'), chat: `${incident}/chat`, whys: `${incident}/whys`, document: `${incident}/document`,
     timeline: `${incident}/timeline`, sent: `${incident}/sent`, departure: await href(`${incident}/sent`, 'a.row-link'),
     plugins: '/plugins', servers: '/servers', 'server-new': '/servers/new', server: await href('/servers', 'a.row-link'),
-    integrations: '/integrations', audit: '/audit', account: '/account', models: '/settings/models', people: '/settings/people', tokens: '/settings/tokens',
+    integrations: '/integrations', audit: '/audit', account: '/account', models: '/settings/models', 'model-new': '/settings/models/new', model: await href('/settings/models', 'a.row-link'), people: '/settings/people', tokens: '/settings/tokens',
     keyboard: '/keyboard', 'not-found': '/no/such/page',
   };
   places['log-masked'] = `${places.log}?view=masked`;

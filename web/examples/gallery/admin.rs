@@ -9,7 +9,7 @@ use fumehood_web::view::audit::{AuditFilter, AuditPage, CheckpointRow, EntryRow,
 use fumehood_web::view::calls::{Bar, CallLine, CallsFilter, CallsPage, Chart, StatsRow};
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
-use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, TestResult};
+use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, SettingField, TestResult};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::schema::{SchemaChangePage, SchemaPage};
 use fumehood_web::view::servers::{
@@ -17,7 +17,8 @@ use fumehood_web::view::servers::{
     SignInView, ToolDifference, ToolEvent, ToolRow,
 };
 use fumehood_web::view::sessions::{ClientLine, ClientsPage, SessionLine, SessionPage, SessionsFilter, SessionsPage};
-use fumehood_web::view::settings::{InvitationRow, ModelForm, ModelsPage, PeoplePage, PersonRow, TokenRow, TokensPage};
+use fumehood_web::view::models::{ModelForm, ModelPage, ModelRow, ModelsPage, ProviderChoice};
+use fumehood_web::view::settings::{InvitationRow, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
 use crate::Gallery;
@@ -698,33 +699,63 @@ fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
 
 fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut top = frame("Models", Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here("Models")]);
-    let models = ModelsPage {
+    gallery.page("models-empty", &ModelsPage { frame: top.clone(), models: Vec::new() })?;
+    let row = |n: u32, model: &str, plugin: &str, server: &str, state: &str| ModelRow {
+        id: id(n),
+        model: model.to_owned(),
+        plugin: plugin.to_owned(),
+        server: server.to_owned(),
+        state: state.to_owned(),
+        problem: if state == "Does not work" { "The provider refused the credential (401).".to_owned() } else { String::new() },
+        can_rise: n > 0,
+        can_sink: n < 3,
+    };
+    let models = vec![
+        row(0, "claude-sonnet-4-5", "provider-anthropic", "api.anthropic.com", "Works"),
+        row(1, "gpt-4.1", "provider-openai", "api.openai.com", "Does not work"),
+        row(2, "llama3.2:latest", "provider-ollama", "127.0.0.1", "Not tested"),
+        row(3, "a-deployment-with-a-name-that-goes-on-and-on-2026-11", "acme-provider", "", "Off"),
+    ];
+    gallery.page("models", &ModelsPage { frame: top.clone(), models })?;
+    let providers = ["provider-openai", "provider-anthropic", "provider-gemini", "provider-ollama", "acme-provider"];
+    let choice = |plugin: &&str| ProviderChoice { plugin: (*plugin).to_owned(), description: "What it is for, in a line.".to_owned() };
+    let choices = ["chat".to_owned(), "responses".to_owned()].to_vec();
+    let field = |name: &str, label: &str, choices: Vec<String>| SettingField {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        help: "What is to be written there.".to_owned(),
+        optional: false,
+        value: choices.first().cloned().unwrap_or_default(),
+        choices,
+    };
+    let new = ModelPage {
         frame: top.clone(),
+        id: None,
         form: ModelForm {
+            plugin: "provider-openai".to_owned(),
             has_server: true,
             base_url: Field::new("https://api.openai.com/v1"),
             url_help: "With the version, as the server documents it. Requests go there and nowhere else.".to_owned(),
             url_example: "https://api.openai.com/v1".to_owned(),
+            settings: vec![field("s-api", "API", choices)],
             ..ModelForm::default()
         },
-        configured: false,
+        enabled: true,
         tested: None,
-        providers: Vec::new(),
+        providers: providers.iter().map(choice).collect(),
         known: Vec::new(),
     };
-    gallery.page("models-empty", &models)?;
+    gallery.page("model-new", &new)?;
     top.notice = Some(Notice { tone: Tone::Good, text: "The model was saved.".to_owned(), id: None });
-    let set = ModelsPage {
+    let set = ModelPage {
         frame: top.clone(),
+        id: Some(id(1)),
         form: ModelForm {
-            base_url: Field::new("https://api.example.com/v1"),
             model: Field::new("gpt-4.1"),
-            has_server: true,
             has_key: true,
-            ..ModelForm::default()
+            context_tokens: Field { error: Some("Write a number of tokens from 1000 on.".to_owned()), ..Field::new("many") },
+            ..new.form.clone()
         },
-        configured: true,
-        providers: vec!["provider-openai".to_owned(), "acme-provider".to_owned()],
         tested: Some(TestResult {
             good: false,
             text: "api.example.com says that the model “gpt-4.1” does not exist (404). It lists gpt-4.1-mini and o4."
@@ -732,8 +763,9 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
             at: ago(0),
         }),
         known: vec!["gpt-4.1-mini".to_owned(), "o4".to_owned()],
+        ..new
     };
-    gallery.page("models", &set)?;
+    gallery.page("model", &set)?;
     let person = |n: u32, name: &str, email: &str, role: &str, state: &str| PersonRow {
         id: id(n),
         name: name.to_owned(),

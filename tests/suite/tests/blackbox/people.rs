@@ -218,6 +218,6 @@ fn a_page_says_who_may_what_it_refuses() {
     let viewer = Person::join(&server, &invite(&admin, "", "viewer"), "Eve", "eve@ops.example");
     let refused = viewer.get("/settings/people").expect(403).text();
     assert!(refused.contains("needs the role admin") && !refused.contains("ManagePeople"), "{refused}");
-    let wrong = admin.get("/settings/models/test");
+    let wrong = admin.get("/settings/detection/try");
     assert!(wrong.status == 405 && wrong.text().contains("Nothing was changed"), "{}", wrong.text());
 }

@@ -61,7 +61,12 @@ fn bench_with(test: &str, arguments: &[&str]) -> Option<Bench> {
 impl Bench {
     fn use_model(&self, name: &str) {
         let base = format!("{}/v1", self.model.url());
-        self.person.submit("/settings/models", &[("base_url", &base), ("model", name), ("api_key", "sk-fake-key")]);
+        // The one that there is, or the first.
+        let list = self.person.get("/settings/models").expect(200).text();
+        let known = list.split("href=\"/settings/models/").skip(1).filter_map(|rest| rest.split('"').next());
+        let known = known.into_iter().find(|id| *id != "new" && !id.contains('?'));
+        let path = known.map_or_else(|| "/settings/models".to_owned(), |id| format!("/settings/models/{id}"));
+        self.person.submit(&path, &[("base_url", &base), ("model", name), ("api_key", "sk-fake-key")]);
         let set = self.client.get("/api/v1/model").expect(200).json();
         assert_eq!(set["model"], name, "the model was not set: {set}");
     }

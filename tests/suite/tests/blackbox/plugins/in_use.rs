@@ -198,9 +198,11 @@ fn a_provider_that_was_installed_answers_and_stops() {
     assert_eq!(early.status, 422);
     assert!(early.text().contains("There is no provider acme-provider that runs."), "{}", early.text());
     house.ok(&["approve", "acme-provider", "--all"]);
-    assert!(person.get("/settings/models?plugin=acme-provider").expect(200).text().contains("Tier"));
-    person.submit("/settings/models", &fields);
-    assert!(person.submit("/settings/models/test", &[]).text().contains("Works"));
+    assert!(person.get("/settings/models/new?plugin=acme-provider").expect(200).text().contains("Tier"));
+    let saved = person.post("/settings/models", &fields);
+    assert_eq!(saved.status, 303, "{}", saved.text());
+    let test = format!("{}/test", saved.header("location"));
+    assert!(person.post(&test, &[]).expect(200).text().contains("Works"));
     let incident = house.client.incident("Asked");
     let turns = format!("/api/v1/incidents/{incident}/turns");
     house.client.send("POST", &turns, &json!({ "text": "What broke?" })).expect(202);
