@@ -5,7 +5,7 @@ use std::error::Error;
 use fumehood_web::markdown;
 use fumehood_web::units::{Bytes, Count, Id};
 use fumehood_web::view::bench::{Bench, Folds, Group, LogState, OverviewPage, SashState, Step, Tab, TimelinePage};
-use fumehood_web::view::chat::{CallState, ChatPage, Round, ToolCall, ToolSource, Turn, TurnState};
+use fumehood_web::view::chat::{CallState, ChatPage, ModelChoice, Round, ToolCall, ToolSource, Turn, TurnState};
 use fumehood_web::view::document::{Conflict, DocumentPage, Published, Target};
 use fumehood_web::view::incidents::IncidentForm;
 use fumehood_web::view::log::{
@@ -278,7 +278,12 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         ToolSource { server: "prometheus".to_owned(), tools: Ok(Count(6)) },
         ToolSource { server: "git".to_owned(), tools: Err("the program exited with status 1.".to_owned()) },
     ];
+    let model = |n: u32, name: &str, chosen| ModelChoice { id: id(n), name: name.to_owned(), chosen };
     let page = ChatPage {
+        models: vec![
+            model(1, "claude-sonnet-4-5 at api.anthropic.com", true),
+            model(2, "gpt-4.1 at api.openai.com", false),
+        ],
         frame: top("Conversation"),
         bench: bench(Tab::Chat, SashState::Open),
         turns: vec![

@@ -13,6 +13,7 @@ use fumehood_triage::conversation::{OWN, Talk, destination};
 use fumehood_triage::store::approvals::Approval;
 use fumehood_triage::store::conversation::{Message, StoredCall, Turn as StoredTurn};
 use fumehood_triage::store::departures::Departure;
+use fumehood_triage::store::outside::Model;
 use fumehood_triage::store::{ApprovalId, IncidentId, QuestionId, TurnId};
 use fumehood_triage::tools::{Asked, Catalogue, FieldKind, Reply, ShownQuestion, visible};
 use fumehood_triage::{Permission, TriageError};
@@ -28,7 +29,7 @@ use crate::units::{Bytes, Count, Id};
 use crate::view::Field;
 use crate::view::bench::{LogState, SashFragment, Tab};
 use crate::view::chat::{
-    CallState, ChatPage, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall, ToolSource, Turn,
+    CallState, ChatPage, ModelChoice, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall, ToolSource, Turn,
     TurnFragment, TurnState,
 };
 
@@ -288,7 +289,14 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
 pub(super) async fn chat_view(reader: &Reader, incident: IncidentId, draft: Field) -> Result<ChatPage, TriageError> {
     let bench = reader.workbench(incident, Tab::Chat, None).await?;
     let scene = scene(reader, incident).await?;
-    let model = reader.app().model(&reader.scope).await?;
+    let chain = reader.app().chain(&reader.scope, incident).await?;
+    let chosen = reader.app().chosen_model(&reader.scope, incident).await?;
+    let choice = |model: &Model| ModelChoice {
+        id: Id::new(model.id.to_string()),
+        name: destination(model),
+        chosen: chosen == Some(model.id),
+    };
+    let models = if chain.len() > 1 { chain.iter().map(choice).collect() } else { Vec::new() };
     let mut turns = Vec::with_capacity(scene.talk.turns.len());
     for stored in &scene.talk.turns {
         turns.push(turn_view(reader, &scene, stored).await?);
@@ -306,7 +314,8 @@ pub(super) async fn chat_view(reader: &Reader, incident: IncidentId, draft: Fiel
         bench: bench.bench,
         turns,
         draft,
-        model: model.as_ref().map(destination),
+        model: chain.first().map(destination),
+        models,
         sources,
         has_prompts: reader.app().has_prompts(&reader.scope).await?,
         logs_ready: Count(ready as u64),
@@ -347,6 +356,27 @@ async fn turn_in(reader: &Reader, incident: &str, turn: &str) -> Result<(Inciden
     let incident: IncidentId = id(incident, "incident")?;
     reader.app().incident(&reader.scope, incident).await?;
     Ok((incident, id(turn, "turn")?))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct Chosen {
+    /// Empty for the organisation's order.
+    #[serde(default)]
+    model: String,
+}
+
+pub(crate) async fn choose_model(
+    reader: Reader,
+    Path(text): Path<String>,
+    Form(input): Form<Chosen>,
+) -> Result<Response, PageError> {
+    let incident = id(&text, "incident")?;
+    if !reader.may(Permission::RunModel) {
+        return Err(TriageError::Forbidden(Permission::RunModel).into());
+    }
+    let model = if input.model.is_empty() { None } else { Some(id(&input.model, "model")?) };
+    reader.app().choose_model(&reader.scope, incident, model).await?;
+    Ok(see(&format!("/incidents/{incident}/chat")))
 }
 
 pub(crate) async fn stop(

@@ -55,6 +55,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/timeline", get(work::timeline))
         .route("/incidents/{id}/chat", get(chat::page).post(chat::say))
         .route("/incidents/{id}/chat/stream", get(chat::stream))
+        .route("/incidents/{id}/model", post(chat::choose_model))
         .route("/incidents/{id}/turns/{turn}/stop", post(chat::stop))
         .route("/incidents/{id}/turns/{turn}/retry", post(chat::retry))
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))

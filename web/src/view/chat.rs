@@ -405,8 +405,10 @@ pub struct ChatPage {
     pub turns: Vec<Turn>,
     /// What was typed and not sent.
     pub draft: Field,
-    /// `gpt-4.1 at api.example.com`; nothing where no model is set up.
+    /// `gpt-4.1 at api.example.com`, the one that is asked first; nothing where no model is set up.
     pub model: Option<String>,
+    /// All that could be asked first, where there are several.
+    pub models: Vec<ModelChoice>,
     /// Servers whose tools are offered.
     pub sources: Vec<ToolSource>,
     /// Servers offer prompts, and this reader may use them.
@@ -415,7 +417,24 @@ pub struct ChatPage {
     pub logs_ready: Count,
 }
 
+/// A model that an incident's questions can go to first.
+#[derive(Clone, Debug)]
+pub struct ModelChoice {
+    /// The model.
+    pub id: Id,
+    /// `gpt-4.1 at api.example.com`.
+    pub name: String,
+    /// Its people chose it here.
+    pub chosen: bool,
+}
+
 impl ChatPage {
+    /// Somebody chose a model for this incident.
+    #[must_use]
+    pub fn is_chosen(&self) -> bool {
+        self.models.iter().any(|model| model.chosen)
+    }
+
     /// How many servers offer no tools, because they are not known.
     #[must_use]
     pub fn without_tools(&self) -> usize {

@@ -107,6 +107,15 @@ impl App {
         Ok(models)
     }
 
+    /// The model that an incident's people chose, where they did.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn chosen_model(&self, scope: &Scope, incident: IncidentId) -> Result<Option<ModelId>, TriageError> {
+        self.require(scope, Permission::ReadIncidents)?;
+        Ok(self.0.store.chosen_model(scope, incident).await?)
+    }
+
     /// Have an incident's questions go to a model first; nothing for the organisation's order.
     ///
     /// # Errors
