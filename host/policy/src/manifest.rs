@@ -299,7 +299,11 @@ label = "Queue"
             ("label =", "lable =", "the manifest cannot be read: TOML parse error"),
             ("label =", "choices = [\"a\", \"a\"]\nlabel =", "`setting[0].choices` in the manifest: two of them"),
             ("label =", "choices = [\" \"]\nlabel =", "`setting[0].choices` in the manifest: it is empty"),
-            ("label =", "choices = [\"a\"]\ndefault = \"b\"\nlabel =", "`setting[0].default` in the manifest: it is none"),
+            (
+                "label =",
+                "choices = [\"a\"]\ndefault = \"b\"\nlabel =",
+                "`setting[0].default` in the manifest: it is none",
+            ),
             ("label =", "default = \"a\\nb\"\nlabel =", "`setting[0].default` in the manifest: it holds a line break"),
             ("\"integration\"", "\"scanner\"", "`http` in the manifest: a scanner has no import for HTTP"),
             ("\"integration\"", "\"provider\"", "`kv` in the manifest: a provider has no import for the key-value"),

@@ -208,7 +208,14 @@ impl Store {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn add_usage(&self, scope: &Scope, id: TurnId, input: u64, output: u64, cost: i64) -> Result<(), StoreError> {
+    pub async fn add_usage(
+        &self,
+        scope: &Scope,
+        id: TurnId,
+        input: u64,
+        output: u64,
+        cost: i64,
+    ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
             tx.connection.execute(
@@ -242,7 +249,7 @@ impl Store {
     /// `NotFound`.
     pub async fn chosen_model(&self, scope: &Scope, incident: IncidentId) -> Result<Option<ModelId>, StoreError> {
         let tenant = scope.tenant.clone();
-        self.read(move |connection| {
+        self.read(move |connection, _| {
             let sql = "SELECT model_id FROM incidents WHERE tenant_id = ?1 AND id = ?2";
             let found = connection.query_row(sql, (tenant, incident), |row| row.get(0)).optional()?;
             found.ok_or_else(|| StoreError::not_found("incident", incident))

@@ -212,7 +212,15 @@ struct Runner<'a> {
 /// what was asked.
 fn may_be_others(error: &TriageError) -> bool {
     const OF_THE_MODEL: [&str; 10] = [
-        "auth", "denied", "forbidden", "not-found", "protocol", "quota", "rate-limited", "timeout", "too-large",
+        "auth",
+        "denied",
+        "forbidden",
+        "not-found",
+        "protocol",
+        "quota",
+        "rate-limited",
+        "timeout",
+        "too-large",
         "unavailable",
     ];
     matches!(error, TriageError::Plugin(_)) && OF_THE_MODEL.contains(&error.code())
@@ -462,8 +470,7 @@ impl Runner<'_> {
         let incident_id = self.turn.incident_id;
         let incident = self.app.0.store.incident(self.scope, incident_id).await?;
         let system = self.app.system_prompt(self.scope, &incident, &catalogue.problems).await?;
-        let mut messages =
-            vec![provider::Message::plain("system", system)];
+        let mut messages = vec![provider::Message::plain("system", system)];
         let history = self.app.0.store.messages(self.scope, incident_id).await?;
         for message in answered(history) {
             messages.push(self.lower(&message, model).await?);

@@ -10,6 +10,7 @@ use fumehood_web::view::calls::{Bar, CallLine, CallsFilter, CallsPage, Chart, St
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
 use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, SettingField, TestResult};
+use fumehood_web::view::models::{ModelForm, ModelPage, ModelRow, ModelsPage, ProviderChoice};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::schema::{SchemaChangePage, SchemaPage};
 use fumehood_web::view::servers::{
@@ -17,7 +18,6 @@ use fumehood_web::view::servers::{
     SignInView, ToolDifference, ToolEvent, ToolRow,
 };
 use fumehood_web::view::sessions::{ClientLine, ClientsPage, SessionLine, SessionPage, SessionsFilter, SessionsPage};
-use fumehood_web::view::models::{ModelForm, ModelPage, ModelRow, ModelsPage, ProviderChoice};
 use fumehood_web::view::settings::{InvitationRow, PeoplePage, PersonRow, TokenRow, TokensPage};
 use fumehood_web::view::{Crumb, Field, Notice, Place, Severity, Status, Tone};
 
@@ -706,7 +706,11 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         plugin: plugin.to_owned(),
         server: server.to_owned(),
         state: state.to_owned(),
-        problem: if state == "Does not work" { "The provider refused the credential (401).".to_owned() } else { String::new() },
+        problem: if state == "Does not work" {
+            "The provider refused the credential (401).".to_owned()
+        } else {
+            String::new()
+        },
         can_rise: n > 0,
         can_sink: n < 3,
     };
@@ -718,7 +722,10 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     ];
     gallery.page("models", &ModelsPage { frame: top.clone(), models })?;
     let providers = ["provider-openai", "provider-anthropic", "provider-gemini", "provider-ollama", "acme-provider"];
-    let choice = |plugin: &&str| ProviderChoice { plugin: (*plugin).to_owned(), description: "What it is for, in a line.".to_owned() };
+    let choice = |plugin: &&str| ProviderChoice {
+        plugin: (*plugin).to_owned(),
+        description: "What it is for, in a line.".to_owned(),
+    };
     let choices = ["chat".to_owned(), "responses".to_owned()].to_vec();
     let field = |name: &str, label: &str, choices: Vec<String>| SettingField {
         name: name.to_owned(),
@@ -753,7 +760,10 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         form: ModelForm {
             model: Field::new("gpt-4.1"),
             has_key: true,
-            context_tokens: Field { error: Some("Write a number of tokens from 1000 on.".to_owned()), ..Field::new("many") },
+            context_tokens: Field {
+                error: Some("Write a number of tokens from 1000 on.".to_owned()),
+                ..Field::new("many")
+            },
             ..new.form.clone()
         },
         tested: Some(TestResult {

@@ -29,8 +29,8 @@ use crate::units::{Bytes, Count, Id};
 use crate::view::Field;
 use crate::view::bench::{LogState, SashFragment, Tab};
 use crate::view::chat::{
-    CallState, ChatPage, ModelChoice, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall, ToolSource, Turn,
-    TurnFragment, TurnState,
+    CallState, ChatPage, ModelChoice, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall,
+    ToolSource, Turn, TurnFragment, TurnState,
 };
 
 /// Of a tool's answer, what a card shows, bytes.

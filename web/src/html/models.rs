@@ -97,7 +97,8 @@ async fn view(reader: &Reader, model: Option<ModelId>, plugin: &str) -> Result<M
     let title = stored.as_ref().map_or_else(|| "New model".to_owned(), |one| one.model.clone());
     let mut frame = settings_frame(reader, &title);
     frame.crumbs.insert(1, Crumb::link("Models", "/settings/models"));
-    let choice = |one: &PluginSettings| ProviderChoice { plugin: one.plugin.clone(), description: one.description.clone() };
+    let choice =
+        |one: &PluginSettings| ProviderChoice { plugin: one.plugin.clone(), description: one.description.clone() };
     let mut form = form(stored.as_ref(), about);
     if let Some(stored) = &stored {
         form.plugin.clone_from(&stored.plugin);

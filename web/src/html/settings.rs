@@ -11,7 +11,7 @@ use fumehood_triage::{Permission, Role, TriageError};
 use super::context::{notice, now, when};
 use super::session::Reader;
 use super::{PageError, id, page, see};
-use crate::units::{Id, When};
+use crate::units::Id;
 use crate::view::settings::{InvitationRow, PeoplePage, PersonRow, TokenRow, TokensPage};
 use crate::view::{Crumb, Field, Frame, Place, Tone};
 

@@ -148,10 +148,9 @@ impl Store {
         let tenant = scope.tenant.clone();
         let change = Change::new("model.enable", format!("model:{id}")).with("enabled", enabled);
         self.change(scope, change, move |tx| {
-            let changed = tx.connection.execute(
-                "UPDATE models SET enabled = ?3 WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, enabled),
-            )?;
+            let changed = tx
+                .connection
+                .execute("UPDATE models SET enabled = ?3 WHERE tenant_id = ?1 AND id = ?2", (tenant, id, enabled))?;
             if changed == 0 { Err(StoreError::not_found("model", id)) } else { Ok(()) }
         })
         .await
@@ -166,11 +165,8 @@ impl Store {
         let change = Change::new("model.move", format!("model:{id}")).with("up", up);
         self.change(scope, change, move |tx| {
             let sql = "SELECT id FROM models WHERE tenant_id = ?1 ORDER BY position, created_us, id";
-            let mut order: Vec<ModelId> = tx
-                .connection
-                .prepare(sql)?
-                .query_map([&tenant], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
+            let mut order: Vec<ModelId> =
+                tx.connection.prepare(sql)?.query_map([&tenant], |row| row.get(0))?.collect::<Result<_, _>>()?;
             let at = order.iter().position(|one| *one == id).ok_or_else(|| StoreError::not_found("model", id))?;
             let to = if up { at.saturating_sub(1) } else { (at + 1).min(order.len() - 1) };
             order.swap(at, to);
@@ -190,7 +186,12 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn models(&self, scope: &Scope) -> Result<Vec<Model>, StoreError> {
-        self.list(scope, format!("SELECT {MODEL} FROM models WHERE tenant_id = ?1 ORDER BY position, created_us, id"), model).await
+        self.list(
+            scope,
+            format!("SELECT {MODEL} FROM models WHERE tenant_id = ?1 ORDER BY position, created_us, id"),
+            model,
+        )
+        .await
     }
 
     /// Keep what a test said.

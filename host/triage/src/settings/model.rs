@@ -50,9 +50,11 @@ impl ModelFields {
     fn limits(&self) -> Result<[Option<i64>; 3], TriageError> {
         let tokens = match self.context_tokens.trim().replace([' ', ',', '_', '\''], "").as_str() {
             "" => None,
-            text => Some(text.parse().ok().filter(|tokens| (1_000..=100_000_000).contains(tokens)).ok_or_else(|| {
-                TriageError::invalid("context_tokens", "Write a number of tokens from 1000 on, for example 200000.")
-            })?),
+            text => {
+                Some(text.parse().ok().filter(|tokens| (1_000..=100_000_000).contains(tokens)).ok_or_else(|| {
+                    TriageError::invalid("context_tokens", "Write a number of tokens from 1000 on, for example 200000.")
+                })?)
+            }
         };
         Ok([tokens, price("input_price", &self.input_price)?, price("output_price", &self.output_price)?])
     }
@@ -355,9 +357,13 @@ mod tests {
 
     #[test]
     fn prices_are_decimal_numbers() {
-        for (text, millionths) in
-            [("", None), ("2.50", Some(2_500_000)), ("0,075", Some(75_000)), (".5", Some(500_000)), ("15", Some(15_000_000))]
-        {
+        for (text, millionths) in [
+            ("", None),
+            ("2.50", Some(2_500_000)),
+            ("0,075", Some(75_000)),
+            (".5", Some(500_000)),
+            ("15", Some(15_000_000)),
+        ] {
             assert_eq!(price("p", text).unwrap(), millionths, "{text}");
         }
         for text in ["-1", "1e3", "1.2345678", ".", "$2", "1.2.3", "9999999999", "200000"] {

@@ -283,7 +283,7 @@ impl Dialogue<'_> {
     async fn of_model(&self, id: QuestionId, asked: &Asked) -> Result<Value, TriageError> {
         let Asked::Sample(sample) = asked else { return Err(TriageError::Internal("no request for the model".into())) };
         let (app, scope, incident) = (self.app, self.scope, self.approval.incident_id);
-        let model = app.model(scope).await?.ok_or_else(no_model)?;
+        let model = app.chain(scope, incident).await?.into_iter().next().ok_or_else(no_model)?;
         let purpose = Purpose {
             incident: Some(incident),
             kind: "model",
@@ -298,7 +298,8 @@ impl Dialogue<'_> {
         while let Some(event) = answer.next().await? {
             text.push_str(&event.text);
             if let Some((input, output)) = event.usage {
-                app.0.store.add_usage(scope, self.approval.turn_id, input, output).await?;
+                let cost = model.cost(input, output);
+                app.0.store.add_usage(scope, self.approval.turn_id, input, output, cost).await?;
             }
             stop = event.stop.or(stop);
             if text.len() > SAMPLED {
