@@ -4,24 +4,4 @@ pub mod answer;
 pub mod provider;
 pub mod request;
 
-/// The provider.
-pub struct Anthropic;
-
-impl provider_core::Provider for Anthropic {
-    fn models(
-        http: &dyn provider_core::host::Http,
-        config: &dyn provider_core::host::Config,
-    ) -> Result<Vec<provider_core::model::Model>, provider_core::host::Failure> {
-        provider::models(http, config)
-    }
-
-    fn complete(
-        http: &dyn provider_core::host::Http,
-        config: &dyn provider_core::host::Config,
-        request: &provider_core::model::ChatRequest,
-    ) -> Result<provider_core::Completion, provider_core::host::Failure> {
-        provider::complete(http, config, request)
-    }
-}
-
-provider_core::component!(crate::Anthropic);
+provider_core::component!(crate::provider::models, crate::provider::complete);

@@ -41,14 +41,32 @@ pub mod guest;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
-/// Make a component of a [`crate::Provider`].
+/// Make a component of the functions that list models and complete a conversation: see [`Provider`].
 #[macro_export]
 macro_rules! component {
-    ($provider:ty) => {
+    ($models:path, $complete:path) => {
         #[cfg(target_arch = "wasm32")]
         #[allow(missing_docs, unsafe_code, reason = "generated bindings")]
         mod component {
-            type Plugin = $crate::guest::Component<$provider>;
+            use $crate::host::{Config, Failure, Http};
+            use $crate::model::{ChatRequest, Model};
+
+            struct Service;
+
+            impl $crate::Provider for Service {
+                fn models(http: &dyn Http, config: &dyn Config) -> Result<Vec<Model>, Failure> {
+                    $models(http, config)
+                }
+                fn complete(
+                    http: &dyn Http,
+                    config: &dyn Config,
+                    request: &ChatRequest,
+                ) -> Result<$crate::Completion, Failure> {
+                    $complete(http, config, request)
+                }
+            }
+
+            type Plugin = $crate::guest::Component<Service>;
             $crate::guest::export_provider!(Plugin with_types_in $crate::guest);
         }
     };
