@@ -279,6 +279,11 @@ mod tool_calls {
             created_us: 0,
             checked_us: None,
             problem: String::new(),
+            position: 0,
+            enabled: true,
+            context_tokens: None,
+            input_price: None,
+            output_price: None,
         };
         let model_id = model.id;
         store.create_model(&scope, model).await.unwrap();

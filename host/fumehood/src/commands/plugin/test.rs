@@ -225,11 +225,9 @@ impl<'a> Bench<'a> {
             compare(case, &[("ids", ids.join(", "))])?;
             return Ok(Ok(()));
         }
-        let message =
-            |text: &str| Message { role: "user", text: as_sent(text), tool_calls: Vec::new(), tool_call_id: None };
         let request = Request {
             model: case.model.clone().unwrap_or_default(),
-            messages: vec![message(case.prompt.as_deref().unwrap_or_default())],
+            messages: vec![Message::plain("user", as_sent(case.prompt.as_deref().unwrap_or_default()))],
             tools: Vec::new(),
             max_output_tokens: None,
         };
