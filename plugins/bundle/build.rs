@@ -9,11 +9,12 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Crate name of each plugin that ships.
-const PLUGINS: [&str; 11] = [
+const PLUGINS: [&str; 12] = [
     "scanner-pii",
     "scanner-prose",
     "scanner-rules",
     "provider-openai",
+    "provider-azure",
     "provider-anthropic",
     "provider-gemini",
     "provider-ollama",
@@ -38,6 +39,7 @@ fn main() {
     println!("cargo:rerun-if-changed=../sdk");
     println!("cargo:rerun-if-changed=../transport-http-core");
     println!("cargo:rerun-if-changed=../provider-core");
+    println!("cargo:rerun-if-changed=../openai-core");
     for plugin in PLUGINS {
         println!("cargo:rerun-if-changed=../{plugin}");
     }

@@ -49,6 +49,7 @@ pub fn status_of(error: &TriageError) -> StatusCode {
         TriageError::Conflict(_)
         | TriageError::WouldLeak { .. }
         | TriageError::NotSetUp { .. }
+        | TriageError::OverBudget(_)
         | TriageError::Cancelled(_) => StatusCode::CONFLICT,
         TriageError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         TriageError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

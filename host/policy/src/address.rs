@@ -184,6 +184,13 @@ pub fn private_networks() -> BTreeSet<IpNet> {
     .collect()
 }
 
+/// Whether a range (`127.0.0.0/8`) holds addresses of this machine alone.
+#[must_use]
+pub fn is_this_machine(net: &str) -> bool {
+    let is_loopback = |address: IpAddr| classify(address.to_canonical()) == AddressClass::Loopback;
+    net.parse::<IpNet>().is_ok_and(|net| is_loopback(net.network()) && is_loopback(net.broadcast()))
+}
+
 /// Whether a range is one single metadata address.
 pub(crate) fn names_metadata(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len() && classify(net.addr()) == AddressClass::Metadata
@@ -198,6 +205,9 @@ pub fn vet(plugin: &str, request: &Request, rule: &HttpRule, addresses: &[IpAddr
     for address in addresses {
         let address = address.to_canonical();
         let class = classify(address);
+        if rule.loopback_only && class != AddressClass::Loopback {
+            return Err(Denial::request(plugin, request, Reason::NotThisMachine { address }, None));
+        }
         if class != AddressClass::Public && !is_named(rule, address, class) {
             let needed = class.is_grantable().then(|| {
                 let mut needed = rule.clone();
@@ -332,6 +342,16 @@ mod tests {
 
     fn request(host: &str) -> Request {
         Request::parse("GET", &format!("http://{host}/x?secret=1"), 0).unwrap()
+    }
+
+    #[test]
+    fn a_range_is_this_machine_only_as_a_whole() {
+        for here in ["127.0.0.0/8", "127.0.0.1/32", "::1/128"] {
+            assert!(is_this_machine(here), "{here}");
+        }
+        for elsewhere in ["126.0.0.0/7", "0.0.0.0/0", "10.0.0.0/8", "::/127", "::/0", "127.0.0.1", ""] {
+            assert!(!is_this_machine(elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::{HostPattern, HttpRule, Method, PathPrefix, PluginGrant, ProcessArgum
 pub struct Ceiling {
     /// Requests: a rule of a grant is cut to what it shares with each of these.
     pub http: Option<Vec<CeilingRule>>,
+    /// Whatever is granted, only this machine is dialled.
+    #[serde(default)]
+    pub loopback_only: bool,
     /// Room in the key-value store, in bytes.
     pub kv_bytes: Option<u64>,
     /// Handles of credentials.
@@ -68,6 +71,9 @@ impl Ceiling {
         if let Some(rules) = &self.http {
             let shared = grant.http.iter().flat_map(|own| rules.iter().filter_map(|rule| rule.narrow(own)));
             narrowed.http = distinct(shared);
+        }
+        for rule in &mut narrowed.http {
+            rule.loopback_only |= self.loopback_only;
         }
         narrowed.kv_bytes = grant.kv_bytes.min(self.kv_bytes.unwrap_or(u64::MAX));
         if let Some(handles) = &self.credentials {
@@ -175,6 +181,7 @@ impl CeilingRule {
             methods,
             path_prefix: shared(self.path_prefix.as_ref(), &rule.path_prefix, PathPrefix::covers)?,
             allow_private: shared_nets(&self.allow_private, &rule.allow_private),
+            loopback_only: rule.loopback_only,
             max_request_bytes: rule.max_request_bytes.min(self.max_request_bytes.unwrap_or(u64::MAX)),
             max_response_bytes: rule.max_response_bytes.min(self.max_response_bytes.unwrap_or(u64::MAX)),
             max_request_bytes_per_hour: narrower(self.max_request_bytes_per_hour, rule.max_request_bytes_per_hour),
@@ -266,6 +273,25 @@ mod tests {
         assert_eq!(narrowed.http, [rule("GET https://a.example.com/api/v2 10.1.0.0/16 #7/8")]);
         assert_eq!(narrowed.kv_bytes, 50);
         assert_eq!(ceiling.narrow(&narrowed), narrowed);
+    }
+
+    #[test]
+    fn what_is_narrowed_to_this_machine_dials_nothing_else() {
+        let grant = grant(&["GET http://models.example.com/ 127.0.0.0/8,10.0.0.0/8"]);
+        let narrowed = ceiling(r#"{"loopback-only": true}"#).narrow(&grant);
+        let request = crate::Request::parse("GET", "http://models.example.com/", 0).unwrap();
+        let vetted = |address: &str| vet("p", &request, &narrowed.http[0], &[address.parse().unwrap()]);
+        assert!(vetted("127.0.0.1").is_ok());
+        for elsewhere in ["10.0.0.1", "8.8.8.8", "::ffff:8.8.8.8", "0.0.0.0"] {
+            assert!(vetted(elsewhere).is_err(), "{elsewhere}");
+        }
+        assert_eq!(
+            vetted("8.8.8.8").unwrap_err().to_string(),
+            "Plugin `p` tried to GET http://models.example.com/ at 8.8.8.8, which is not this machine, and nothing else may \
+             be dialled while only models on this machine are asked."
+        );
+        assert!(narrowed.http[0].to_string().contains("where that is this machine"), "{}", narrowed.http[0]);
+        assert!(grant.http[0].covers(&narrowed.http[0]) && !narrowed.http[0].covers(&grant.http[0]));
     }
 
     #[test]

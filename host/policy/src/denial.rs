@@ -44,6 +44,11 @@ pub enum Reason {
         /// What is there.
         class: AddressClass,
     },
+    /// Only this machine may be dialled, and this address is another one.
+    NotThisMachine {
+        /// The address.
+        address: IpAddr,
+    },
     /// The bytes that a rule has for an hour are used up.
     HourSpent {
         /// What an hour has, in bytes.
@@ -78,6 +83,7 @@ impl Denial {
     pub fn by_ceiling(self) -> Self {
         let reason = match self.reason {
             Reason::HourSpent { limit } | Reason::CeilingHourSpent { limit } => Reason::CeilingHourSpent { limit },
+            Reason::NotThisMachine { address } => Reason::NotThisMachine { address },
             _ => Reason::Ceiling,
         };
         Self { reason, needed: None, remedy: None, ..self }
@@ -124,6 +130,13 @@ impl fmt::Display for Denial {
             }
             Reason::Address { address, class } => {
                 write!(formatter, "at {address}, which is {class} and not granted")?;
+            }
+            Reason::NotThisMachine { address } => {
+                return write!(
+                    formatter,
+                    "at {address}, which is not this machine, and nothing else may be dialled while only models on this \
+                     machine are asked."
+                );
             }
             Reason::HourSpent { limit } => write!(formatter, "and has used up its {} of this hour", Bytes(*limit))?,
             Reason::Ceiling => {

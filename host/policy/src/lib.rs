@@ -25,7 +25,7 @@ mod request;
 mod role;
 mod rule;
 
-pub use address::{AddressClass, classify, private_networks, vet};
+pub use address::{AddressClass, classify, is_this_machine, private_networks, vet};
 pub use ceiling::{Ceiling, CeilingHour, CeilingRule, effective};
 pub use denial::{Denial, Reason, shown};
 pub use diff::{CONFIGURED_PROCESS, Change, Diff, Direction, diff};

@@ -132,6 +132,9 @@ pub struct HttpRule {
     /// Addresses that are not public and may be dialled all the same. A metadata address must be named by itself.
     #[serde(default)]
     pub allow_private: BTreeSet<IpNet>,
+    /// Whatever it names, only this machine is dialled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loopback_only: bool,
     /// The largest request body, in bytes.
     pub max_request_bytes: u64,
     /// The largest answer body, in bytes.
@@ -215,6 +218,7 @@ impl ConfiguredRule {
                 path => path.parse()?,
             },
             allow_private,
+            loopback_only: false,
             max_request_bytes: self.max_request_bytes,
             max_response_bytes: self.max_response_bytes,
             max_request_bytes_per_hour: self.max_request_bytes_per_hour,
@@ -306,6 +310,7 @@ impl HttpRule {
                 && self.methods.is_superset(&other.methods)
                 && self.path_prefix.covers(&other.path_prefix)
                 && other.allow_private.iter().all(|net| self.allows_net(net))
+                && (other.loopback_only || !self.loopback_only)
                 && self.max_request_bytes >= other.max_request_bytes
                 && self.max_response_bytes >= other.max_response_bytes
                 && within(other.max_request_bytes_per_hour, self.max_request_bytes_per_hour)
@@ -335,7 +340,7 @@ impl HttpRule {
         Sentence {
             may: may(&self.methods),
             object: format!("{target}{}", self.path_prefix),
-            also: also_at(&self.allow_private),
+            also: if self.loopback_only { ON_THIS_MACHINE.to_owned() } else { also_at(&self.allow_private) },
             bounds: bounds(
                 self.max_request_bytes,
                 self.max_response_bytes,
@@ -367,6 +372,7 @@ impl HttpRule {
             methods: BTreeSet::from([request.method().clone()]),
             path_prefix: PathPrefix::of_path(request.path())?,
             allow_private: BTreeSet::new(),
+            loopback_only: false,
             max_request_bytes: request.body_bytes().max(Self::DEFAULT_MAX_BYTES),
             max_response_bytes: Self::DEFAULT_MAX_BYTES,
             max_request_bytes_per_hour: None,
@@ -405,6 +411,9 @@ impl fmt::Display for Sentence {
         if self.bounds.is_empty() { Ok(()) } else { write!(formatter, " ({})", self.bounds) }
     }
 }
+
+/// Of a rule that was narrowed to this machine, whichever addresses it names.
+const ON_THIS_MACHINE: &str = "where that is this machine";
 
 /// The addresses that are not public, in words; the private networks together, others one by one.
 pub(crate) fn also_at(nets: &BTreeSet<IpNet>) -> String {
@@ -483,6 +492,7 @@ pub(crate) mod samples {
             methods,
             path_prefix: path.parse().unwrap(),
             allow_private: BTreeSet::new(),
+            loopback_only: false,
             max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_request_bytes_per_hour: None,

@@ -43,19 +43,22 @@ fn rule() -> impl Strategy<Value = HttpRule> {
     let hour = || prop::option::of(pick(&SIZES));
     (
         (scheme(), pick(&HOSTS), pick(&[80_u16, 443, 8443]), methods(), pick(&PATHS)),
-        (nets(), pick(&SIZES), pick(&SIZES), hour(), hour()),
+        (nets(), any::<bool>(), pick(&SIZES), pick(&SIZES), hour(), hour()),
     )
-        .prop_map(|((scheme, host, port, methods, path), (nets, out, back, out_hour, back_hour))| HttpRule {
-            scheme,
-            host: host.parse().unwrap(),
-            port,
-            methods,
-            path_prefix: path.parse().unwrap(),
-            allow_private: nets,
-            max_request_bytes: out,
-            max_response_bytes: back,
-            max_request_bytes_per_hour: out_hour,
-            max_response_bytes_per_hour: back_hour,
+        .prop_map(|((scheme, host, port, methods, path), (nets, local, out, back, out_hour, back_hour))| {
+            HttpRule {
+                scheme,
+                host: host.parse().unwrap(),
+                port,
+                methods,
+                path_prefix: path.parse().unwrap(),
+                allow_private: nets,
+                loopback_only: local,
+                max_request_bytes: out,
+                max_response_bytes: back,
+                max_request_bytes_per_hour: out_hour,
+                max_response_bytes_per_hour: back_hour,
+            }
         })
 }
 
@@ -128,8 +131,15 @@ fn ceiling() -> impl Strategy<Value = Ceiling> {
         size(),
         prop::option::of(prop::collection::btree_set(pick(&["token", "key"]).prop_map(str::to_owned), 0..2)),
         prop::option::of(prop::collection::vec(process(), 0..3)),
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(http, kv_bytes, credentials, processes)| Ceiling { http, kv_bytes, credentials, processes })
+        .prop_map(|(http, kv_bytes, credentials, processes, loopback_only)| Ceiling {
+            http,
+            loopback_only,
+            kv_bytes,
+            credentials,
+            processes,
+        })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -201,6 +211,7 @@ proptest! {
             let reached = vet("p", &asked, rule, &[address]).is_ok();
             let public = vet("p", &asked, &HttpRule { allow_private: BTreeSet::new(), ..rule.clone() }, &[address]).is_ok();
             if reached {
+                prop_assert!(address.to_canonical().is_loopback() || !ceilings.iter().any(|one| one.loopback_only));
                 let granted = grant.http.iter().filter(|own| own.matches(&asked));
                 prop_assert!(granted.clone().any(|own| vet("p", &asked, own, &[address]).is_ok()), "granted at {address}");
             }

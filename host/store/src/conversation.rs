@@ -18,10 +18,14 @@ pub struct Turn {
     pub model: String,
     pub state: String,
     pub problem: String,
+    /// What to do about the problem: `retry`, `fix-key`, `shorten`, `raise-budget`, `give-up`; empty for nothing.
+    pub advice: String,
     pub created_us: i64,
     pub ended_us: Option<i64>,
     pub input_tokens: i64,
     pub output_tokens: i64,
+    /// Millionths of the currency.
+    pub cost: i64,
     pub actor: String,
 }
 
@@ -60,8 +64,7 @@ pub struct Message {
     pub created_us: i64,
 }
 
-const TURN: &str =
-    "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor, model";
+const TURN: &str = "id, incident_id, model_id, state, problem, created_us, ended_us, input_tokens, output_tokens, actor, model, cost, advice";
 const MESSAGE: &str = "id, turn_id, role, text, tool_calls, tool_call_id, complete, created_us, kept";
 
 fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
@@ -77,6 +80,8 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
         output_tokens: row.get(8)?,
         actor: row.get(9)?,
         model: row.get(10)?,
+        cost: row.get(11)?,
+        advice: row.get(12)?,
     })
 }
 
@@ -157,7 +162,7 @@ impl Store {
         .await
     }
 
-    /// Set a turn's state; `over` ones get an end.
+    /// Set a turn's state; `over` ones get an end. `advice` is what to do about the problem.
     ///
     /// # Errors
     /// `NotFound`.
@@ -167,6 +172,7 @@ impl Store {
         id: TurnId,
         state: &'static str,
         problem: String,
+        advice: &'static str,
     ) -> Result<(), StoreError> {
         let owner = scope.clone();
         let change = Change::new("turn.state", format!("turn:{id}")).with("state", state);
@@ -175,8 +181,9 @@ impl Store {
             let incident: Option<IncidentId> = tx
                 .connection
                 .query_row(
-                    "UPDATE turns SET state = ?3, problem = ?4, ended_us = ?5 WHERE tenant_id = ?1 AND id = ?2 RETURNING incident_id",
-                    (&owner.tenant, id, state, &problem, over.then_some(tx.now_us)),
+                    "UPDATE turns SET state = ?3, problem = ?4, ended_us = ?5, advice = ?6
+                     WHERE tenant_id = ?1 AND id = ?2 RETURNING incident_id",
+                    (&owner.tenant, id, state, &problem, over.then_some(tx.now_us), advice),
                     |row| row.get(0),
                 )
                 .optional()?;

@@ -65,5 +65,5 @@ ids! {
     /// Names a sign-in link, and does not sign in.
     LinkId,
     RulesId,
-    QuestionId, AskId,
+    QuestionId, AskId, ReplayId,
 }

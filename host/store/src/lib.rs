@@ -29,6 +29,7 @@ pub mod pseudonyms;
 pub mod questions;
 mod read;
 pub mod record;
+pub mod replays;
 pub mod rules;
 mod scope;
 pub mod timeline;

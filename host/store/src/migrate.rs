@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../../../migrations/0012_mcp_replays.sql")),
     (13, include_str!("../../../migrations/0013_programs.sql")),
     (14, include_str!("../../../migrations/0014_providers.sql")),
+    (15, include_str!("../../../migrations/0015_replays.sql")),
 ];
 
 /// Bring a database up to date. Each migration is one transaction.

@@ -282,6 +282,7 @@ mod tool_calls {
             position: 0,
             enabled: true,
             context_tokens: None,
+            listed_tokens: None,
             input_price: None,
             output_price: None,
         };
@@ -380,7 +381,7 @@ mod tool_calls {
         let scope = Scope::system();
         let (_, turn, ids) = waiting(&store, 2).await;
         assert!(store.decide_call(&scope, ids[0], true).await.unwrap().is_none(), "the other one still waits");
-        store.set_turn(&scope, turn.id, "stopped", String::new()).await.unwrap();
+        store.set_turn(&scope, turn.id, "stopped", String::new(), "").await.unwrap();
         assert!(matches!(store.decide_call(&scope, ids[1], true).await, Err(StoreError::Conflict(_))));
         for id in ids {
             assert_eq!(store.approval(&scope, id).await.unwrap().state, "expired");

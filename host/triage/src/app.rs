@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fumehood_egress::{Egress, ProcessSpec};
 use fumehood_policy::Permission;
 use fumehood_runtime::{CompiledCache, Runtime, RuntimeConfig};
-use fumehood_store::{IncidentId, LogId, OpenOptions, Scope, Store, TurnId};
+use fumehood_store::{IncidentId, LogId, OpenOptions, ReplayId, Scope, Store, TurnId};
 use fumehood_traces::{Exporter, System, Tracer};
 use fumehood_vault::Vault;
 use tokio::sync::{Semaphore, watch};
@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     /// What has to end before the store closes.
     pub(crate) tasks: TaskTracker,
     pub(crate) turns: Mutex<HashMap<TurnId, Arc<Live>>>,
+    /// Conversations that are being asked again.
+    pub(crate) replays: Mutex<HashMap<ReplayId, CancellationToken>>,
     /// Counts up when a person has answered a question or decided about a call of the gateway.
     pub(crate) decided: watch::Sender<u64>,
     pub(crate) sashes: Mutex<HashMap<IncidentId, CancellationToken>>,
@@ -180,6 +182,7 @@ impl App {
             hashing: Semaphore::new(HASHING),
             tasks: TaskTracker::new(),
             turns: Mutex::default(),
+            replays: Mutex::default(),
             decided: watch::Sender::new(0),
             sashes: Mutex::default(),
             attempts: Mutex::default(),
@@ -220,10 +223,11 @@ impl App {
         self.0.store.mark_unknown_mcp_calls().await?;
         self.0.store.mark_unknown_publications(&scope).await?;
         self.0.store.mark_unknown_departures(&scope).await?;
+        self.0.store.fail_replays("Fumehood was stopped before it was done. Ask again.".into()).await?;
         for turn in self.0.store.interrupted_turns(&scope).await? {
             let problem =
                 "Fumehood was stopped while the model was answering. Ask again; what arrived is kept.".to_owned();
-            self.0.store.set_turn(&scope, turn.id, "failed", problem).await?;
+            self.0.store.set_turn(&scope, turn.id, "failed", problem, "retry").await?;
         }
         Ok(())
     }

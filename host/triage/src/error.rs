@@ -27,6 +27,9 @@ pub enum TriageError {
     DiskFull,
     #[error("Too many attempts. Wait {seconds} seconds and try again.")]
     TooMany { seconds: u64 },
+    /// What an incident may spend on models is spent.
+    #[error("{0}")]
+    OverBudget(String),
     /// A plugin, or what it talks to, said no.
     #[error("{}", said(.0))]
     Plugin(CallError),
@@ -61,6 +64,7 @@ impl TriageError {
             Self::NotSetUp { .. } => "not-set-up",
             Self::DiskFull => "disk-full",
             Self::TooMany { .. } => "too-many",
+            Self::OverBudget(_) => "over-budget",
             Self::Plugin(error) => error.code(),
             Self::CannotOpen(_) => "cannot-open",
             Self::Cancelled(_) => "cancelled",

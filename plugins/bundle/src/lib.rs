@@ -26,6 +26,7 @@ bundled![
     "scanner-prose",
     "scanner-rules",
     "provider-openai",
+    "provider-azure",
     "provider-anthropic",
     "provider-gemini",
     "provider-ollama",

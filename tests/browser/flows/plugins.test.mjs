@@ -120,7 +120,7 @@ test('an integration is set up, and its page says what stands in the way', { ski
   assert.deepEqual(await picture(page, '/integrations/rust-integration', 'integration-installed'), []);
   await page.goto('/settings/models/new');
   const providers = page.getByRole('navigation', { name: 'Provider' }).getByRole('link');
-  assert.deepEqual(await providers.allInnerTexts(), ['provider-openai', 'provider-anthropic', 'provider-gemini', 'provider-ollama']);
+  assert.deepEqual(await providers.allInnerTexts(), ['provider-openai', 'provider-anthropic', 'provider-azure', 'provider-gemini', 'provider-ollama']);
   await page.goto('/integrations/rust-integration');
   await page.getByText('Remove…').click();
   await page.getByRole('button', { name: 'Remove what was set up' }).click();

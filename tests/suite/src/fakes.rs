@@ -1,7 +1,7 @@
 //! The fakes of `tests/fakes`, started and asked.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -31,13 +31,21 @@ pub struct Fake {
 impl Fake {
     /// Start `confluence.mjs`, `model.mjs` or `mcp-http.mjs`; nothing without Node.js.
     pub fn start(name: &str) -> Option<Self> {
+        Self::start_at(&program(name))
+    }
+
+    /// The same of any program that says where it listens, and ends with its standard input.
+    pub fn start_at(program: &Path) -> Option<Self> {
         let mut command = Command::new(node()?);
-        command.arg(program(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url =
-            line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{name} said {line:?}")).to_owned();
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{} said {line:?}", program.display()))
+            .to_owned();
         Some(Self { child, url })
     }
 

@@ -10,7 +10,7 @@ use fumehood_web::view::calls::{Bar, CallLine, CallsFilter, CallsPage, Chart, St
 use fumehood_web::view::errors::{ErrorPage, KeyboardPage};
 use fumehood_web::view::incidents::{Filter, IncidentForm, IncidentsPage, NewIncidentPage};
 use fumehood_web::view::integrations::{ConfluenceForm, InstalledRow, IntegrationsPage, SettingField, TestResult};
-use fumehood_web::view::models::{ModelForm, ModelPage, ModelRow, ModelsPage, ProviderChoice};
+use fumehood_web::view::models::{ModelForm, ModelPage, ModelRow, ModelRulesForm, ModelsPage, ProviderChoice};
 use fumehood_web::view::plugins::{GrantSentence, PluginRow, PluginsPage};
 use fumehood_web::view::schema::{SchemaChangePage, SchemaPage};
 use fumehood_web::view::servers::{
@@ -699,7 +699,10 @@ fn audit(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
 
 fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     let mut top = frame("Models", Place::Settings, vec![Crumb::link("Settings", "/settings"), Crumb::here("Models")]);
-    gallery.page("models-empty", &ModelsPage { frame: top.clone(), models: Vec::new() })?;
+    gallery.page(
+        "models-empty",
+        &ModelsPage { frame: top.clone(), models: Vec::new(), rules: ModelRulesForm::default() },
+    )?;
     let row = |n: u32, model: &str, plugin: &str, server: &str, state: &str| ModelRow {
         id: id(n),
         model: model.to_owned(),
@@ -720,7 +723,13 @@ fn settings(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         row(2, "llama3.2:latest", "provider-ollama", "127.0.0.1", "Not tested"),
         row(3, "a-deployment-with-a-name-that-goes-on-and-on-2026-11", "acme-provider", "", "Off"),
     ];
-    gallery.page("models", &ModelsPage { frame: top.clone(), models })?;
+    let rules = ModelRulesForm {
+        local_only: true,
+        is_forced: true,
+        token_budget: Field::new("2000000"),
+        cost_budget: Field { error: Some("Write an amount, for example 12.50.".to_owned()), ..Field::new("much") },
+    };
+    gallery.page("models", &ModelsPage { frame: top.clone(), models, rules })?;
     let providers = ["provider-openai", "provider-anthropic", "provider-gemini", "provider-ollama", "acme-provider"];
     let choice = |plugin: &&str| ProviderChoice {
         plugin: (*plugin).to_owned(),

@@ -5,7 +5,9 @@ use std::error::Error;
 use fumehood_web::markdown;
 use fumehood_web::units::{Bytes, Count, Id};
 use fumehood_web::view::bench::{Bench, Folds, Group, LogState, OverviewPage, SashState, Step, Tab, TimelinePage};
-use fumehood_web::view::chat::{CallState, ChatPage, ModelChoice, Round, ToolCall, ToolSource, Turn, TurnState};
+use fumehood_web::view::chat::{
+    Advice, CallState, ChatPage, ModelChoice, Round, ToolCall, ToolSource, Turn, TurnState,
+};
 use fumehood_web::view::document::{Conflict, DocumentPage, Published, Target};
 use fumehood_web::view::incidents::IncidentForm;
 use fumehood_web::view::log::{
@@ -262,6 +264,8 @@ fn turn(n: u32, question: &str, answer: &str, calls: Vec<ToolCall>, state: TurnS
         model: "gpt-4.1".to_owned(),
         rounds: vec![Round { turn: id(n), number: 1, answer: markdown::render(answer), calls }],
         tokens: matches!(state, TurnState::Done).then_some((Count(4_812), Count(391))),
+        cost: if n.is_multiple_of(2) { "0.0132".to_owned() } else { String::new() },
+        advice: if n.is_multiple_of(2) { Advice::FixKey(Some(id(1))) } else { Advice::RaiseBudget(true) },
         state,
         sent: vec![(id(61), Bytes(18_204))],
         can_write: true,
@@ -311,6 +315,7 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
         model: Some("gpt-4.1 at api.example.com".to_owned()),
         sources: sources.clone(),
         has_prompts: true,
+        spent: "12,300 of 500,000 tokens used".to_owned(),
         logs_ready: Count(2),
     };
     gallery.page("chat", &page)?;

@@ -10,6 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
 use fumehood_triage::conversation::{OWN, Talk, destination};
+use fumehood_triage::settings::decimal;
 use fumehood_triage::store::approvals::Approval;
 use fumehood_triage::store::conversation::{Message, StoredCall, Turn as StoredTurn};
 use fumehood_triage::store::departures::Departure;
@@ -29,7 +30,7 @@ use crate::units::{Bytes, Count, Id};
 use crate::view::Field;
 use crate::view::bench::{LogState, SashFragment, Tab};
 use crate::view::chat::{
-    CallState, ChatPage, ModelChoice, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall,
+    Advice, CallState, ChatPage, ModelChoice, Question, QuestionChoice, QuestionField, Round, RoundFragment, ToolCall,
     ToolSource, Turn, TurnFragment, TurnState,
 };
 
@@ -269,6 +270,7 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
         "failed" => TurnState::Failed(stored.problem.clone(), Id::new(stored.id.to_string())),
         _ => TurnState::Done,
     };
+    let may_manage = reader.may(Permission::ManageIntegrations);
     let tokens = (stored.input_tokens + stored.output_tokens > 0)
         .then(|| (Count(number(stored.input_tokens)), Count(number(stored.output_tokens))));
     Ok(Turn {
@@ -282,6 +284,14 @@ async fn turn_view(reader: &Reader, scene: &Scene, stored: &StoredTurn) -> Resul
         state,
         sent: sent.map(|departure| (Id::new(departure.id.to_string()), Bytes(number(departure.body_bytes)))).collect(),
         tokens,
+        cost: if stored.cost > 0 { decimal(stored.cost) } else { String::new() },
+        advice: match stored.advice.as_str() {
+            "fix-key" => Advice::FixKey(may_manage.then(|| Id::new(stored.model_id.to_string()))),
+            "shorten" => Advice::Shorten,
+            "raise-budget" => Advice::RaiseBudget(may_manage),
+            "give-up" => Advice::GiveUp,
+            _ => Advice::Retry,
+        },
         can_write: reader.may(Permission::RunModel),
     })
 }
@@ -309,7 +319,16 @@ pub(super) async fn chat_view(reader: &Reader, incident: IncidentId, draft: Fiel
         sources.push(ToolSource { server: server.name, tools: problem.map_or(Ok(Count(count as u64)), Err) });
     }
     let ready = bench.bench.evidence.logs.iter().filter(|log| matches!(log.state, LogState::Ready)).count();
+    let spent = reader.app().spent(&reader.scope, incident).await?;
+    let mut limits = Vec::new();
+    if let Some(most) = spent.tokens {
+        limits.push(format!("{} of {} tokens used", Count(number(spent.used.tokens)), Count(number(most))));
+    }
+    if let Some(most) = spent.cost {
+        limits.push(format!("{} of {} spent", decimal(spent.used.cost), decimal(most)));
+    }
     Ok(ChatPage {
+        spent: limits.join(", "),
         frame: bench.frame,
         bench: bench.bench,
         turns,
@@ -376,6 +395,13 @@ pub(crate) async fn choose_model(
     }
     let model = if input.model.is_empty() { None } else { Some(id(&input.model, "model")?) };
     reader.app().choose_model(&reader.scope, incident, model).await?;
+    Ok(see(&format!("/incidents/{incident}/chat")))
+}
+
+/// Let an incident spend as much again.
+pub(crate) async fn raise_budget(reader: Reader, Path(text): Path<String>) -> Result<Response, PageError> {
+    let incident = id(&text, "incident")?;
+    reader.app().raise_budget(&reader.scope, incident).await?;
     Ok(see(&format!("/incidents/{incident}/chat")))
 }
 

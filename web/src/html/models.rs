@@ -7,7 +7,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fumehood_triage::TriageError;
-use fumehood_triage::settings::{ModelFields, PluginSettings, Secret};
+use fumehood_triage::settings::{ModelFields, ModelRulesFields, PluginSettings, Secret, decimal};
 use fumehood_triage::store::ModelId;
 use fumehood_triage::store::outside::Model;
 use url::Url;
@@ -19,23 +19,18 @@ use super::settings::settings_frame;
 use super::{PageError, id, page, see};
 use crate::units::{Id, When};
 use crate::view::integrations::TestResult;
-use crate::view::models::{ModelForm, ModelPage, ModelRow, ModelsPage, ProviderChoice};
+use crate::view::models::{ModelForm, ModelPage, ModelRow, ModelRulesForm, ModelsPage, ProviderChoice};
 use crate::view::{Crumb, Field};
 
-/// Millionths as a number that people write: `2.5`.
-fn decimal(price: Option<i64>) -> String {
-    let Some(price) = price else { return String::new() };
-    let (whole, part) = (price / 1_000_000, price % 1_000_000);
-    let part = format!("{part:06}");
-    match part.trim_end_matches('0') {
-        "" => whole.to_string(),
-        part => format!("{whole}.{part}"),
-    }
+/// An amount as it is typed; empty for none.
+fn amount(millionths: Option<i64>) -> String {
+    millionths.map(decimal).unwrap_or_default()
 }
 
-fn state(model: &Model) -> &'static str {
+fn state(model: &Model, may_be_asked: bool) -> &'static str {
     match (model.enabled, model.checked_us, model.problem.is_empty()) {
         (false, ..) => "Off",
+        _ if !may_be_asked => "Not asked",
         (_, None, _) => "Not tested",
         (_, Some(_), true) => "Works",
         (_, Some(_), false) => "Does not work",
@@ -43,20 +38,68 @@ fn state(model: &Model) -> &'static str {
 }
 
 pub(crate) async fn models(reader: Reader) -> Result<Response, PageError> {
+    let (rules, here) = reader.app().model_rules(&reader.scope).await?;
+    let form = ModelRulesForm {
+        local_only: rules.local_only || here.forced,
+        is_forced: here.forced,
+        token_budget: Field::new(rules.token_budget.map(|tokens| tokens.to_string()).unwrap_or_default()),
+        cost_budget: Field::new(amount(rules.cost_budget)),
+    };
+    Ok(page(StatusCode::OK, &list(&reader, form).await?))
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct RulesInput {
+    #[serde(default)]
+    local_only: String,
+    #[serde(default)]
+    token_budget: String,
+    #[serde(default)]
+    cost_budget: String,
+}
+
+pub(crate) async fn set_rules(reader: Reader, Form(input): Form<RulesInput>) -> Result<Response, PageError> {
+    let fields = ModelRulesFields {
+        local_only: input.local_only == "1",
+        token_budget: input.token_budget.clone(),
+        cost_budget: input.cost_budget.clone(),
+    };
+    let (field, message) = match reader.app().set_model_rules(&reader.scope, fields).await {
+        Ok(()) => return Ok(see("/settings/models")),
+        Err(TriageError::Invalid { field, message }) => (field, message),
+        Err(error) => return Err(error.into()),
+    };
+    let (_, here) = reader.app().model_rules(&reader.scope).await?;
+    let mut form = ModelRulesForm {
+        local_only: input.local_only == "1" || here.forced,
+        is_forced: here.forced,
+        token_budget: Field::new(input.token_budget),
+        cost_budget: Field::new(input.cost_budget),
+    };
+    let wrong = if field == "token_budget" { &mut form.token_budget } else { &mut form.cost_budget };
+    wrong.error = Some(message);
+    Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &list(&reader, form).await?))
+}
+
+async fn list(reader: &Reader, rules: ModelRulesForm) -> Result<ModelsPage, TriageError> {
     let all = reader.app().models(&reader.scope).await?;
     let last = all.len().saturating_sub(1);
     let row = |(at, model): (usize, Model)| ModelRow {
         id: Id::new(model.id.to_string()),
         server: Url::parse(&model.base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default(),
-        state: state(&model).to_owned(),
-        problem: if model.enabled { model.problem } else { String::new() },
+        state: state(&model, reader.app().may_be_asked(&model)).to_owned(),
+        problem: match (model.enabled, reader.app().may_be_asked(&model)) {
+            (false, _) => String::new(),
+            (true, false) => "Its server is not on this machine.".to_owned(),
+            (true, true) => model.problem,
+        },
         model: model.model,
         plugin: model.plugin,
         can_rise: at > 0,
         can_sink: at < last,
     };
     let models = all.into_iter().enumerate().map(row).collect();
-    Ok(page(StatusCode::OK, &ModelsPage { frame: settings_frame(&reader, "Models"), models }))
+    Ok(ModelsPage { frame: settings_frame(reader, "Models"), models, rules })
 }
 
 /// The form with what is stored; of a new model, with what its provider's manifest says.
@@ -80,8 +123,8 @@ fn form(stored: Option<&Model>, about: Option<&PluginSettings>) -> ModelForm {
         context_tokens: Field::new(
             stored.and_then(|one| one.context_tokens).map(|tokens| tokens.to_string()).unwrap_or_default(),
         ),
-        input_price: Field::new(decimal(stored.and_then(|one| one.input_price))),
-        output_price: Field::new(decimal(stored.and_then(|one| one.output_price))),
+        input_price: Field::new(amount(stored.and_then(|one| one.input_price))),
+        output_price: Field::new(amount(stored.and_then(|one| one.output_price))),
     }
 }
 

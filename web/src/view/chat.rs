@@ -332,8 +332,8 @@ impl TurnState {
 
 /// A message of a person and everything that follows.
 ///
-/// Posts to `/incidents/{incident}/turns/{id}/stop` and, where it failed, `/incidents/{incident}/turns/{id}/retry`; both
-/// answer 303 to `/incidents/{incident}/chat#turn-{id}`.
+/// Posts to `/incidents/{incident}/turns/{id}/stop` and, where it failed, `/incidents/{incident}/turns/{id}/retry` or
+/// `/incidents/{incident}/budget`; all answer 303 to `/incidents/{incident}/chat`.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// The turn.
@@ -356,8 +356,28 @@ pub struct Turn {
     pub sent: Vec<(Id, Bytes)>,
     /// Tokens in and out, where the model said.
     pub tokens: Option<(Count, Count)>,
+    /// What it cost, in the organisation's currency; empty where no price is known.
+    pub cost: String,
+    /// What can be done where it failed.
+    pub advice: Advice,
     /// Whether the reader may stop and retry.
     pub can_write: bool,
+}
+
+/// What a reader can do about a turn that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Advice {
+    /// Wait, and try again.
+    #[default]
+    Retry,
+    /// Put the model's key right: its page, for those who may.
+    FixKey(Option<Id>),
+    /// Ask something shorter.
+    Shorten,
+    /// Let the incident spend more; whether this reader may.
+    RaiseBudget(bool),
+    /// Nothing here: what was asked for is not to be had.
+    GiveUp,
 }
 
 /// `end` of the stream; root `<article class="turn" id="turn-{id}">`.
@@ -415,6 +435,8 @@ pub struct ChatPage {
     pub has_prompts: bool,
     /// Log files that are scanned and go along as evidence.
     pub logs_ready: Count,
+    /// `12,300 of 500,000 tokens used`; empty where there is no limit.
+    pub spent: String,
 }
 
 /// A model that an incident's questions can go to first.

@@ -17,7 +17,7 @@ pub struct ModelRow {
     pub plugin: String,
     /// The server's host; empty where it has its own.
     pub server: String,
-    /// `Works`, `Does not work` or `Not tested`; `Off`.
+    /// `Works`, `Does not work` or `Not tested`; `Off`; `Not asked` where only models on this machine are.
     pub state: String,
     /// What the last test said went wrong; may be empty.
     pub problem: String,
@@ -39,7 +39,8 @@ impl ModelRow {
     }
 }
 
-/// `GET /settings` and `GET /settings/models`. Posts `up` (`1` or `0`) to `/settings/models/{id}/move`, which answers 303.
+/// `GET /settings` and `GET /settings/models`. Posts `up` (`1` or `0`) to `/settings/models/{id}/move`, and `local_only`
+/// (`1`), `token_budget`, `cost_budget` to `/settings/models/rules`; both answer 303, the second 422 where one is refused.
 #[derive(Clone, Debug, Template)]
 #[template(path = "admin/models.html")]
 pub struct ModelsPage {
@@ -47,6 +48,21 @@ pub struct ModelsPage {
     pub frame: Frame,
     /// In the order in which they are asked.
     pub models: Vec<ModelRow>,
+    /// What holds for all of them.
+    pub rules: ModelRulesForm,
+}
+
+/// What holds for all models.
+#[derive(Clone, Debug, Default)]
+pub struct ModelRulesForm {
+    /// Only those on this machine are asked.
+    pub local_only: bool,
+    /// The organisation's policy says so, and nobody can switch it off here.
+    pub is_forced: bool,
+    /// What an incident may use, tokens; empty for no limit.
+    pub token_budget: Field,
+    /// What it may cost; empty for no limit.
+    pub cost_budget: Field,
 }
 
 /// The fields of a model.

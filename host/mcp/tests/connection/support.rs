@@ -187,6 +187,7 @@ impl Bench {
             methods: ["GET", "POST", "DELETE"].iter().map(|method| method.parse().unwrap()).collect(),
             path_prefix: "/mcp".parse().unwrap(),
             allow_private: ["127.0.0.0/8".parse().unwrap()].into(),
+            loopback_only: false,
             max_request_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_response_bytes: HttpRule::DEFAULT_MAX_BYTES,
             max_request_bytes_per_hour: None,

@@ -297,6 +297,7 @@ impl HttpEntry {
                     methods,
                     path_prefix: path.parse::<PathPrefix>().map_err(rule_error("path"))?,
                     allow_private: BTreeSet::new(),
+                    loopback_only: false,
                     max_request_bytes,
                     max_response_bytes,
                     max_request_bytes_per_hour: request_hour,

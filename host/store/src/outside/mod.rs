@@ -1,6 +1,7 @@
 //! What is set up to be reached: models, MCP servers, integrations.
 
 mod integrations;
+mod model_rules;
 mod models;
 mod oauth;
 mod servers;
@@ -9,6 +10,7 @@ mod tools;
 use rusqlite::{OptionalExtension as _, Row};
 
 pub use self::integrations::IntegrationInstance;
+pub use self::model_rules::{ModelRules, Used};
 pub use self::models::Model;
 pub use self::oauth::{NewPending, NewTokens, OauthGrant};
 pub use self::servers::McpServer;

@@ -28,12 +28,22 @@ pub struct Model {
     pub enabled: bool,
     /// What a person says that it holds, tokens; nothing for what its server says.
     pub context_tokens: Option<i64>,
+    /// What its server said at the last test that it holds, tokens.
+    pub listed_tokens: Option<i64>,
     /// Millionths of the currency for a million tokens; nothing where it is not known.
     pub input_price: Option<i64>,
     pub output_price: Option<i64>,
 }
 
 impl Model {
+    /// What it holds, tokens: what a person says, and otherwise its server; nothing where neither does.
+    pub fn holds(&self) -> Option<u64> {
+        self.context_tokens
+            .or(self.listed_tokens)
+            .and_then(|tokens| u64::try_from(tokens).ok())
+            .filter(|held| *held > 0)
+    }
+
     /// What tokens cost, in millionths of the currency.
     pub fn cost(&self, input: u64, output: u64) -> i64 {
         let of = |tokens: u64, price: Option<i64>| {
@@ -63,11 +73,12 @@ fn model(row: &Row<'_>) -> rusqlite::Result<Model> {
         context_tokens: row.get(13)?,
         input_price: row.get(14)?,
         output_price: row.get(15)?,
+        listed_tokens: row.get(16)?,
     })
 }
 
 const MODEL: &str = "id, name, plugin, base_url, model, credential_id, created_us, checked_us, problem, private_nets, \
-                     settings, position, enabled, context_tokens, input_price, output_price";
+                     settings, position, enabled, context_tokens, input_price, output_price, listed_tokens";
 
 impl Store {
     /// Set a model up.
@@ -117,7 +128,8 @@ impl Store {
         self.change(scope, Change::new("model.update", format!("model:{}", new.id)), move |tx| {
             let changed = tx.connection.execute(
                 "UPDATE models SET name = ?3, base_url = ?4, model = ?5, credential_id = ?6, checked_us = NULL, problem = '',
-                 private_nets = ?7, plugin = ?8, settings = ?9, context_tokens = ?10, input_price = ?11, output_price = ?12
+                 private_nets = ?7, plugin = ?8, settings = ?9, context_tokens = ?10, input_price = ?11, output_price = ?12,
+                 listed_tokens = NULL
                  WHERE tenant_id = ?1 AND id = ?2",
                 rusqlite::params![
                     tenant,
@@ -194,16 +206,22 @@ impl Store {
         .await
     }
 
-    /// Keep what a test said.
+    /// Keep what a test said, and what the server says that the model holds.
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn model_checked(&self, scope: &Scope, id: ModelId, problem: String) -> Result<(), StoreError> {
+    pub async fn model_checked(
+        &self,
+        scope: &Scope,
+        id: ModelId,
+        problem: String,
+        holds: Option<u64>,
+    ) -> Result<(), StoreError> {
         let tenant = scope.tenant.clone();
         self.write(move |tx| {
             tx.connection.execute(
-                "UPDATE models SET checked_us = ?3, problem = ?4 WHERE tenant_id = ?1 AND id = ?2",
-                (tenant, id, tx.now_us, problem),
+                "UPDATE models SET checked_us = ?3, problem = ?4, listed_tokens = ?5 WHERE tenant_id = ?1 AND id = ?2",
+                (tenant, id, tx.now_us, problem, holds.and_then(|tokens| i64::try_from(tokens).ok())),
             )?;
             Ok(())
         })

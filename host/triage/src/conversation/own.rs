@@ -76,11 +76,11 @@ fn lines_of(text: &str, find: &str, from: u64, count: u64) -> (String, Option<u6
 }
 
 impl Runner<'_> {
-    /// Our own tools, as the model is offered them.
-    pub(super) async fn own_tools(&self) -> Result<Vec<provider::Tool>, TriageError> {
+    /// Our own tools, as the model is offered them; where results were left out, what reads them, too.
+    pub(super) async fn own_tools(&self, has_left_out: bool) -> Result<Vec<provider::Tool>, TriageError> {
         let mut tools = Vec::new();
         let approvals = self.app.0.store.approvals(self.scope, self.turn.incident_id).await?;
-        if approvals.iter().any(|approval| approval.result.len() > crate::tools::RESULT_BYTES) {
+        if has_left_out || approvals.iter().any(|approval| approval.result.len() > crate::tools::RESULT_BYTES) {
             let text = "Reads or searches a tool's result that was cut. Needs no approval.";
             tools.extend(tool(
                 READ_RESULT,

@@ -499,6 +499,7 @@ mod tests {
             methods: ["POST".parse().unwrap()].into(),
             path_prefix: "/wiki".parse().unwrap(),
             allow_private: fumehood_policy::private_networks(),
+            loopback_only: false,
             max_request_bytes: 256 << 10,
             max_response_bytes: 1 << 20,
             max_request_bytes_per_hour: None,

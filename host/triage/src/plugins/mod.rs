@@ -28,7 +28,7 @@ pub use info::{Allowed, Ask, PluginDetail, PluginInfo, PluginList, Waiting, rule
 pub use install::{Installed, Package};
 pub use reach::as_set_up;
 pub use recording::{Recorded, Recording};
-pub use registry::Plugins;
+pub use registry::{Plugins, StayHere};
 pub use shipped::{Shipped, load, ship, shipped};
 pub use signature::{SignatureError, public_key, sign};
 

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 
-use fumehood_policy::{Denial, Digest, HttpRule, Manifest, PluginGrant, Policy, Request, decide, effective};
+use fumehood_policy::{
+    Ceiling, Denial, Digest, HttpRule, Manifest, PluginGrant, PluginWorld, Policy, Request, decide, effective,
+};
 use fumehood_runtime::{Attempt, Counted, KindInfo, Plugin, Runtime, World};
 use fumehood_store::plugins::{Stop, Traffic, VersionState};
 use fumehood_store::{Scope, Store, clock};
@@ -48,6 +50,8 @@ pub(crate) struct Running {
     pub(super) manifests: HashMap<Digest, Arc<Manifest>>,
     pub(super) stops: Vec<Stop>,
     pub(super) policy: Arc<Policy>,
+    /// Whether somebody has switched on that only models on this machine are asked.
+    pub(super) models_stay_here: bool,
 }
 
 /// The version of a plugin that runs.
@@ -125,6 +129,18 @@ impl Active {
     }
 }
 
+/// What only models on this machine come to, as a ceiling.
+static HERE: Ceiling = Ceiling { http: None, loopback_only: true, kv_bytes: None, credentials: None, processes: None };
+
+/// Why only models on this machine may be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StayHere {
+    /// The organisation's ceiling says so, of every provider.
+    pub forced: bool,
+    /// Somebody switched it on.
+    pub switched: bool,
+}
+
 impl Running {
     /// The kill switch that holds a plugin, where one is thrown.
     pub(super) fn stop_of(&self, manifest: &Manifest) -> Option<&Stop> {
@@ -137,6 +153,17 @@ impl Running {
     fn manifest(&self, name: &str, digest: Digest) -> Option<&Manifest> {
         let active = self.plugins.get(name)?;
         if active.digest == digest { Some(&active.manifest) } else { self.manifests.get(&digest).map(Arc::as_ref) }
+    }
+
+    /// The ceilings over a plugin's grant: the organisation's, and the switch of its models.
+    fn ceilings(&self, manifest: &Manifest) -> impl Iterator<Item = &Ceiling> {
+        let here = manifest.world == PluginWorld::Provider && self.models_stay_here;
+        self.policy.ceilings(&manifest.publisher, manifest.world).chain(here.then_some(&HERE))
+    }
+
+    /// Whether a ceiling keeps a plugin's requests on this machine, whatever anybody switches.
+    fn is_kept_here(&self, manifest: &Manifest) -> bool {
+        self.policy.ceilings(&manifest.publisher, manifest.world).any(|ceiling| ceiling.loopback_only)
     }
 
     /// Whether a version is stopped: by what it is, by what its plugin is now, or because it is gone.
@@ -237,6 +264,7 @@ impl Plugins {
             running.run(active);
         }
         running.stops = store.plugin_stops(&scope).await?;
+        running.models_stay_here = store.model_rules(&scope).await?.local_only;
         running.grants = grants(store, &scope, &running).await?;
         let plugins = Self {
             state: RwLock::new(Arc::new(running)),
@@ -306,6 +334,25 @@ impl Plugins {
         self.now().plugins.get(name)?.manifest.server_setting().map(str::to_owned)
     }
 
+    /// Whether only models on this machine may be asked: of all providers by the organisation's ceiling, or by its switch.
+    pub(crate) fn models_stay_here(&self) -> StayHere {
+        let now = self.now();
+        let mut providers = now.plugins.values().filter(|active| active.manifest.world == PluginWorld::Provider);
+        let forced = providers.all(|active| now.is_kept_here(&active.manifest));
+        StayHere { forced, switched: now.models_stay_here }
+    }
+
+    /// Whether a provider reaches nothing but this machine.
+    pub(crate) fn stays_here(&self, provider: &str) -> bool {
+        let now = self.now();
+        now.models_stay_here || now.plugins.get(provider).is_some_and(|active| now.is_kept_here(&active.manifest))
+    }
+
+    /// From here on, or no longer, providers reach nothing but this machine.
+    pub(crate) fn keep_models_here(&self, here: bool) {
+        self.change(|running| running.models_stay_here = here);
+    }
+
     /// What the scanners can report.
     pub(crate) fn kinds(&self) -> Vec<KindInfo> {
         self.now().plugins.values().flat_map(|active| active.kinds.iter().cloned()).collect()
@@ -322,7 +369,7 @@ impl Plugins {
         match now.manifest(&reach.plugin, reach.digest) {
             Some(manifest) if !now.is_stopped(&reach.plugin, reach.digest) => {
                 let grant = now.grant(reach.digest, &reach.plugin);
-                reach.effective(&grant, now.policy.ceilings(&manifest.publisher, manifest.world))
+                reach.effective(&grant, now.ceilings(manifest))
             }
             _ => PluginGrant::nothing(&reach.plugin, reach.digest, 0),
         }
@@ -336,7 +383,7 @@ impl Plugins {
         match now.manifest(&reach.plugin, reach.digest) {
             Some(manifest) if !now.is_stopped(&reach.plugin, reach.digest) => {
                 let whole = PluginGrant { http: vec![rule], ..nothing };
-                effective(&whole, now.policy.ceilings(&manifest.publisher, manifest.world))
+                effective(&whole, now.ceilings(manifest))
             }
             _ => nothing,
         }

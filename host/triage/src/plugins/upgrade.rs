@@ -84,6 +84,7 @@ pub(super) fn carried(old: &PluginGrant, new: &Manifest, digest: Digest) -> Plug
     };
     let ceiling = Ceiling {
         http: Some(asks.http.iter().map(limit).collect()),
+        loopback_only: false,
         kv_bytes: Some(asks.kv_bytes),
         credentials: None,
         processes: Some(asks.processes.clone()),

@@ -4,6 +4,7 @@ mod confluence;
 mod echo;
 mod integrations;
 mod model;
+mod model_rules;
 mod servers;
 
 use std::collections::BTreeSet;
@@ -17,8 +18,8 @@ pub(crate) use self::confluence::no_confluence;
 pub use self::confluence::{CONFLUENCE, ConfluenceFields};
 pub use self::integrations::{IntegrationFields, PluginSettings, StoredFields};
 pub(crate) use self::integrations::{destination, publishes};
-pub(crate) use self::model::no_model;
-pub use self::model::{ModelFields, PROVIDER};
+pub use self::model::{ModelFields, PROVIDER, decimal};
+pub use self::model_rules::{ModelRulesFields, Spent};
 pub use self::servers::ServerFields;
 use crate::plugins::Reach;
 use crate::{App, TriageError};

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{PluginSettings, Secret, check_url, origin, private_nets};
 use crate::call::Purpose;
-use crate::plugins::{CREDENTIAL, Reach};
+use crate::plugins::{CREDENTIAL, Reach, StayHere};
 use crate::{App, TriageError};
 
 /// The plugin that talks to models.
@@ -60,8 +60,17 @@ impl ModelFields {
     }
 }
 
+/// Millionths as a number that people write: `2.5`.
+pub fn decimal(millionths: i64) -> String {
+    let part = format!("{:06}", millionths % MICRO);
+    match part.trim_end_matches('0') {
+        "" => (millionths / MICRO).to_string(),
+        part => format!("{}.{part}", millionths / MICRO),
+    }
+}
+
 /// A decimal number of at most six places, as millionths.
-fn price(field: &'static str, text: &str) -> Result<Option<i64>, TriageError> {
+pub(super) fn price(field: &'static str, text: &str) -> Result<Option<i64>, TriageError> {
     let text = text.trim().replace(',', ".");
     if text.is_empty() {
         return Ok(None);
@@ -96,13 +105,14 @@ impl App {
         Ok(self.models(scope).await?.into_iter().find(|model| model.enabled))
     }
 
-    /// The models that an incident's questions go to: the one that its people chose, and the others in their order.
+    /// The models that an incident's questions go to: the one that its people chose, and the others in their order; only
+    /// those on this machine where no other may be asked.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
     pub async fn chain(&self, scope: &Scope, incident: IncidentId) -> Result<Vec<Model>, TriageError> {
         let mut models = self.models(scope).await?;
-        models.retain(|model| model.enabled);
+        models.retain(|model| model.enabled && self.may_be_asked(model));
         if let Some(chosen) = self.0.store.chosen_model(scope, incident).await? {
             models.sort_by_key(|model| model.id != chosen);
         }
@@ -237,6 +247,7 @@ impl App {
             position: 0,
             enabled: true,
             context_tokens,
+            listed_tokens: None,
             input_price,
             output_price,
         };
@@ -301,7 +312,9 @@ impl App {
         let provider = self.provider(&model)?;
         // Not every server has a list: whether the model answers is what counts.
         let listed = provider.models(call()?).await;
-        let names: Vec<String> = listed.into_iter().flatten().map(|model| model.id).collect();
+        let listed: Vec<provider::Model> = listed.unwrap_or_default();
+        let holds = listed.iter().find(|one| one.id == model.model).and_then(|one| one.context_tokens);
+        let names: Vec<String> = listed.into_iter().map(|model| model.id).collect();
         let said = provider::Message::plain("user", Redacted::literal("Answer with the one word OK."));
         let request = provider::Request {
             model: model.model.clone(),
@@ -319,7 +332,7 @@ impl App {
             problem.push_str(" The server lists no model of this name.");
         }
         let problem = self.without_credentials(scope, problem).await;
-        self.0.store.model_checked(scope, model.id, problem).await?;
+        self.0.store.model_checked(scope, model.id, problem, holds).await?;
         Ok(names)
     }
 }
@@ -344,10 +357,30 @@ async fn one_answer(
     Ok(())
 }
 
-pub(crate) fn no_model() -> TriageError {
-    TriageError::NotSetUp {
-        message: "No model is set up yet. Add one under Settings → Models.".into(),
-        at: "/settings/models",
+/// Whether a model's server was on this machine when a person named it.
+fn is_here(model: &Model) -> bool {
+    !model.private_nets.is_empty() && model.private_nets.iter().all(|net| fumehood_policy::is_this_machine(net))
+}
+
+impl App {
+    /// Whether a model is among those that may be asked: on this machine, where no other is.
+    pub fn may_be_asked(&self, model: &Model) -> bool {
+        is_here(model) || !self.0.plugins.stays_here(&model.plugin)
+    }
+
+    /// Why nobody can be asked.
+    pub(crate) fn no_model(&self) -> TriageError {
+        let StayHere { forced, switched } = self.0.plugins.models_stay_here();
+        let message = if forced {
+            "The organisation's policy leaves only models on this machine, and none that is set up and on is there. Add one \
+             under Settings → Models."
+        } else if switched {
+            "Only models on this machine are asked, and none that is set up and on is there. Add one under Settings → \
+             Models, or allow others there."
+        } else {
+            "No model is set up yet. Add one under Settings → Models."
+        };
+        TriageError::NotSetUp { message: message.into(), at: "/settings/models" }
     }
 }
 

@@ -26,8 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CALL;
 use crate::call::Purpose;
-use crate::conversation::destination;
-use crate::settings::no_model;
+use crate::conversation::{Whole, destination};
 use crate::{App, TriageError};
 
 /// How often a server may ask in one call.
@@ -283,7 +282,8 @@ impl Dialogue<'_> {
     async fn of_model(&self, id: QuestionId, asked: &Asked) -> Result<Value, TriageError> {
         let Asked::Sample(sample) = asked else { return Err(TriageError::Internal("no request for the model".into())) };
         let (app, scope, incident) = (self.app, self.scope, self.approval.incident_id);
-        let model = app.chain(scope, incident).await?.into_iter().next().ok_or_else(no_model)?;
+        app.within_budget(scope, incident).await?;
+        let model = app.chain(scope, incident).await?.into_iter().next().ok_or_else(|| app.no_model())?;
         let purpose = Purpose {
             incident: Some(incident),
             kind: "model",
@@ -293,21 +293,12 @@ impl Dialogue<'_> {
         };
         let call = app.call(scope, purpose, app.model_reach(&model)?, Some(self.cancel.clone()));
         let request = self.request(&model.model, sample).await?;
-        let mut answer = app.provider(&model)?.complete(&request, call).await?;
-        let (mut text, mut stop) = (String::new(), None);
-        while let Some(event) = answer.next().await? {
-            text.push_str(&event.text);
-            if let Some((input, output)) = event.usage {
-                let cost = model.cost(input, output);
-                app.0.store.add_usage(scope, self.approval.turn_id, input, output, cost).await?;
-            }
-            stop = event.stop.or(stop);
-            if text.len() > SAMPLED {
-                return Err(TriageError::TooLarge("The model's answer to a server does not end.".into()));
-            }
-        }
-        let masked = app.mask_one(scope, incident, Origin::Reply, &text).await?;
-        let reason = if stop.as_deref() == Some("length") { "maxTokens" } else { "endTurn" };
+        let answer = app.provider(&model)?.complete(&request, call).await?;
+        let answer = Whole::read(answer, &request, &model, SAMPLED, &self.cancel).await?;
+        let (input, output, cost) = answer.used;
+        app.0.store.add_usage(scope, self.approval.turn_id, input, output, cost).await?;
+        let masked = app.mask_one(scope, incident, Origin::Reply, &answer.text).await?;
+        let reason = if answer.stop == "length" { "maxTokens" } else { "endTurn" };
         let content = json!({"type": "text", "text": masked.as_str()});
         let said = json!({"role": "assistant", "content": content, "model": model.model, "stopReason": reason});
         app.0.store.keep_answer(scope, id, said.to_string()).await?;

@@ -133,6 +133,7 @@ fn may_page(method: &str, path: &str) -> Option<&'static [&'static str]> {
         ("POST", ["plugins", "{name}", "approve" | "grant" | "allow"]) => &["security"],
         ("POST", ["plugins", ..]) => &["operator"],
         ("POST", ["incidents", "{id}", "document", "preview"] | ["account"]) => EVERYBODY,
+        ("POST", ["incidents", "{id}", "budget"]) => &["operator"],
         ("POST", ["incidents", ..]) => &["responder"],
         _ => return None,
     })

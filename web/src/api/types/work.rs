@@ -19,9 +19,15 @@ pub struct TurnOut {
     /// running, waiting, done, failed or stopped
     pub state: String,
     pub problem: String,
+    /// What to do about the problem: retry, fix-key, shorten, raise-budget or give-up; empty where there is none
+    pub advice: String,
     pub created_at: String,
+    /// The model that answers
+    pub model: String,
     pub input_tokens: i64,
     pub output_tokens: i64,
+    /// What it cost, in the currency of the models' prices; 0 where none is known
+    pub cost: f64,
     pub messages: Vec<MessageOut>,
 }
 
@@ -49,6 +55,9 @@ impl TurnOut {
             id: turn.id.to_string(),
             state: turn.state,
             problem: turn.problem,
+            advice: turn.advice,
+            model: turn.model,
+            cost: turn.cost as f64 / 1_000_000.0,
             created_at: clock::rfc3339(turn.created_us),
             input_tokens: turn.input_tokens,
             output_tokens: turn.output_tokens,

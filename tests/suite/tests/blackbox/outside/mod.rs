@@ -11,6 +11,7 @@ mod masking;
 mod model;
 mod pins;
 mod programs;
+mod providers;
 mod questions;
 mod real_servers;
 mod replay;

@@ -7,6 +7,14 @@ use provider_core::model::{Event, Message, Tool, ToolCall, Usage};
 use provider_core::testing::{self, Reply, Server, reply, shown};
 use serde_json::json;
 
+fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> Result<Completion, Failure> {
+    super::complete(http, config, request, &OPENAI)
+}
+
+fn models(http: &dyn Http, config: &dyn Config) -> Result<Vec<Model>, Failure> {
+    super::models(http, config, &OPENAI)
+}
+
 fn server(replies: Vec<Result<Reply, Failure>>) -> Server {
     Server::new(replies)
 }

@@ -21,11 +21,25 @@ pub const MAX_ADAPTATIONS: usize = 3;
 /// Most models that are listed.
 pub const MAX_MODELS: usize = 2000;
 
-const DEFAULTS: Defaults = Defaults {
-    example_url: "http://127.0.0.1:11434/v1",
-    // The second for Azure with a key.
-    credential_headers: &["authorization", "api-key"],
-    calls: &["/chat/completions", "/responses"],
+/// What servers of one kind have of their own.
+pub struct Service {
+    /// Of their settings.
+    pub defaults: Defaults,
+    /// The address of a call (`chat/completions`, `responses`) for a model.
+    pub call: fn(&Settings, &dyn Config, call: &str, model: &str) -> Result<String, Failure>,
+    /// Where they list their models; nothing where they list what is no model for a request.
+    pub list: fn(&Settings, &dyn Config) -> Option<String>,
+}
+
+/// OpenAI, and those that are compatible with it.
+pub static OPENAI: Service = Service {
+    defaults: Defaults {
+        example_url: "http://127.0.0.1:11434/v1",
+        credential_headers: &["authorization", "api-key"],
+        calls: &["/chat/completions", "/responses"],
+    },
+    call: |settings, _, call, _| Ok(settings.url(call)),
+    list: |settings, _| Some(settings.url("models")),
 };
 
 /// The API that a server is spoken to in.
@@ -71,9 +85,10 @@ impl Api {
 ///
 /// # Errors
 /// Those of the contract.
-pub fn models(http: &dyn Http, config: &dyn Config) -> Result<Vec<Model>, Failure> {
-    let settings = Settings::read(config, DEFAULTS)?;
-    let Some(value) = list(http, &settings, settings.url("models"), &[])? else { return Ok(Vec::new()) };
+pub fn models(http: &dyn Http, config: &dyn Config, service: &Service) -> Result<Vec<Model>, Failure> {
+    let settings = Settings::read(config, service.defaults)?;
+    let Some(url) = (service.list)(&settings, config) else { return Ok(Vec::new()) };
+    let Some(value) = list(http, &settings, url, &[])? else { return Ok(Vec::new()) };
     let list = [value.get("data"), value.get("models"), Some(&value)].into_iter().flatten().find_map(Value::as_array);
     let list = list.ok_or_else(|| no_list(&value))?;
     Ok(list.iter().filter_map(read_model).take(MAX_MODELS).collect())
@@ -101,10 +116,16 @@ fn read_model(value: &Value) -> Option<Model> {
 ///
 /// # Errors
 /// Those of the contract.
-pub fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> Result<Completion, Failure> {
-    let settings = Settings::read(config, DEFAULTS)?;
+pub fn complete(
+    http: &dyn Http,
+    config: &dyn Config,
+    request: &ChatRequest,
+    service: &Service,
+) -> Result<Completion, Failure> {
+    let settings = Settings::read(config, service.defaults)?;
     let api = Api::read(config)?;
-    let url = settings.url(api.call());
+    let model = if request.model.is_empty() { &settings.model } else { &request.model };
+    let url = (service.call)(&settings, config, api.call(), model)?;
     let mut dialect = Dialect { old_max_tokens: old_max_tokens(config)?, ..Dialect::default() };
     let mut adaptations = 0;
     loop {

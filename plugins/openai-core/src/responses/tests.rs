@@ -6,6 +6,10 @@ use provider_core::model::{Event, Message, Tool, ToolCall, Usage};
 use provider_core::testing::{Reply, Server, cut, reply, run, shown};
 use serde_json::json;
 
+fn complete(http: &dyn Http, config: &dyn Config, request: &ChatRequest) -> Result<Completion, Failure> {
+    super::complete(http, config, request, &OPENAI)
+}
+
 fn message(role: &str, text: &str) -> Message {
     Message { role: role.into(), text: text.into(), ..Message::default() }
 }
