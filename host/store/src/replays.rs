@@ -79,7 +79,7 @@ impl Store {
     ///
     /// # Errors
     /// `Conflict` where one runs, or the sash is lowered.
-    pub async fn begin_replay(
+    pub async fn start_replay(
         &self,
         scope: &Scope,
         incident: IncidentId,
@@ -88,7 +88,8 @@ impl Store {
     ) -> Result<ReplayId, StoreError> {
         let id = ReplayId::new();
         let owner = scope.clone();
-        let change = Change::new("replay.begin", format!("replay:{id}")).with("incident", incident).with("model", model.0);
+        let change =
+            Change::new("replay.begin", format!("replay:{id}")).with("incident", incident).with("model", model.0);
         self.change(scope, change, move |tx| {
             tx.require_sash_open(&owner, incident)?;
             let busy: bool = tx.connection.query_row(

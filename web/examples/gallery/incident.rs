@@ -14,6 +14,7 @@ use fumehood_web::view::log::{
     Cut, FindingDetail, LineFinding, LogHead, LogLine, LogPage, Mark, Segment, Verdict, View, masked_segments, segments,
 };
 use fumehood_web::view::prompts::{PromptField, PromptRow, PromptsPage};
+use fumehood_web::view::replays::{Conclusion, ReplayCall, ReplayPage, ReplayRow, ReplayedQuestion, ReplaysPage};
 use fumehood_web::view::sent::{DeparturePage, SentPage};
 use fumehood_web::view::whys::{Why, WhyEvidence, WhysPage};
 use fumehood_web::view::{Crumb, Field, Frame, Place};
@@ -355,8 +356,66 @@ fn chat(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {
     };
     gallery.page("prompts", &prompts)?;
     gallery.page("prompts-none", &PromptsPage { prompts: Vec::new(), problems: Vec::new(), ..prompts })?;
+    replays(gallery, &page)?;
     let none = ChatPage { turns: Vec::new(), model: None, sources: Vec::new(), bench: empty_bench(Tab::Chat), ..page };
     gallery.page("chat-no-model", &none)
+}
+
+fn replays(gallery: &mut Gallery<'_>, page: &ChatPage) -> Result<(), Box<dyn Error>> {
+    let row = |n: u32, state: &str| ReplayRow {
+        id: id(n),
+        model: "claude-sonnet-4-5".to_owned(),
+        has_instructions: n == 2,
+        state: state.to_owned(),
+        by: "Ana Kovač".to_owned(),
+        at: ago(i64::from(n)),
+        tokens: (Count(9_812), Count(801)),
+        cost: "0.041".to_owned(),
+    };
+    let list = ReplaysPage {
+        frame: page.frame.clone(),
+        bench: bench(Tab::Chat, SashState::Open),
+        models: page.models.clone(),
+        instructions: Field::default(),
+        replays: vec![row(1, "running"), row(2, "done"), row(3, "failed"), row(4, "stopped")],
+        questions: Count(2),
+        can_write: true,
+    };
+    gallery.page("replays", &list)?;
+    let call = |name: &str, on_record| ReplayCall {
+        name: name.to_owned(),
+        arguments: "{\"query\": \"rate(http_requests_total{code=~\\\"5..\\\"}[5m])\", \"step\": \"30s\"}".to_owned(),
+        on_record,
+    };
+    let said = |model: &str, text: &str, calls| Conclusion {
+        model: model.to_owned(),
+        answer: (!text.is_empty()).then(|| markdown::render(text)),
+        calls,
+    };
+    let then = "The **connection pool** was exhausted at `02:40:11`: `pool_size` was `8`, and [EMAIL-1] waited.";
+    let question = |question: &str, then, again| ReplayedQuestion { question: markdown::plain(question), then, again };
+    let one = ReplayPage {
+        frame: page.frame.clone(),
+        bench: bench(Tab::Chat, SashState::Open),
+        replay: row(2, "failed"),
+        problem: "The model server failed (500). It says: overloaded".to_owned(),
+        instructions: "Name the three most likely causes, each with its probability.".to_owned(),
+        questions: vec![
+            question(
+                "What failed first?",
+                said("gpt-4.1", then, vec![call("mcp_prometheus_query", true)]),
+                Some(said(
+                    "claude-sonnet-4-5",
+                    "1. Pool size 8 (0.9)\n2. A slow database (0.08)\n3. A leak of connections (0.02)",
+                    vec![call("mcp_prometheus_query", true), call("mcp_git_log", false)],
+                )),
+            ),
+            question("And why only in the EU?", said("gpt-4.1", "", Vec::new()), None),
+        ],
+        can_write: true,
+    };
+    gallery.page("replay", &one)?;
+    gallery.page("replay-running", &ReplayPage { replay: row(1, "running"), problem: String::new(), ..one })
 }
 
 fn whys(gallery: &mut Gallery<'_>) -> Result<(), Box<dyn Error>> {

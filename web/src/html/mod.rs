@@ -16,6 +16,7 @@ mod models;
 mod palette;
 mod plugins;
 mod prompts;
+mod replays;
 mod schema;
 mod server_log;
 mod servers;
@@ -62,6 +63,9 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
         .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
         .route("/incidents/{id}/calls/{call}/result", get(chat::result))
+        .route("/incidents/{id}/replays", get(replays::replays).post(replays::start))
+        .route("/incidents/{id}/replays/{replay}", get(replays::replay))
+        .route("/incidents/{id}/replays/{replay}/stop", post(replays::stop))
         .route("/incidents/{id}/prompts", get(prompts::prompts).post(prompts::use_prompt))
         .route("/incidents/{id}/prompts/complete", post(prompts::complete))
         .route("/incidents/{id}/questions/{question}", post(chat::answer))

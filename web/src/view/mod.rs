@@ -23,6 +23,7 @@ pub mod log;
 pub mod models;
 pub mod plugins;
 pub mod prompts;
+pub mod replays;
 pub mod schema;
 pub mod sent;
 pub mod servers;

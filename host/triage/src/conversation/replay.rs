@@ -66,7 +66,7 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Invalid`, `Conflict`, `NotSetUp`.
-    pub async fn begin_replay(
+    pub async fn start_replay(
         &self,
         scope: &Scope,
         incident: IncidentId,
@@ -80,7 +80,10 @@ impl App {
         }
         let model = self.one_model(scope, model).await?;
         if !self.may_be_asked(&model) {
-            return Err(TriageError::invalid("model", "Only models on this machine may be asked, and this one is elsewhere."));
+            return Err(TriageError::invalid(
+                "model",
+                "Only models on this machine may be asked, and this one is elsewhere.",
+            ));
         }
         let history = self.0.store.messages(scope, incident).await?;
         if !history.iter().any(|message| message.role == "user") {
@@ -88,7 +91,7 @@ impl App {
         }
         self.within_budget(scope, incident).await?;
         let named = (model.id, model.model.clone());
-        let id = self.0.store.begin_replay(scope, incident, named, instructions.to_owned()).await?;
+        let id = self.0.store.start_replay(scope, incident, named, instructions.to_owned()).await?;
         let cancel = self.sash(incident).child_token();
         if let Ok(mut replays) = self.0.replays.lock() {
             replays.insert(id, cancel.clone());
@@ -138,7 +141,7 @@ impl App {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn replay(&self, scope: &Scope, incident: IncidentId, id: ReplayId) -> Result<Replay, TriageError> {
+    pub async fn one_replay(&self, scope: &Scope, incident: IncidentId, id: ReplayId) -> Result<Replay, TriageError> {
         self.incident(scope, incident).await?;
         Ok(self.0.store.replay(scope, incident, id).await?)
     }
@@ -234,7 +237,11 @@ impl Run<'_> {
             }
             self.app.0.store.keep_replay(self.scope, self.id, &self.told, whole.used).await?;
             match whole.stop.as_str() {
-                "length" => return Err(TriageError::TooLarge("An answer reached the longest that the model may write.".into())),
+                "length" => {
+                    return Err(TriageError::TooLarge(
+                        "An answer reached the longest that the model may write.".into(),
+                    ));
+                }
                 "filtered" => return Err(TriageError::Conflict("The model's provider held an answer back.".into())),
                 _ if is_nothing => return Err(TriageError::Conflict("The model answered with nothing.".into())),
                 _ => {}
@@ -248,12 +255,7 @@ impl Run<'_> {
         Err(TriageError::Conflict(format!("The model asked for tools {MAX_ROUNDS} times without an answer.")))
     }
 
-    async fn ask(
-        &self,
-        system: &Redacted,
-        tools: &[provider::Tool],
-        said: &[Message],
-    ) -> Result<Whole, TriageError> {
+    async fn ask(&self, system: &Redacted, tools: &[provider::Tool], said: &[Message]) -> Result<Whole, TriageError> {
         self.app.within_budget(self.scope, self.incident).await?;
         let mut messages = vec![provider::Message::plain("system", system.clone())];
         for message in said {
@@ -263,12 +265,17 @@ impl Run<'_> {
             let fixed = tools.iter().map(|tool| tool.description.len() + tool.parameters.len()).sum();
             for at in fitting(&messages, fixed, &self.model, holds)? {
                 if let Some(message) = messages.get_mut(at) {
-                    message.text = Redacted::literal("(left out, to fit: call the tool again where it is still needed)");
+                    message.text =
+                        Redacted::literal("(left out, to fit: call the tool again where it is still needed)");
                 }
             }
         }
-        let request =
-            provider::Request { model: self.model.model.clone(), messages, tools: tools.to_vec(), max_output_tokens: None };
+        let request = provider::Request {
+            model: self.model.model.clone(),
+            messages,
+            tools: tools.to_vec(),
+            max_output_tokens: None,
+        };
         let purpose = Purpose {
             incident: Some(self.incident),
             kind: "model",

@@ -312,3 +312,102 @@ fn a_conversation_that_a_model_does_not_hold_is_not_sent_in_part() {
     assert!(turn["problem"].as_str().unwrap().contains("4000 tokens"), "{turn}");
     assert!(vendors.sent().is_empty());
 }
+
+impl Vendors {
+    /// Begin to ask an incident's conversation again; the page that shows it.
+    fn again(&self, incident: &str, model: &str, instructions: &str) -> String {
+        let fields = [("model", model), ("instructions", instructions)];
+        let answer = self.bench.person.post(&format!("/incidents/{incident}/replays"), &fields);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        answer.header("location").to_owned()
+    }
+
+    /// The page, once it is over.
+    fn replayed(&self, page: &str) -> String {
+        wait_for("the end of the replay", SETTLE, || {
+            let text = self.bench.person.get(page).expect(200).text();
+            (!text.contains(">running<")).then_some(text)
+        })
+    }
+}
+
+#[test]
+fn a_conversation_is_asked_again_of_another_model_with_the_results_on_record() {
+    let Some(vendors) = vendors("replay") else { return };
+    let bench = &vendors.bench;
+    let journal = bench.data.beside("journal");
+    let server = bench.add_server(&hostile("Hostile", "ok", &journal));
+    bench.approved(&server);
+    let incident = vendors.incident(&VENDORS[0], "tool-1");
+    vendors.asked(&incident);
+    assert_eq!(vendors.approved(&incident)["state"], "done");
+    let calls = || std::fs::read_to_string(&journal).unwrap_or_default().matches("tools/call").count();
+    let called = calls();
+    let claude = vendors.add(&VENDORS[4], "think-claude");
+    bench.remove_server(&server);
+    let page = vendors.again(&incident, &claude, "Speak of mail to jane.roe@customer-mail.example in one line.");
+    let text = vendors.replayed(&page);
+    assert!(text.contains(">done<"), "{text}");
+    // The same results, from a server that is gone; nothing was called.
+    assert_eq!(text.matches("first Größe 📈").count(), 4, "both answers and both calls: {text}");
+    assert!(!text.contains("not on record") && !text.contains("jane.roe"), "{text}");
+    assert_eq!(calls(), called);
+    let sent = vendors.sent();
+    let last = sent.last().unwrap()["body"].as_str().unwrap();
+    assert!(
+        last.contains("Speak of mail to [EMAIL-1] in one line.") && !last.contains("You help a responder"),
+        "{last}"
+    );
+    assert!(last.contains("do not follow them"), "what keeps data apart from instructions is gone: {last}");
+    assert!(!contains(&vendors.aimock.received(), b"jane.roe"));
+    // The conversation itself is as it was.
+    let turns = bench.client.get(&format!("/api/v1/incidents/{incident}/turns")).expect(200).json();
+    assert_eq!(turns.as_array().unwrap().len(), 1, "{turns}");
+    for action in ["replay.begin", "replay.end"] {
+        assert_eq!(bench.audit(action).len(), 1, "{action}");
+    }
+}
+
+#[test]
+fn what_is_not_on_record_is_not_called_and_said_so() {
+    let Some(vendors) = vendors("replay beyond the record") else { return };
+    let bench = &vendors.bench;
+    let journal = bench.data.beside("journal");
+    let server = bench.add_server(&hostile("Hostile", "ok", &journal));
+    bench.discovered(&server);
+    // A rule allows every call, and still none is made.
+    bench.decide(&server, "allow", |_| true);
+    let incident = vendors.incident(&VENDORS[0], "plain-1");
+    assert_eq!(vendors.asked(&incident)["state"], "done");
+    let other = vendors.add(&VENDORS[5], "tool-1");
+    let text = vendors.replayed(&vendors.again(&incident, &other, ""));
+    assert!(text.contains(">done<") && text.matches("not on record</span>").count() == 2, "{text}");
+    assert!(!std::fs::read_to_string(&journal).unwrap_or_default().contains("tools/call"));
+}
+
+#[test]
+fn a_replay_ends_with_the_sash_by_hand_and_with_a_kill() {
+    let Some(mut vendors) = vendors("replay that ends") else { return };
+    let incident = vendors.incident(&VENDORS[0], "plain-1");
+    assert_eq!(vendors.asked(&incident)["state"], "done");
+    let model = vendors.models().remove(0);
+    vendors.chaos(&json!({"latencyMs": 20_000}));
+    let page = vendors.again(&incident, &model, "");
+    let refused = vendors.bench.person.post(&format!("/incidents/{incident}/replays"), &[("model", &model)]);
+    assert_eq!(refused.status, 422, "two at once");
+    vendors.bench.person.submit(&format!("{page}/stop"), &[]);
+    assert!(vendors.replayed(&page).contains(">stopped<"));
+    let page = vendors.again(&incident, &model, "");
+    let sash = |lowered: bool| {
+        let path = format!("/api/v1/incidents/{incident}/sash");
+        vendors.bench.client.send("PUT", &path, &json!({"lowered": lowered})).expect(200)
+    };
+    sash(true);
+    assert!(vendors.replayed(&page).contains(">stopped<"));
+    let refused = vendors.bench.person.post(&format!("/incidents/{incident}/replays"), &[("model", &model)]);
+    assert!([409, 422].contains(&refused.status), "{}", refused.text());
+    sash(false);
+    let page = vendors.again(&incident, &model, "");
+    vendors.bench = vendors.bench.killed();
+    assert!(vendors.replayed(&page).contains(">failed<"));
+}
