@@ -38,6 +38,7 @@ fn main() {
     }
     println!("cargo:rerun-if-changed=../sdk");
     println!("cargo:rerun-if-changed=../transport-http-core");
+    println!("cargo:rerun-if-changed=../plugin-core");
     println!("cargo:rerun-if-changed=../provider-core");
     println!("cargo:rerun-if-changed=../openai-core");
     for plugin in PLUGINS {

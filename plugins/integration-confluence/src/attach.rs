@@ -4,10 +4,10 @@
 //! uploaded, and another content under the same name becomes a new version of it.
 
 use crate::client::WriteError;
-use crate::host::{Failure, code};
 use crate::model::Attachment;
 use crate::service::{Attached, Confluence};
 use crate::text::{is_printable, sha256_hex};
+use plugin_core::host::{Failure, code};
 
 /// Most bytes of a file, as the contract says.
 pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;

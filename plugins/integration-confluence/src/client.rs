@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::error::{from_answer, is_title_taken, said, unexpected};
-use crate::host::{Failure, HeaderValue, Host, Http, Request, Response, code};
+use plugin_core::host::{Failure, HeaderValue, Host, Http, Request, Response, code};
 
 /// Most bytes of an answer: a page of the largest size that Confluence takes (5 MB), as JSON.
 pub const MAX_ANSWER_BYTES: usize = 12 * 1024 * 1024;

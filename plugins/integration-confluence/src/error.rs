@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use crate::host::{Failure, code, header};
-use crate::retry_after::retry_after_ms;
 use crate::text::{clip, is_html};
+use plugin_core::host::{Failure, code, header};
+use plugin_core::retry_after::retry_after_ms;
 
 /// Longest text of the server that a message repeats, in bytes.
 const MAX_QUOTE_BYTES: usize = 400;

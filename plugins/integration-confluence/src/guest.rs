@@ -1,13 +1,13 @@
-//! The component: the traits of [`crate::host`] on the contract's imports, and the world's exports.
+//! The component: the traits of [`plugin_core::host`] on the contract's imports, and the world's exports.
 //!
 //! Invariant: conversions only; no rule of its own.
 
 #![allow(missing_docs, unsafe_code, clippy::allow_attributes_without_reason, reason = "generated bindings")]
 
-use crate::host::{self, Config, HeaderValue, Host, Http, Kv, Log, Request, Response};
 use crate::model as plain;
 use crate::service::Confluence;
 use crate::{attach, items, publish};
+use plugin_core::host::{self, Config, HeaderValue, Host, Http, Kv, Log, Request, Response};
 
 wit_bindgen::generate!({
     path: [

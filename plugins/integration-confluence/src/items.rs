@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::client::WriteError;
 use crate::cql;
-use crate::host::{Failure, code};
 use crate::model::{Account, Draft, Item, Listed, Query};
 use crate::page::{Page, is_id};
 use crate::publish::{Content, create_once};
 use crate::service::{Confluence, Space, Write};
 use crate::text::{clip, plain, without_volatile};
+use plugin_core::host::{Failure, code};
 
 /// What Confluence supports.
 pub const CAPABILITIES: [&str; 9] = [

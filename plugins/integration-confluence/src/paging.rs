@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::host::{Failure, code, header};
+use plugin_core::host::{Failure, code, header};
 
 /// Most bytes of a cursor.
 const MAX_CURSOR_BYTES: usize = 4096;

@@ -6,9 +6,9 @@
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::host::{Failure, Host, code};
 use crate::service::Confluence;
 use crate::settings::{Flavour, Settings};
+use plugin_core::host::{Failure, Host, code};
 
 /// Key under which the answer is remembered.
 const FLAVOUR_KEY: &str = "flavour";

@@ -10,13 +10,13 @@
 //! them, decide whether anything was changed.
 
 use crate::client::WriteError;
-use crate::host::{Failure, code};
 use crate::marker::{Marker, short};
 use crate::model::{Document, Outcome, Published, Remote};
 use crate::page::Page;
 use crate::service::{Confluence, Space, Write};
 use crate::storage;
 use crate::text::{clip, plain, sha256_hex, title, without_volatile};
+use plugin_core::host::{Failure, code};
 
 /// Most bytes of a body: Confluence refuses requests over 5 MB.
 pub const MAX_BODY_BYTES: usize = 5_000_000 - 64 * 1024;

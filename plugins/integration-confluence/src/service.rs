@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Body, Client, WriteError};
 use crate::error::unexpected;
-use crate::host::{Failure, code};
 use crate::marker::PROPERTY_KEY;
 use crate::page::{Page, is_id};
 use crate::paging;
 use crate::settings::{Flavour, Settings};
 use crate::text::percent_encode;
+use plugin_core::host::{Failure, code};
 
 /// Most pages of a list that one call follows. Lists that we read whole (one title, one file name, one key) have one.
 pub const MAX_LIST_PAGES: usize = 10;

@@ -8,7 +8,7 @@
 //! | `parent` | id of the page below which documents are put; the test of the connection looks for it |
 //! | `flavour` | `cloud`, `datacenter` or `auto` (default): Atlassian's own hosts are Cloud, others are asked once |
 
-use crate::host::{Config, Failure, code};
+use plugin_core::host::{Config, Failure, code};
 
 /// Which API a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

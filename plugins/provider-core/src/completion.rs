@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::error::{Said, clip, from_stream, web_page};
-use crate::host::{Failure, Response, code};
 use crate::http::{MAX_JSON_BYTES, not_json, too_long};
 use crate::lines::Lines;
 use crate::model::Event;
 use crate::sse::{Decoder, Frame};
+use plugin_core::host::{Failure, Response, code};
 
 /// Most bytes of a stream: some 300 bytes a token make this 200,000 tokens, above what models write in one answer.
 pub const MAX_STREAM_BYTES: usize = 64 * 1024 * 1024;

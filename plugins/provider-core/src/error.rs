@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use crate::host::{Failure, code, header};
-use crate::retry_after::{MAX_RETRY_AFTER_MS, duration_ms, retry_after_ms};
+use plugin_core::host::{Failure, code, header};
+use plugin_core::retry_after::{MAX_RETRY_AFTER_MS, duration_ms, retry_after_ms};
 
 /// Longest text of the server that a message repeats, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 600;

@@ -8,9 +8,9 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use crate::host::{self, Config, HeaderValue, Http, Request, Response};
 use crate::model as plain;
 use crate::{Completion, Provider};
+use plugin_core::host::{self, Config, HeaderValue, Http, Request, Response};
 
 wit_bindgen::generate!({
     path: [

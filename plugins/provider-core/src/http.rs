@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::error::{Said, clip, from_answer, is_html, web_page};
-use crate::host::{Failure, HeaderValue, Http, Request, Response, code};
 use crate::settings::Settings;
+use plugin_core::host::{Failure, HeaderValue, Http, Request, Response, code};
 
 /// Most bytes that are read of a failed answer; the rest says nothing more.
 pub const MAX_ERROR_BYTES: usize = 64 * 1024;

@@ -1,21 +1,20 @@
 //! What every provider plugin shares: the host as traits, the contract's records as plain Rust, the settings, errors in
 //! the contract's codes, and an answer that arrives in pieces. A plugin brings its service's requests and answers.
 //!
-//! Everything is plain Rust over the traits in [`host`]; `guest.rs`, which exists in components only, puts a plugin on
+//! Everything is plain Rust over the traits in [`plugin_core::host`]; `guest.rs`, which exists in components only, puts a plugin on
 //! the contract's imports and exports.
 
 pub mod completion;
 pub mod error;
-pub mod host;
 pub mod http;
 pub mod lines;
 pub mod model;
-pub mod retry_after;
 pub mod settings;
 pub mod sse;
 pub mod tools;
 
 pub use completion::{Answer, Completion, Form, Step};
+pub use plugin_core::{host, retry_after};
 
 /// The two calls of the world, as a plugin implements them.
 pub trait Provider {

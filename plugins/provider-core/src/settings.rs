@@ -8,7 +8,7 @@
 //! | `model` | used where the request names none |
 //! | `timeout-ms` | to the first byte of an answer, default [`DEFAULT_TIMEOUT_MS`] |
 
-use crate::host::{Config, Failure, HeaderValue, code};
+use plugin_core::host::{Config, Failure, HeaderValue, code};
 
 /// Default wait for the first byte of an answer, in milliseconds: a model on a processor alone may read a long prompt
 /// for minutes before its first token. The contract's ceiling.

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::Completion;
-use crate::host::{Config, Failure, Http, Request, Response};
 use crate::model::Event;
+use plugin_core::host::{Config, Failure, Http, Request, Response};
 
 /// What the server does with the next request.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::host::{Failure, code};
 use crate::model::{ChatRequest, Message, Tool};
+use plugin_core::host::{Failure, code};
 
 /// The model that is asked: the request's, or the setting's.
 ///

@@ -36,7 +36,12 @@ impl Fake {
 
     /// The same of any program that says where it listens, and ends with its standard input.
     pub fn start_at(program: &Path) -> Option<Self> {
-        let mut command = Command::new(node()?);
+        Some(Self::start_with(&node()?, program))
+    }
+
+    /// The same by any interpreter.
+    pub fn start_with(interpreter: &Path, program: &Path) -> Self {
+        let mut command = Command::new(interpreter);
         command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -46,7 +51,7 @@ impl Fake {
             .strip_prefix("listening on ")
             .unwrap_or_else(|| panic!("{} said {line:?}", program.display()))
             .to_owned();
-        Some(Self { child, url })
+        Self { child, url }
     }
 
     /// Where it listens.

@@ -3,11 +3,11 @@
 use super::exactly_once::{BOTH, document, publish};
 use super::fake::{Fake, Fault};
 use crate::attach::attach;
-use crate::host::Failure;
 use crate::items;
 use crate::model::{Attachment, Draft, Query};
 use crate::service::Confluence;
 use crate::settings::Flavour;
+use plugin_core::host::Failure;
 
 fn on<T>(fake: &Fake, run: impl FnOnce(&Confluence<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
     Confluence::open(fake.host()).and_then(|confluence| run(&confluence))

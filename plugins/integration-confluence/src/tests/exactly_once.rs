@@ -1,11 +1,11 @@
 //! That a document is published once, whatever breaks and whenever.
 
 use super::fake::{Fake, Fault};
-use crate::host::Failure;
 use crate::model::{Document, Outcome, Published, Remote};
 use crate::publish;
 use crate::service::Confluence;
 use crate::settings::Flavour;
+use plugin_core::host::Failure;
 
 pub const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::host::{Config, Failure, Host, Http, Kv, Log, Request, Response, code};
 use crate::settings::Flavour;
+use plugin_core::host::{Config, Failure, Host, Http, Kv, Log, Request, Response, code};
 
 /// What happens to one of the host's calls.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::fake::{Fake, SPACES, Stored, Version};
-use crate::host::{HeaderValue, Request};
 use crate::settings::Flavour;
 use crate::text::without_volatile;
+use plugin_core::host::{HeaderValue, Request};
 
 type Raw = (u16, Vec<(String, String)>, String);
 

@@ -1,6 +1,6 @@
 //! Calls through the gateway whose tool is set to ask: they wait for a person, and what was approved is done once.
 
-use super::gateway::{Caller, ended, record};
+use super::caller::{Caller, ended, record};
 use super::*;
 
 /// The form of the call that waits: its address without the verb, and the digest.

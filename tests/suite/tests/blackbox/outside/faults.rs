@@ -8,7 +8,7 @@ use fumehood_tests::fakes::{Fake, node, program};
 use fumehood_tests::machine::{soak, wait_for};
 use serde_json::{Value, json};
 
-use super::gateway::{Caller, ended, record};
+use super::caller::{Caller, ended, record};
 use super::servers::running;
 use super::{Bench, SETTLE, bench, hostile};
 

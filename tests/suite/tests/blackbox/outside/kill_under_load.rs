@@ -8,7 +8,7 @@ use fumehood_tests::Random;
 use fumehood_tests::machine::kills;
 use serde_json::{Value, json};
 
-use super::gateway::{Caller, record};
+use super::caller::{Caller, record};
 use super::{bench, hostile};
 
 /// Callers at once.

@@ -9,7 +9,7 @@ use fumehood_tests::fakes::{node, program};
 use fumehood_tests::machine::wait_for;
 use serde_json::json;
 
-use super::gateway::Caller;
+use super::caller::Caller;
 use super::servers::running;
 use super::{Bench, SETTLE, bench};
 

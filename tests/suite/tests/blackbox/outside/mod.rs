@@ -2,6 +2,7 @@
 //! or was stored for the values that were planted.
 
 mod asks;
+mod caller;
 mod conformance_client;
 mod faults;
 mod gateway;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::gateway::Caller;
+use super::caller::Caller;
 use super::servers::running;
 use super::*;
 

@@ -411,3 +411,26 @@ fn a_replay_ends_with_the_sash_by_hand_and_with_a_kill() {
     vendors.bench = vendors.bench.killed();
     assert!(vendors.replayed(&page).contains(">failed<"));
 }
+
+#[test]
+fn a_real_model_answers() {
+    let Some(python) = std::env::var_os("FUMEHOOD_REAL_MODEL") else {
+        return skip("a real model", "xllamacpp is not installed");
+    };
+    let Some(bench) = bench("a real model") else { return };
+    let model = Fake::start_with(python.as_ref(), &root().join("tests/vendors/model.py"));
+    let base = format!("{}/v1", model.url());
+    bench.person.submit("/settings/models", &[("base_url", &base), ("model", "smollm2")]);
+    let incident = bench.client.incident("A real model");
+    bench.say(&incident, "Say hello.");
+    // It reads some hundred tokens first, on a machine that has other work.
+    let turn = wait_for("the end of the turn", Duration::from_secs(400), || {
+        Some(bench.last_turn(&incident)).filter(|turn| turn["state"] != "running" && !turn.is_null())
+    });
+    // It writes at most 16 tokens here, and says so where it had more to say.
+    let is_cut = turn["state"] == "failed" && turn["advice"] == "shorten";
+    assert!(turn["state"] == "done" || is_cut, "{turn}");
+    assert!(!bench.answer(&turn).trim().is_empty(), "{turn}");
+    let counted = |field: &str| turn[field].as_i64().unwrap();
+    assert!(counted("input_tokens") > 100 && (1..=17).contains(&counted("output_tokens")), "{turn}");
+}

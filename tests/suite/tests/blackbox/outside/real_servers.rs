@@ -10,7 +10,7 @@ use fumehood_tests::fakes::node;
 use fumehood_tests::machine::{skip, wait_for};
 use serde_json::{Value, json};
 
-use super::gateway::{Caller, record};
+use super::caller::{Caller, record};
 use super::{Bench, SETTLE, bench};
 
 /// A file of a package, once it is installed.

@@ -9,7 +9,7 @@ use fumehood_tests::machine::wait_for;
 use fumehood_tests::server::text;
 use serde_json::{Value, json};
 
-use super::gateway::{Caller, ended, record};
+use super::caller::{Caller, ended, record};
 use super::{Bench, SETTLE, bench, hostile};
 
 fn tool(name: &str, read_only: bool) -> Value {

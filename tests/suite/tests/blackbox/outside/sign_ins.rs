@@ -10,7 +10,7 @@ use fumehood_tests::machine::{root, skip, wait_for};
 use fumehood_tests::{Answer, Person};
 use serde_json::{Value, json};
 
-use super::gateway::Caller;
+use super::caller::Caller;
 use super::{Bench, SETTLE, bench, unescaped};
 
 /// A fixture of `tests/oauth`; it ends with this.

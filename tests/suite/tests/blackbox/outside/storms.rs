@@ -7,8 +7,8 @@ use fumehood_tests::fakes::Fake;
 use fumehood_tests::machine::wait_for;
 use serde_json::{Value, json};
 
+use super::caller::{Caller, record};
 use super::faults::{Faulty, HTTP, STDIO, faulty};
-use super::gateway::{Caller, record};
 use super::{SETTLE, bench, bench_with, hostile};
 
 /// How often the server was asked for its tools.

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Receiver;
 
-use super::gateway::Caller;
+use super::caller::Caller;
 use super::questions::asking;
 use super::*;
 

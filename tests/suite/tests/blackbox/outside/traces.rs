@@ -1,6 +1,6 @@
 //! Traces, as a strict collector gets them.
 
-use super::gateway::Caller;
+use super::caller::Caller;
 use super::*;
 
 #[test]

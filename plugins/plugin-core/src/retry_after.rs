@@ -12,14 +12,16 @@ pub const MAX_RETRY_AFTER_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The wait that the headers of an answer ask for, in milliseconds.
 ///
-/// In this order: `retry-after-ms`, `retry-after` in seconds, `retry-after` as an HTTP date (RFC 9110 §10.2.3), and the
-/// longest `x-ratelimit-reset-*` of a budget that is used up.
+/// In this order: `retry-after-ms`, `retry-after` in seconds, `retry-after` as an HTTP date (RFC 9110 §10.2.3); then, of a
+/// budget that is used up, the longest `x-ratelimit-reset-*` (OpenAI and others) and `x-ratelimit-interval-seconds`
+/// (Atlassian's Data Center).
 pub fn retry_after_ms(headers: &[(String, String)]) -> Option<u64> {
     header(headers, "retry-after-ms")
         .and_then(|value| number_ms(value, 1.0))
         .or_else(|| header(headers, "retry-after").and_then(|value| number_ms(value, 1000.0)))
         .or_else(|| date_ms(headers))
         .or_else(|| reset_ms(headers))
+        .or_else(|| interval_ms(headers))
         .map(|wait| wait.min(MAX_RETRY_AFTER_MS))
 }
 
@@ -57,8 +59,14 @@ fn reset_ms(headers: &[(String, String)]) -> Option<u64> {
         .max()
 }
 
+fn interval_ms(headers: &[(String, String)]) -> Option<u64> {
+    let left: u64 = header(headers, "x-ratelimit-remaining")?.parse().ok()?;
+    let interval = || header(headers, "x-ratelimit-interval-seconds").and_then(|value| number_ms(value, 1000.0));
+    (left == 0).then(interval).flatten()
+}
+
 /// A duration as OpenAI writes it: `1s`, `6m0s`, `1h2m3s`, `20ms`, `1.5s`, or a bare number of seconds.
-pub(crate) fn duration_ms(text: &str) -> Option<u64> {
+pub fn duration_ms(text: &str) -> Option<u64> {
     if let Some(wait) = number_ms(text, 1000.0) {
         return Some(wait);
     }
@@ -116,6 +124,10 @@ mod tests {
         assert_eq!(wait(&[reset]), None);
         assert_eq!(wait(&[reset, ("x-ratelimit-remaining-tokens", "12")]), None);
         assert_eq!(wait(&[reset, ("x-ratelimit-remaining-tokens", "0")]), Some(360_000));
+        let interval = ("x-ratelimit-interval-seconds", "60");
+        assert_eq!(wait(&[interval]), None);
+        assert_eq!(wait(&[interval, ("x-ratelimit-remaining", "4")]), None);
+        assert_eq!(wait(&[interval, ("x-ratelimit-remaining", "0")]), Some(60_000));
         assert_eq!(duration_ms("1h2m3.5s"), Some(3_723_500));
         assert_eq!(duration_ms("20ms"), Some(20));
         assert_eq!(duration_ms("5x"), None);
@@ -130,6 +142,7 @@ mod tests {
                 let got = wait(&[
                     ("retry-after", value), ("retry-after-ms", value), ("date", value),
                     ("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", value),
+                    ("x-ratelimit-remaining", "0"), ("x-ratelimit-interval-seconds", value),
                 ]);
                 prop_assert!(got.is_none_or(|wait| wait <= MAX_RETRY_AFTER_MS));
             }

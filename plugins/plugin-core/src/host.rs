@@ -1,7 +1,7 @@
-//! What this plugin asks of the host, as traits, so that everything else is a plain library that runs natively.
+//! What a plugin asks of the host, as traits, so that everything else is a plain library that runs natively.
 //!
-//! Invariant: nothing here performs I/O. `guest.rs` implements the traits on the contract's imports, tests implement
-//! them in memory.
+//! Invariant: nothing here performs I/O. A plugin's `guest.rs` implements the traits on the contract's imports, tests
+//! implement them in memory.
 
 use std::borrow::Cow;
 
@@ -36,9 +36,11 @@ impl Failure {
     }
 }
 
-/// The failure codes that this plugin gives by itself; `types.wit` says what each means.
+/// The failure codes that plugins give by themselves; `types.wit` says what each means.
 pub mod code {
     #![allow(missing_docs, reason = "types.wit documents every code")]
+    pub const CONFLICT: &str = "conflict";
+    pub const UNSUPPORTED: &str = "unsupported";
     pub const INVALID: &str = "invalid";
     pub const AUTH: &str = "auth";
     pub const FORBIDDEN: &str = "forbidden";
@@ -102,6 +104,39 @@ pub trait Http {
 pub trait Config {
     /// The value, or nothing where it is not set.
     fn get(&self, key: &str) -> Option<String>;
+}
+
+/// The small durable store of this instance.
+pub trait Kv {
+    /// The value, or nothing.
+    ///
+    /// # Errors
+    /// Those of the host.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure>;
+    /// Store a value; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `too-large` over the quota.
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), Failure>;
+}
+
+/// The plugin's own log.
+pub trait Log {
+    /// Write one warning.
+    fn warn(&self, message: &str);
+}
+
+/// Everything that the host offers to one call of an integration.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// The network.
+    pub http: &'a dyn Http,
+    /// The settings.
+    pub config: &'a dyn Config,
+    /// Its own durable values.
+    pub kv: &'a dyn Kv,
+    /// The log.
+    pub log: &'a dyn Log,
 }
 
 /// The first value of a header, by its lower-case name.
