@@ -65,7 +65,7 @@ test('the next one answers, and the timeline says why', async () => {
   await page.getByText('Every worker waited for a free connection').waitFor();
   assert.equal(await page.locator('.turn .who strong').last().innerText(), 'gemini-plain');
   await page.goto(`${incident}/timeline`);
-  await page.getByText('denied-claude could not answer (auth); gemini-plain was asked instead').waitFor();
+  await page.getByText('denied-claude could not answer (auth); gemini-plain was asked instead').first().waitFor();
   clean();
 });
 

@@ -24,6 +24,7 @@ mod session;
 mod sessions;
 mod settings;
 mod sign_ins;
+mod turns;
 mod waiting;
 mod whys;
 mod work;

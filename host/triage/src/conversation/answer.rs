@@ -176,7 +176,7 @@ impl Runner<'_> {
             }
             if let Some((input, output)) = event.usage {
                 self.count(model, input, output).await?;
-                *is_counted = true;
+                *is_counted |= input + output > 0;
             }
             stop = event.stop.or(stop);
             self.show(message);

@@ -49,7 +49,7 @@ impl Whole {
         }
         let asked: usize = request.messages.iter().map(size).sum();
         let guessed = || (asked as u64 / BYTES_A_TOKEN, whole.text.len() as u64 / BYTES_A_TOKEN);
-        let (input, output) = counted.unwrap_or_else(guessed);
+        let (input, output) = counted.filter(|(input, output)| input + output > 0).unwrap_or_else(guessed);
         whole.used = (input, output, model.cost(input, output));
         Ok(whole)
     }
