@@ -11,6 +11,11 @@ ALTER TABLE models ADD COLUMN listed_tokens INTEGER;
 ALTER TABLE models ADD COLUMN input_price INTEGER;
 ALTER TABLE models ADD COLUMN output_price INTEGER;
 
+-- How much a call can do, by its server's own words (low, medium, high), and whether it was approved together with all later
+-- calls of the same tool in its incident.
+ALTER TABLE approvals ADD COLUMN risk TEXT NOT NULL DEFAULT 'high';
+ALTER TABLE approvals ADD COLUMN for_incident INTEGER NOT NULL DEFAULT 0;
+
 -- The model that an incident's people chose; gone where that model is removed.
 ALTER TABLE incidents ADD COLUMN model_id TEXT REFERENCES models (id) ON DELETE SET NULL;
 

@@ -192,7 +192,8 @@ export async function start(port = 0) {
       }
       case 'obey': {
         if (last.role === 'tool') return plain('Done as ordered.');
-        const order = /CALL ([a-zA-Z0-9_-]+) (\{[^\n]*\})/.exec(input.messages.map(text).join('\n'));
+        // The newest order.
+        const order = [...input.messages.map(text).join('\n').matchAll(/CALL ([a-zA-Z0-9_-]+) (\{[^\n]*\})/g)].at(-1);
         return order ? stream.calls([[order[1], order[2]]]) : plain('Nothing was ordered.');
       }
       case 'split': {

@@ -32,6 +32,11 @@ pub struct Approval {
     #[serde(skip)]
     pub arguments_sha256: Vec<u8>,
     pub masked: Vec<(String, u64)>,
+    /// `low` where its server says that the tool changes nothing, `medium` where it says that what it changes is not lost,
+    /// `high` otherwise.
+    pub risk: String,
+    /// Approved together with later calls of the same tool in this incident.
+    pub for_incident: bool,
     /// `pending`, `approved`, `denied`, `running`, `done`, `failed`, `expired` or `unknown`.
     pub state: String,
     pub decided_by: Option<String>,
@@ -43,6 +48,17 @@ pub struct Approval {
     pub created_us: i64,
 }
 
+/// What a person decides about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exactly these arguments, once.
+    Approve,
+    /// These, and in this incident every later call of the same tool as it is pinned; of a tool that changes nothing alone.
+    ApproveHere,
+    /// Not at all.
+    Deny,
+}
+
 /// What a decision is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
@@ -52,7 +68,8 @@ pub struct Binding {
 }
 
 const COLUMNS: &str = "id, incident_id, turn_id, call_id, server_id, server, tool, tool_sha256, plugin_sha256, arguments, \
-                       arguments_sha256, masked, state, decided_by, decided_us, expires_us, result, problem, created_us, method";
+                       arguments_sha256, masked, state, decided_by, decided_us, expires_us, result, problem, created_us, method, \
+                       risk, for_incident";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
     Ok(Approval {
@@ -76,6 +93,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
         problem: row.get(17)?,
         created_us: row.get(18)?,
         method: row.get(19)?,
+        risk: row.get(20)?,
+        for_incident: row.get(21)?,
     })
 }
 
@@ -93,8 +112,8 @@ impl Store {
                 tx.connection.execute(
                     "INSERT INTO approvals (id, tenant_id, incident_id, turn_id, call_id, server_id, server, tool,
                      tool_sha256, plugin_sha256, arguments, arguments_sha256, masked, state, expires_us, result, problem,
-                     created_us, decided_by, decided_us, method)
-                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)",
+                     created_us, decided_by, decided_us, method, risk)
+                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)",
                     rusqlite::params![
                         ask.id,
                         owner.tenant,
@@ -117,10 +136,14 @@ impl Store {
                         ask.decided_by,
                         ask.decided_us,
                         ask.method,
+                        ask.risk,
                     ],
                 )?;
                 let summary = match ask.state.as_str() {
-                    "approved" => format!("Allowed by rule: {} on {}", ask.tool, ask.server),
+                    "approved" if ask.decided_by.as_deref() == Some("rule") => {
+                        format!("Allowed by rule: {} on {}", ask.tool, ask.server)
+                    }
+                    "approved" => format!("Approved for this incident before: {} on {}", ask.tool, ask.server),
                     _ => format!("The model asks to call {} on {}", ask.tool, ask.server),
                 };
                 tx.event(&owner, ask.incident_id, "tool", &summary, &format!("chat#approval-{}", ask.id))?;
@@ -141,10 +164,20 @@ impl Store {
     /// given to the one caller that has to go on with it.
     ///
     /// # Errors
-    /// `Conflict` where it was decided already, ran out, or its turn no longer waits.
-    pub async fn decide_call(&self, scope: &Scope, id: ApprovalId, approve: bool) -> Result<Option<Turn>, StoreError> {
+    /// `Conflict` where it was decided already, ran out, or its turn no longer waits; or where a call that changes something
+    /// is approved together with others.
+    pub async fn decide_call(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        verdict: Verdict,
+    ) -> Result<Option<Turn>, StoreError> {
         let owner = scope.clone();
-        let verb = if approve { "approval.approve" } else { "approval.deny" };
+        let (verb, did, state) = match verdict {
+            Verdict::Approve => ("approval.approve", "Approved", "approved"),
+            Verdict::ApproveHere => ("approval.approve-here", "Approved for this incident", "approved"),
+            Verdict::Deny => ("approval.deny", "Denied", "denied"),
+        };
         // The exact hash goes on record, so the record says what was approved.
         let seen = self.approval(scope, id).await?;
         let hash = hex(&seen.arguments_sha256);
@@ -152,12 +185,19 @@ impl Store {
             .with("server", seen.server_id)
             .with("tool", &seen.tool)
             .with("arguments_sha256", hash);
+        let here = verdict == Verdict::ApproveHere;
+        if here && (seen.risk != "low" || seen.method != "tools/call") {
+            return Err(StoreError::Conflict(
+                "Only a tool that changes nothing can be approved for the whole incident. Approve each call by itself."
+                    .into(),
+            ));
+        }
         self.change(scope, change, move |tx| {
             let now = tx.now_us;
             let changed = tx.connection.execute(
-                "UPDATE approvals SET state = ?3, decided_by = ?4, decided_us = ?5
+                "UPDATE approvals SET state = ?3, decided_by = ?4, decided_us = ?5, for_incident = ?6
                  WHERE tenant_id = ?1 AND id = ?2 AND state = 'pending' AND expires_us > ?5",
-                (&owner.tenant, id, if approve { "approved" } else { "denied" }, owner.actor.to_string(), now),
+                (&owner.tenant, id, state, owner.actor.to_string(), now, here),
             )?;
             let after = one(tx.connection, &owner.tenant, id)?;
             if changed == 0 {
@@ -167,10 +207,53 @@ impl Store {
                     format!("This tool call was decided already: it is {}.", after.state)
                 }));
             }
-            let did = if approve { "Approved" } else { "Denied" };
             let summary = format!("{did}: {} on {}", after.tool, after.server);
             tx.event(&owner, after.incident_id, "tool", &summary, &format!("chat#approval-{id}"))?;
             crate::conversation::run_again(tx.connection, &owner.tenant, after.turn_id)
+        })
+        .await
+    }
+
+    /// Who approved a tool, as it is pinned, for all of an incident; nothing where nobody did.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn approved_here(
+        &self,
+        scope: &Scope,
+        incident: IncidentId,
+        server: ServerId,
+        tool: &str,
+        binding: &Binding,
+    ) -> Result<Option<String>, StoreError> {
+        let (tenant, tool) = (scope.tenant.clone(), tool.to_owned());
+        let (tool_pin, plugin_pin) = (binding.tool_sha256.clone(), binding.plugin_sha256.clone());
+        self.read(move |connection, _| {
+            let sql = "SELECT decided_by FROM approvals WHERE tenant_id = ?1 AND incident_id = ?2 AND server_id = ?3
+                       AND tool = ?4 AND tool_sha256 = ?5 AND plugin_sha256 = ?6 AND for_incident = 1
+                       AND method = 'tools/call' AND risk = 'low' ORDER BY id DESC LIMIT 1";
+            let found =
+                connection.query_row(sql, (tenant, incident, server, tool, tool_pin, plugin_pin), |row| row.get(0));
+            Ok(found.optional()?)
+        })
+        .await
+    }
+
+    /// Ask again before each call of the tool of an approval that was given for all of its incident.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn ask_again(&self, scope: &Scope, id: ApprovalId) -> Result<(), StoreError> {
+        let owner = scope.clone();
+        self.change(scope, Change::new("approval.ask-again", format!("approval:{id}")), move |tx| {
+            let found = one(tx.connection, &owner.tenant, id)?;
+            tx.connection.execute(
+                "UPDATE approvals SET for_incident = 0
+                 WHERE tenant_id = ?1 AND incident_id = ?2 AND server_id = ?3 AND tool = ?4",
+                (&owner.tenant, found.incident_id, found.server_id, &found.tool),
+            )?;
+            let summary = format!("Each call is asked for again: {} on {}", found.tool, found.server);
+            tx.event(&owner, found.incident_id, "tool", &summary, &format!("chat#approval-{id}"))
         })
         .await
     }

@@ -258,7 +258,7 @@ async fn a_checkpoint_file_that_cannot_be_written_is_refused_at_the_start() {
 
 mod tool_calls {
     use super::*;
-    use fumehood_store::approvals::{Approval, Binding};
+    use fumehood_store::approvals::{Approval, Binding, Verdict};
     use fumehood_store::conversation::Turn;
     use fumehood_store::outside::{McpServer, Model};
     use fumehood_store::{ApprovalId, IncidentId, ModelId, ServerId, clock};
@@ -325,6 +325,8 @@ mod tool_calls {
             arguments: "{}".into(),
             arguments_sha256: vec![3; 32],
             masked: Vec::new(),
+            risk: "high".into(),
+            for_incident: false,
             state: "pending".into(),
             decided_by: None,
             decided_us: None,
@@ -347,7 +349,8 @@ mod tool_calls {
         for round in 0..20 {
             let (_, turn, ids) = waiting(&store, 4).await;
             let decided =
-                futures_util::future::join_all(ids.iter().map(|id| store.decide_call(&scope, *id, true))).await;
+                futures_util::future::join_all(ids.iter().map(|id| store.decide_call(&scope, *id, Verdict::Approve)))
+                    .await;
             let going_on = decided.into_iter().filter_map(Result::unwrap).count();
             assert_eq!(going_on, 1, "round {round}");
             assert_eq!(store.turn(&scope, turn.id).await.unwrap().state, "running");
@@ -363,7 +366,7 @@ mod tool_calls {
         let binding =
             || Binding { tool_sha256: vec![1; 32], plugin_sha256: vec![2; 32], arguments_sha256: vec![3; 32] };
         assert!(store.consume(&scope, ids[0], binding()).await.is_err(), "nobody has approved it");
-        store.decide_call(&scope, ids[0], true).await.unwrap();
+        store.decide_call(&scope, ids[0], Verdict::Approve).await.unwrap();
         let other = Binding { arguments_sha256: vec![4; 32], ..binding() };
         assert!(matches!(store.consume(&scope, ids[0], other).await, Err(StoreError::Conflict(_))));
         store.consume(&scope, ids[0], binding()).await.unwrap();
@@ -380,9 +383,12 @@ mod tool_calls {
         let store = open(folder.path(), &vault());
         let scope = Scope::system();
         let (_, turn, ids) = waiting(&store, 2).await;
-        assert!(store.decide_call(&scope, ids[0], true).await.unwrap().is_none(), "the other one still waits");
+        assert!(
+            store.decide_call(&scope, ids[0], Verdict::Approve).await.unwrap().is_none(),
+            "the other one still waits"
+        );
         store.set_turn(&scope, turn.id, "stopped", String::new(), "").await.unwrap();
-        assert!(matches!(store.decide_call(&scope, ids[1], true).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(store.decide_call(&scope, ids[1], Verdict::Approve).await, Err(StoreError::Conflict(_))));
         for id in ids {
             assert_eq!(store.approval(&scope, id).await.unwrap().state, "expired");
         }

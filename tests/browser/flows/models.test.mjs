@@ -63,7 +63,7 @@ test('the next one answers, and the timeline says why', async () => {
   incident = page.url().split('?')[0].replace(/\/(overview|evidence|chat)$/, '');
   await say('What failed first?');
   await page.getByText('Every worker waited for a free connection').waitFor();
-  assert.equal(await page.locator('.turn .who strong').last().innerText(), 'gemini-plain');
+  await page.locator('.reply .who strong', { hasText: 'gemini-plain' }).waitFor();
   await page.goto(`${incident}/timeline`);
   await page.getByText('denied-claude could not answer (auth); gemini-plain was asked instead').first().waitFor();
   clean();

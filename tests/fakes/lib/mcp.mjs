@@ -21,6 +21,7 @@ const RESTART = {
 
 /** The tools of each mode that has its own. */
 const TOOLS = {
+  reads: () => [{ ...ECHO, annotations: { readOnlyHint: true } }, RESTART],
   empty: () => [],
   // Two names that become one when they are put in the form `mcp_{server}_{tool}`.
   duplicates: () => [{ ...ECHO, name: 'Read File' }, { ...ECHO, name: 'read-file' }],

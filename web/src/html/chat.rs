@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
 use fumehood_triage::conversation::destination;
 use fumehood_triage::settings::decimal;
+use fumehood_triage::store::approvals::Verdict;
 use fumehood_triage::store::outside::Model;
 use fumehood_triage::store::{ApprovalId, IncidentId, QuestionId, TurnId};
 use fumehood_triage::tools::Reply;
@@ -162,6 +163,9 @@ pub(crate) async fn retry(
 pub(crate) struct DecideInput {
     #[serde(default)]
     digest: String,
+    /// `1` for all later calls of the tool in this incident, too.
+    #[serde(default)]
+    here: String,
 }
 
 async fn decide(
@@ -169,7 +173,7 @@ async fn decide(
     incident: &str,
     call: &str,
     digest: &str,
-    approve: bool,
+    verdict: Verdict,
 ) -> Result<Response, PageError> {
     let (incident, call): (IncidentId, ApprovalId) = (id(incident, "incident")?, id(call, "tool call")?);
     let talk = reader.app().talk(&reader.scope, incident).await?;
@@ -179,7 +183,7 @@ async fn decide(
             "These are not the arguments that you were shown. Nothing was decided; look at the call again.".to_owned();
         return Err(TriageError::Conflict(message).into());
     }
-    reader.app().decide_call(&reader.scope, incident, call, approve).await?;
+    reader.app().decide_call(&reader.scope, incident, call, verdict).await?;
     Ok(see(&format!("/incidents/{incident}/chat#call-{call}")))
 }
 
@@ -188,7 +192,18 @@ pub(crate) async fn approve(
     Path((incident, call)): Path<(String, String)>,
     Form(input): Form<DecideInput>,
 ) -> Result<Response, PageError> {
-    decide(reader, &incident, &call, &input.digest, true).await
+    let verdict = if input.here == "1" { Verdict::ApproveHere } else { Verdict::Approve };
+    decide(reader, &incident, &call, &input.digest, verdict).await
+}
+
+/// Each call of a tool is asked for again, which was approved for all of the incident.
+pub(crate) async fn ask_again(
+    reader: Reader,
+    Path((incident, call)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let (incident, call): (IncidentId, ApprovalId) = (id(&incident, "incident")?, id(&call, "tool call")?);
+    reader.app().ask_again(&reader.scope, incident, call).await?;
+    Ok(see(&format!("/incidents/{incident}/chat#call-{call}")))
 }
 
 pub(crate) async fn deny(
@@ -196,7 +211,7 @@ pub(crate) async fn deny(
     Path((incident, call)): Path<(String, String)>,
     Form(input): Form<DecideInput>,
 ) -> Result<Response, PageError> {
-    decide(reader, &incident, &call, &input.digest, false).await
+    decide(reader, &incident, &call, &input.digest, Verdict::Deny).await
 }
 
 /// A tool's whole result, as it would be sent.

@@ -63,6 +63,7 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/incidents/{id}/turns/{turn}/retry", post(chat::retry))
         .route("/incidents/{id}/calls/{call}/approve", post(chat::approve))
         .route("/incidents/{id}/calls/{call}/deny", post(chat::deny))
+        .route("/incidents/{id}/calls/{call}/ask-again", post(chat::ask_again))
         .route("/incidents/{id}/calls/{call}/result", get(chat::result))
         .route("/incidents/{id}/replays", get(replays::replays).post(replays::start))
         .route("/incidents/{id}/replays/{replay}", get(replays::replay))

@@ -88,7 +88,8 @@ async fn tool_call(reader: &Reader, scene: &Scene, call: &Approval) -> Result<To
             .map(|one| question(scene, one))
             .collect(),
         long: call.result.len() > RESULT,
-        read_only_hint: known.is_some_and(|tool| tool.read_only_hint),
+        risk: if call.method == "tools/call" { call.risk.clone() } else { String::new() },
+        for_incident: call.for_incident,
         state: call_state(reader, scene, call).await?,
         sent: scene
             .departures
@@ -199,7 +200,8 @@ async fn never_called(
         masked: Vec::new(),
         revealed: Vec::new(),
         digest: String::new(),
-        read_only_hint: false,
+        risk: String::new(),
+        for_incident: false,
         state,
         questions: Vec::new(),
         long: false,

@@ -105,8 +105,9 @@ impl CallState {
 
 /// A call of a tool that the model asks for.
 ///
-/// Posts to `/incidents/{incident}/calls/{id}/approve` and `/incidents/{incident}/calls/{id}/deny`, both with `digest`;
-/// they answer 303 to `/incidents/{incident}/chat#call-{id}`, or 409 where it has been decided or has changed.
+/// Posts to `/incidents/{incident}/calls/{id}/approve` and `/incidents/{incident}/calls/{id}/deny`, both with `digest` and the
+/// first, where the risk is low, with `here` (`1` for later calls, too); and no field to `…/ask-again`, which ends that.
+/// They answer 303 to `/incidents/{incident}/chat#call-{id}`, or 409 where it has been decided or has changed.
 #[derive(Clone, Debug)]
 pub struct ToolCall {
     /// The call.
@@ -127,8 +128,10 @@ pub struct ToolCall {
     pub revealed: Vec<String>,
     /// Hash of what is approved; goes back with the form.
     pub digest: String,
-    /// The tool says of itself that it changes nothing. A hint of the server's, shown as such.
-    pub read_only_hint: bool,
+    /// `low`, `medium` or `high`, by the server's own words; empty for what is no tool.
+    pub risk: String,
+    /// Approved together with later calls of the same tool in this incident.
+    pub for_incident: bool,
     /// Where it stands.
     pub state: CallState,
     /// What its server has asked on the way, oldest first.

@@ -253,6 +253,8 @@ impl Runner<'_> {
             arguments_sha256: binding.arguments_sha256,
             arguments: text,
             masked: counts.collect(),
+            risk: "low".into(),
+            for_incident: false,
             state: "pending".into(),
             decided_by: None,
             decided_us: None,

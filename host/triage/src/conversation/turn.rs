@@ -154,7 +154,15 @@ impl Runner<'_> {
         let server = self.app.0.store.server(self.scope, tool.server_id).await?;
         let binding = self.app.binding(&server, tool.sha256.clone(), &text)?;
         let now = clock::now_us();
-        let allowed = tool.rule == "allow";
+        let by_rule = (tool.rule == "allow").then(|| "rule".to_owned());
+        let decided_by = match by_rule {
+            Some(rule) => Some(rule),
+            None if tool.risk == "low" => {
+                let store = &self.app.0.store;
+                store.approved_here(self.scope, incident, tool.server_id, &tool.tool, &binding).await?
+            }
+            None => None,
+        };
         let counts = masked.count_by_kind().into_iter().map(|(kind, count)| (kind.as_str().to_owned(), count as u64));
         Ok(Approval {
             id: ApprovalId::new(),
@@ -170,9 +178,11 @@ impl Runner<'_> {
             arguments_sha256: Sha256::digest(text.as_bytes()).to_vec(),
             arguments: text,
             masked: counts.collect(),
-            state: if allowed { "approved".into() } else { "pending".into() },
-            decided_by: allowed.then(|| "rule".to_owned()),
-            decided_us: allowed.then_some(now),
+            risk: tool.risk.into(),
+            for_incident: false,
+            state: if decided_by.is_some() { "approved".into() } else { "pending".into() },
+            decided_us: decided_by.is_some().then_some(now),
+            decided_by,
             expires_us: now + APPROVAL_US,
             result: String::new(),
             problem: String::new(),

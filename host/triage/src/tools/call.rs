@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use fumehood_mcp::{Connection, McpError, ToolResult};
 use fumehood_policy::{Digest, Permission};
 use fumehood_redact::{Origin, Redacted};
-use fumehood_store::approvals::{Approval, Binding};
+use fumehood_store::approvals::{Approval, Binding, Verdict};
 use fumehood_store::outside::McpServer;
 use fumehood_store::{ApprovalId, IncidentId, Scope};
 use sha2::{Digest as _, Sha256};
@@ -55,17 +55,29 @@ impl App {
         scope: &Scope,
         incident: IncidentId,
         id: ApprovalId,
-        approve: bool,
+        verdict: Verdict,
     ) -> Result<(), TriageError> {
         self.require(scope, Permission::ApproveTools)?;
         let approval = self.0.store.approval(scope, id).await?;
         if approval.incident_id != incident {
             return Err(TriageError::NotFound { what: "tool call" });
         }
-        if let Some(turn) = self.0.store.decide_call(scope, id, approve).await? {
+        if let Some(turn) = self.0.store.decide_call(scope, id, verdict).await? {
             self.spawn_turn(scope, turn);
         }
         Ok(())
+    }
+
+    /// Ask again before each call of a tool that was approved for all of an incident.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn ask_again(&self, scope: &Scope, incident: IncidentId, id: ApprovalId) -> Result<(), TriageError> {
+        self.require(scope, Permission::ApproveTools)?;
+        if self.0.store.approval(scope, id).await?.incident_id != incident {
+            return Err(TriageError::NotFound { what: "tool call" });
+        }
+        Ok(self.0.store.ask_again(scope, id).await?)
     }
 
     /// Carry out an approved call. What it brings back is raw text and is kept as it came.

@@ -24,8 +24,9 @@ pub struct OfferedTool {
     pub schema: serde_json::Value,
     /// `allow` or `ask`.
     pub rule: String,
-    /// The server says of it that it changes nothing.
-    pub read_only_hint: bool,
+    /// By the server's own words: `low` where it changes nothing, `medium` where nothing is lost by what it changes, and
+    /// otherwise `high`.
+    pub risk: &'static str,
     /// Hash of the whole tool object.
     pub sha256: Vec<u8>,
 }
@@ -36,6 +37,16 @@ pub struct Catalogue {
     pub tools: Vec<OfferedTool>,
     /// Server name and what is wrong.
     pub problems: Vec<(String, String)>,
+}
+
+/// How much a call can do, by the server's own words; by the protocol, what says nothing may destroy.
+fn risk(raw: &serde_json::Value) -> &'static str {
+    let says = |hint: &str| raw.pointer(&format!("/annotations/{hint}")).and_then(serde_json::Value::as_bool);
+    match (says("readOnlyHint"), says("destructiveHint")) {
+        (Some(true), _) => "low",
+        (_, Some(false)) => "medium",
+        _ => "high",
+    }
 }
 
 fn offered(server: &McpServer, name: String, tool: &Tool, raw: &serde_json::Value) -> OfferedTool {
@@ -50,7 +61,7 @@ fn offered(server: &McpServer, name: String, tool: &Tool, raw: &serde_json::Valu
             .filter(|schema| schema.is_object())
             .cloned()
             .unwrap_or_else(|| serde_json::json!({"type": "object"})),
-        read_only_hint: raw.pointer("/annotations/readOnlyHint").and_then(serde_json::Value::as_bool).unwrap_or(false),
+        risk: risk(raw),
         rule: tool.rule.clone(),
         sha256: fumehood_mcp::tool_sha256(raw).to_vec(),
     }

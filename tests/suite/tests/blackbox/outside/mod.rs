@@ -1,6 +1,7 @@
 //! What leaves and who answers: a server with the fake model beside it, and a search of every byte that left, was logged
 //! or was stored for the values that were planted.
 
+mod approvals;
 mod asks;
 mod caller;
 mod conformance_client;
