@@ -287,8 +287,8 @@ mod tests {
         }
         assert_eq!(
             vetted("8.8.8.8").unwrap_err().to_string(),
-            "Plugin `p` tried to GET http://models.example.com/ at 8.8.8.8, which is not this machine, and nothing else may \
-             be dialled while only models on this machine are asked."
+            "Plugin `p` tried to GET http://models.example.com/ at 8.8.8.8, which is not this machine, and a switch or the \
+             organisation's ceiling leaves nothing else."
         );
         assert!(narrowed.http[0].to_string().contains("where that is this machine"), "{}", narrowed.http[0]);
         assert!(grant.http[0].covers(&narrowed.http[0]) && !narrowed.http[0].covers(&grant.http[0]));

@@ -134,8 +134,8 @@ impl fmt::Display for Denial {
             Reason::NotThisMachine { address } => {
                 return write!(
                     formatter,
-                    "at {address}, which is not this machine, and nothing else may be dialled while only models on this \
-                     machine are asked."
+                    "at {address}, which is not this machine, and a switch or the organisation's ceiling leaves nothing \
+                     else."
                 );
             }
             Reason::HourSpent { limit } => write!(formatter, "and has used up its {} of this hour", Bytes(*limit))?,

@@ -43,6 +43,9 @@ pub struct Kept {
     /// The plugin, and the model, that it is for: to others it says nothing.
     pub plugin: String,
     pub model: String,
+    /// Where it came from, and under which key: nobody else could read it.
+    #[serde(default)]
+    pub from: String,
     /// Names and values.
     pub values: Vec<(String, String)>,
 }

@@ -82,6 +82,7 @@ pub(crate) async fn set_rules(reader: Reader, Form(input): Form<RulesInput>) -> 
 }
 
 async fn list(reader: &Reader, rules: ModelRulesForm) -> Result<ModelsPage, TriageError> {
+    let counts_money = !rules.cost_budget.value.is_empty();
     let all = reader.app().models(&reader.scope).await?;
     let last = all.len().saturating_sub(1);
     let row = |(at, model): (usize, Model)| ModelRow {
@@ -91,6 +92,9 @@ async fn list(reader: &Reader, rules: ModelRulesForm) -> Result<ModelsPage, Tria
         problem: match (model.enabled, reader.app().may_be_asked(&model)) {
             (false, _) => String::new(),
             (true, false) => "Its server is not on this machine.".to_owned(),
+            (true, true) if model.problem.is_empty() && counts_money && model.output_price.is_none() => {
+                "It has no price, so what it costs is not counted.".to_owned()
+            }
             (true, true) => model.problem,
         },
         model: model.model,

@@ -262,6 +262,9 @@ fn lower(request: &Request) -> wit::Request {
     }
 }
 
+/// The most tokens that an answer can have used: what a server says beyond it is a mistake, and has to fit into a sum.
+const MOST_TOKENS: u64 = 1 << 36;
+
 fn raise(event: wit::Event) -> Event {
     Event {
         text: event.text,
@@ -271,7 +274,7 @@ fn raise(event: wit::Event) -> Event {
             .into_iter()
             .map(|call| ToolCall { id: call.id, name: call.name, arguments: call.arguments })
             .collect(),
-        usage: event.usage.map(|usage| (usage.input_tokens, usage.output_tokens)),
+        usage: event.usage.map(|usage| (usage.input_tokens.min(MOST_TOKENS), usage.output_tokens.min(MOST_TOKENS))),
         extensions: event.extensions,
         stop: event.stop,
     }

@@ -10,7 +10,7 @@ pub(super) fn about(error: &TriageError) -> &'static str {
         TriageError::Plugin(failure) => match failure.code() {
             "auth" | "forbidden" | "quota" => "fix-key",
             "too-large" => "shorten",
-            "rate-limited" | "unavailable" | "timeout" | "protocol" => "retry",
+            "internal" | "protocol" | "rate-limited" | "timeout" | "unavailable" => "retry",
             _ => "give-up",
         },
         TriageError::NotSetUp { .. } | TriageError::Forbidden(_) => "give-up",
@@ -21,10 +21,11 @@ pub(super) fn about(error: &TriageError) -> &'static str {
 /// Whether another model may have an answer where one failed so: its server, its key or its size were in the way, and not
 /// what was asked.
 pub(super) fn may_be_others(error: &TriageError) -> bool {
-    const OF_THE_MODEL: [&str; 10] = [
+    const OF_THE_MODEL: [&str; 11] = [
         "auth",
         "denied",
         "forbidden",
+        "internal",
         "not-found",
         "protocol",
         "quota",

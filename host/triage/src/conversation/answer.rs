@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fumehood_runtime::provider;
-use fumehood_store::conversation::{Kept, Message, StoredCall};
+use fumehood_store::conversation::{Message, StoredCall};
 use fumehood_store::outside::Model;
 use fumehood_store::{MessageId, clock};
 
 use super::advice::may_be_others;
-use super::request::size;
+use super::request::{kept_for, size};
 use super::{MAX_CALLS, Runner, destination};
 use crate::TriageError;
 use crate::call::Purpose;
@@ -41,11 +41,19 @@ impl Runner<'_> {
         loop {
             let model = chain.front().ok_or_else(|| self.app.no_model())?;
             let mut message = self.empty_answer();
-            let asked = self.ask(model, catalogue, &mut message).await;
+            // One whose plugin is stopped, or gone, is like a server that is.
+            let unusable = self.app.provider(model).err();
+            let is_unusable = unusable.is_some();
+            let asked = match unusable {
+                Some(error) => Err(error),
+                None => self.ask(model, catalogue, &mut message).await,
+            };
             let has_begun = !message.text.is_empty() || !message.tool_calls.is_empty();
             let error = match asked {
                 Ok(()) => return Ok(message),
-                Err(error) if has_begun || chain.len() == 1 || !may_be_others(&error) => return Err(error),
+                Err(error) if has_begun || chain.len() == 1 || !(is_unusable || may_be_others(&error)) => {
+                    return Err(error);
+                }
                 Err(error) => error,
             };
             let failed = chain.pop_front().map(|model| model.model).unwrap_or_default();
@@ -88,11 +96,15 @@ impl Runner<'_> {
         let call = self.app.call(self.scope, purpose, self.app.model_reach(model)?, Some(self.live.cancel.clone()));
         self.status(format!("Waiting for {}", model.model));
         let provider = self.app.provider(model)?;
+        let asked = request.messages.iter().map(size).sum::<usize>() as u64 / BYTES_A_TOKEN;
         let mut answer = tokio::select! {
             answer = provider.complete(&request, call) => answer?,
-            () = self.live.cancel.cancelled() => return Err(TriageError::Cancelled("the turn was stopped".into())),
+            () = self.live.cancel.cancelled() => {
+                // It was asked, whether anybody waits for the answer or not.
+                self.count(model, asked, 0).await?;
+                return Err(TriageError::Cancelled("the turn was stopped".into()));
+            }
         };
-        let asked = request.messages.iter().map(size).sum();
         let result = self.take_in(&mut answer, message, model, asked).await;
         // Nothing came, and another model may be asked.
         if !message.text.is_empty() || !message.tool_calls.is_empty() {
@@ -111,14 +123,14 @@ impl Runner<'_> {
         answer: &mut provider::Completion,
         message: &mut Message,
         model: &Model,
-        asked: usize,
+        asked: u64,
     ) -> Result<(), TriageError> {
         let mut is_counted = false;
         let result = self.read(answer, message, model, &mut is_counted).await;
-        if !is_counted && (!message.text.is_empty() || !message.tool_calls.is_empty()) {
+        if !is_counted {
             // Nobody counted; what it came to is not nothing, and a budget has to end.
-            let (input, output) = (asked as u64 / BYTES_A_TOKEN, message.text.len() as u64 / BYTES_A_TOKEN);
-            self.count(model, input, output).await?;
+            let calls: usize = message.tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+            self.count(model, asked, (message.text.len() + calls) as u64 / BYTES_A_TOKEN).await?;
         }
         judged(result?.as_deref(), message)
     }
@@ -161,11 +173,7 @@ impl Runner<'_> {
                 message.tool_calls.push(StoredCall { id, name: plain_name(&call.name), arguments: call.arguments });
             }
             if !event.extensions.is_empty() {
-                let kept = message.kept.get_or_insert_with(|| Kept {
-                    plugin: model.plugin.clone(),
-                    model: model.model.clone(),
-                    values: Vec::new(),
-                });
+                let kept = message.kept.get_or_insert_with(|| kept_for(model, Vec::new()));
                 kept.values.extend(event.extensions);
                 let bytes: usize = kept.values.iter().map(|(name, value)| name.len() + value.len()).sum();
                 if bytes > MAX_KEPT {

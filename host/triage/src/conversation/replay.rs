@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use fumehood_policy::Permission;
 use fumehood_redact::{JsonPlan, Origin, Pseudonyms, Redacted};
 use fumehood_runtime::provider;
-use fumehood_store::conversation::{Kept, Message, StoredCall};
+use fumehood_store::conversation::{Message, StoredCall};
 use fumehood_store::outside::Model;
 use fumehood_store::replays::{Replay, ReplayedCall, ReplayedRound, ReplayedTurn};
 use fumehood_store::{IncidentId, MessageId, ModelId, ReplayId, Scope, TurnId, clock};
@@ -15,14 +15,14 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::plain_name;
-use super::request::fitting;
+use super::request::{fitting, kept_for};
 use super::{MAX_CALLS, MAX_ROUNDS, MAX_TEXT, Whole, destination};
 use crate::call::Purpose;
 use crate::tools::Catalogue;
 use crate::{App, TriageError};
 
-/// Most of one answer, with its calls and what its provider wants back, bytes.
-const MAX_ANSWER: usize = 2 << 20;
+/// Most of one answer, bytes.
+const MAX_ANSWER: usize = 512 << 10;
 
 /// What was called, and what came of it: by tool and arguments, in the order in which it was called.
 #[derive(Default)]
@@ -78,13 +78,11 @@ impl App {
         if instructions.len() > MAX_TEXT {
             return Err(TriageError::invalid("instructions", "Instructions have at most 64 KiB."));
         }
-        let model = self.one_model(scope, model).await?;
-        if !self.may_be_asked(&model) {
-            return Err(TriageError::invalid(
-                "model",
-                "Only models on this machine may be asked, and this one is elsewhere.",
-            ));
-        }
+        let asked = self.chain(scope, incident).await?.into_iter().find(|one| one.id == model);
+        let model = asked.ok_or_else(|| {
+            let problem = "Choose a model that is switched on and may be asked.";
+            TriageError::invalid("model", problem)
+        })?;
         let history = self.0.store.messages(scope, incident).await?;
         if !history.iter().any(|message| message.role == "user") {
             return Err(TriageError::Conflict("Nothing was asked in this incident yet.".into()));
@@ -122,8 +120,10 @@ impl App {
         self.require(scope, Permission::RunModel)?;
         self.0.store.replay(scope, incident, id).await?;
         let cancel = self.0.replays.lock().ok().and_then(|replays| replays.get(&id).cloned());
-        if let Some(cancel) = cancel {
-            cancel.cancel();
+        match cancel {
+            Some(cancel) => cancel.cancel(),
+            // Nobody works on it any more, and its end could not be written.
+            None => self.0.store.end_replay(scope, id, "stopped", String::new()).await?,
         }
         Ok(())
     }
@@ -208,8 +208,7 @@ impl Run<'_> {
             let whole = self.ask(system, tools, said).await?;
             let mut answer = self.message(turn, "assistant", whole.text);
             if !whole.extensions.is_empty() {
-                let (plugin, model) = (self.model.plugin.clone(), self.model.model.clone());
-                answer.kept = Some(Kept { plugin, model, values: whole.extensions });
+                answer.kept = Some(kept_for(&self.model, whole.extensions));
             }
             if whole.calls.len() > MAX_CALLS {
                 return Err(TriageError::TooLarge(format!("It asked for more than {MAX_CALLS} tool calls at once.")));
@@ -235,7 +234,7 @@ impl Run<'_> {
             if let Some(now) = self.told.last_mut() {
                 now.rounds.push(ReplayedRound { text: answer.text.clone(), calls });
             }
-            self.app.0.store.keep_replay(self.scope, self.id, &self.told, whole.used).await?;
+            self.app.0.store.keep_replay(self.scope, self.id, &self.told, (0, 0, 0)).await?;
             match whole.stop.as_str() {
                 "length" => {
                     return Err(TriageError::TooLarge(
@@ -286,11 +285,9 @@ impl Run<'_> {
         let reach = self.app.model_reach(&self.model)?;
         let call = self.app.call(self.scope, purpose, reach, Some(self.cancel.clone()));
         let provider = self.app.provider(&self.model)?;
-        let answer = tokio::select! {
-            answer = provider.complete(&request, call) => answer?,
-            () = self.cancel.cancelled() => return Err(TriageError::Cancelled("it was stopped".into())),
-        };
-        Whole::read(answer, &request, &self.model, MAX_ANSWER, self.cancel).await
+        let (whole, ended) = Whole::ask(&provider, &request, call, &self.model, MAX_ANSWER, self.cancel).await;
+        self.app.0.store.keep_replay(self.scope, self.id, &self.told, whole.used).await?;
+        ended.map(|()| whole)
     }
 
     fn message(&self, turn_id: TurnId, role: &str, text: String) -> Message {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use fumehood_redact::{Origin, Redacted};
 use fumehood_runtime::provider;
 use fumehood_store::approvals::Approval;
-use fumehood_store::conversation::Message;
+use fumehood_store::conversation::{Kept, Message};
 use fumehood_store::outside::Model;
 use fumehood_store::{IncidentId, Scope};
 
@@ -159,13 +159,20 @@ impl App {
         }
         let extensions = match &message.kept {
             // To another provider, or model, it says nothing, and whatever it says is nobody else's.
-            Some(kept) if (&kept.plugin, &kept.model) == (&model.plugin, &model.model) => {
+            Some(kept) if *kept == kept_for(model, kept.values.clone()) => {
                 self.given_back(scope, incident, &kept.values).await?
             }
             _ => Vec::new(),
         };
         Ok(provider::Message { role, text, tool_calls, tool_call_id: message.tool_call_id.clone(), extensions })
     }
+}
+
+/// What a provider wants back, for the very server, key and model that it came from.
+pub(super) fn kept_for(model: &Model, values: Vec<(String, String)>) -> Kept {
+    let key = model.credential_id.map(|id| id.to_string()).unwrap_or_default();
+    let (plugin, name) = (model.plugin.clone(), model.model.clone());
+    Kept { plugin, model: name, from: format!("{} {key}", model.base_url), values }
 }
 
 /// The messages of which the results are left out, so that a model holds the rest: never those of the newest round.

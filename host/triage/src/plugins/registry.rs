@@ -348,6 +348,11 @@ impl Plugins {
         now.models_stay_here || now.plugins.get(provider).is_some_and(|active| now.is_kept_here(&active.manifest))
     }
 
+    /// Held while what holds for all models is changed: one change at a time.
+    pub(crate) async fn rules_change(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
     /// From here on, or no longer, providers reach nothing but this machine.
     pub(crate) fn keep_models_here(&self, here: bool) {
         self.change(|running| running.models_stay_here = here);

@@ -71,11 +71,15 @@ pub fn decimal(millionths: i64) -> String {
 
 /// A decimal number of at most six places, as millionths.
 pub(super) fn price(field: &'static str, text: &str) -> Result<Option<i64>, TriageError> {
+    let wrong = || TriageError::invalid(field, "Write what a million tokens cost, for example 2.50.");
+    // A comma before three digits would be a thousand to one and a thousandth to the other.
+    if text.split_once(',').is_some_and(|(_, rest)| rest.trim_end().len() == 3) {
+        return Err(wrong());
+    }
     let text = text.trim().replace(',', ".");
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || TriageError::invalid(field, "Write what a million tokens cost, for example 2.50.");
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.len() > 9 || part.len() > 6 || !digits(whole) || !digits(part) || whole.is_empty() && part.is_empty() {
@@ -102,7 +106,7 @@ impl App {
     /// # Errors
     /// `Forbidden`.
     pub async fn model(&self, scope: &Scope) -> Result<Option<Model>, TriageError> {
-        Ok(self.models(scope).await?.into_iter().find(|model| model.enabled))
+        Ok(self.models(scope).await?.into_iter().find(|model| model.enabled && self.may_be_asked(model)))
     }
 
     /// The models that an incident's questions go to: the one that its people chose, and the others in their order; only
@@ -378,7 +382,7 @@ impl App {
             "Only models on this machine are asked, and none that is set up and on is there. Add one under Settings → \
              Models, or allow others there."
         } else {
-            "No model is set up yet. Add one under Settings → Models."
+            "No model is set up and switched on. Add one, or switch one on, under Settings → Models."
         };
         TriageError::NotSetUp { message: message.into(), at: "/settings/models" }
     }
@@ -393,13 +397,13 @@ mod tests {
         for (text, millionths) in [
             ("", None),
             ("2.50", Some(2_500_000)),
-            ("0,075", Some(75_000)),
+            ("0,75", Some(750_000)),
             (".5", Some(500_000)),
             ("15", Some(15_000_000)),
         ] {
             assert_eq!(price("p", text).unwrap(), millionths, "{text}");
         }
-        for text in ["-1", "1e3", "1.2345678", ".", "$2", "1.2.3", "9999999999", "200000"] {
+        for text in ["1,000", "-1", "1e3", "1.2345678", ".", "$2", "1.2.3", "9999999999", "200000"] {
             assert!(price("p", text).is_err(), "{text}");
         }
     }

@@ -70,10 +70,22 @@ impl App {
         let cost_budget = price("cost_budget", &fields.cost_budget).map_err(|_| {
             TriageError::invalid("cost_budget", "Write an amount, for example 12.50, or nothing for no limit.")
         })?;
-        let rules = ModelRules { local_only: fields.local_only, token_budget, cost_budget };
-        self.0.store.set_model_rules(scope, rules).await?;
-        self.0.plugins.keep_models_here(rules.local_only);
-        Ok(())
+        let (app, scope) = (self.clone(), scope.clone());
+        // To its end, also where nobody waits for it any more: what is stored and what holds must not part.
+        let done = self.0.tasks.spawn(async move {
+            let _one = app.0.plugins.rules_change().await;
+            let before = app.0.store.model_rules(&scope).await?;
+            // Where the ceiling says so, the switch was not shown.
+            let forced = app.0.plugins.models_stay_here().forced;
+            let local_only = if forced { before.local_only } else { fields.local_only };
+            if local_only {
+                app.0.plugins.keep_models_here(true);
+            }
+            app.0.store.set_model_rules(&scope, ModelRules { local_only, token_budget, cost_budget }).await?;
+            app.0.plugins.keep_models_here(local_only);
+            Ok(())
+        });
+        done.await.map_err(|error| TriageError::Internal(error.to_string()))?
     }
 
     /// What an incident has used, of what it may.

@@ -293,10 +293,11 @@ impl Dialogue<'_> {
         };
         let call = app.call(scope, purpose, app.model_reach(&model)?, Some(self.cancel.clone()));
         let request = self.request(&model.model, sample).await?;
-        let answer = app.provider(&model)?.complete(&request, call).await?;
-        let answer = Whole::read(answer, &request, &model, SAMPLED, &self.cancel).await?;
+        let provider = app.provider(&model)?;
+        let (answer, ended) = Whole::ask(&provider, &request, call, &model, SAMPLED, &self.cancel).await;
         let (input, output, cost) = answer.used;
         app.0.store.add_usage(scope, self.approval.turn_id, input, output, cost).await?;
+        ended?;
         let masked = app.mask_one(scope, incident, Origin::Reply, &answer.text).await?;
         let reason = if answer.stop == "length" { "maxTokens" } else { "endTurn" };
         let content = json!({"type": "text", "text": masked.as_str()});

@@ -138,6 +138,16 @@ fn every_provider_answers_calls_tools_and_sends_what_its_vendor_publishes() {
         let received = String::from_utf8_lossy(&vendors.aimock.received()).to_lowercase().replace('\n', ": ");
         assert!(received.contains(&format!("{}{KEY}", vendor.key.to_lowercase())), "{}: no key", vendor.plugin);
     }
+    // A known value that is a word of a protocol cannot be told from it on the wire: all of these words are known.
+    let envelope = std::fs::read_to_string(root().join("host/triage/src/envelope.txt")).unwrap();
+    for sent in vendors.sent().iter().filter(|sent| sent["method"] == "POST") {
+        let body: Value = serde_json::from_str(sent["body"].as_str().unwrap()).unwrap();
+        let mut words = std::collections::BTreeSet::new();
+        words_of(&body, &mut words);
+        for word in words {
+            assert!(envelope.contains(&format!("\"{word}\"")), "{word} of {} is not in the envelope", sent["url"]);
+        }
+    }
     let received = vendors.aimock.received();
     assert!(contains(&received, b"EMAIL-1") && !contains(&received, b"jane.roe"));
 
@@ -159,6 +169,25 @@ fn every_provider_answers_calls_tools_and_sends_what_its_vendor_publishes() {
     // And it is no judge who agrees with everything.
     let wrong = sent.to_string().replace("\\\"role\\\"", "\\\"rolle\\\"");
     assert!(judged(wrong.as_bytes()).lines().count() > 30);
+}
+
+/// The keys of a body, but for those of tools' own arguments and schemas.
+fn words_of(body: &Value, words: &mut std::collections::BTreeSet<String>) {
+    match body {
+        Value::Array(all) => all.iter().for_each(|one| words_of(one, words)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                words.insert(key.clone());
+                let is_theirs = ["args", "arguments", "parameters", "parametersJsonSchema", "input_schema"]
+                    .contains(&key.as_str())
+                    || key == "input" && value.is_object();
+                if !is_theirs {
+                    words_of(value, words);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 #[test]
